@@ -1,0 +1,104 @@
+package fault
+
+// Codes of refusals: what the API, the CLI and the console answer.
+const (
+	Internal       Code = "internal"
+	NotFound       Code = "not_found"       // what, name
+	AlreadyExists  Code = "already_exists"  // what, name
+	Conflict       Code = "conflict"        // what, state, wanted
+	InvalidField   Code = "invalid_field"   // field, problem, fix
+	Unauthorized   Code = "unauthorized"    //
+	Forbidden      Code = "forbidden"       // role
+	TokenInvalid   Code = "token_invalid"   // problem
+	TokenSpent     Code = "token_spent"     //
+	TokenExpired   Code = "token_expired"   // at
+	DeviceUnknown  Code = "device_unknown"  // device
+	DeviceRetired  Code = "device_retired"  // device
+	Unavailable    Code = "unavailable"     // what
+	TooManyTries   Code = "too_many_tries"  // wait
+	ReasonRequired Code = "reason_required" //
+	NoSuchRole     Code = "no_such_role"    // role, roles
+	NothingToDo    Code = "nothing_to_do"   // what
+)
+
+// Codes of reasons: why a device × patch, a ring or a campaign is where it is.
+const (
+	// A device × patch waits.
+	RingNotOpen       Code = "ring_not_open"         // ring, opens
+	ItemNotPromoted   Code = "item_not_promoted"     // ring
+	OutsideWindow     Code = "outside_window"        // next
+	NoWindow          Code = "no_window"             //
+	WindowTooShort    Code = "window_too_short"      // need, left
+	CampaignHeld      Code = "campaign_held"         // by, reason
+	RingHeld          Code = "ring_held"             // by, reason, ring
+	ItemHeld          Code = "item_held"             // by, reason
+	DeviceHeld        Code = "device_held"           // by, reason
+	PatchPending      Code = "patch_pending"         //
+	PatchDelayed      Code = "patch_delayed"         // until
+	PatchDeclined     Code = "patch_declined"        // by, reason, until
+	DeviceUnreachable Code = "device_unreachable"    // since
+	NeverScanned      Code = "never_scanned"         //
+	ScanStale         Code = "scan_stale"            // at
+	ScanRefused       Code = "scan_failed"           // cause
+	OrderInFlight     Code = "order_in_flight"       // step, since
+	OtherOrder        Code = "other_order"           // campaign
+	RetryBackoff      Code = "retry_backoff"         // attempt, attempts, next
+	AttemptsExhausted Code = "attempts_exhausted"    // attempts
+	Quarantined       Code = "quarantined"           // attempts
+	ItemWithdrawn     Code = "item_withdrawn"        // by, reason
+	CampaignClosed    Code = "campaign_closed"       //
+	CampaignNotOpen   Code = "campaign_not_open"     // opens
+	NotApplicable     Code = "not_applicable"        //
+	Superseded        Code = "superseded"            // by
+	NotInContent      Code = "not_in_content"        // campaign
+	NotInPerimeter    Code = "not_in_perimeter"      // campaign
+	RebootPendingNow  Code = "reboot_pending"        //
+	AwaitingVerify    Code = "awaiting_verification" //
+	RollbackAsked     Code = "rollback_asked"        // by, reason
+	RollbackCannot    Code = "rollback_impossible"   // why
+
+	// An agent says what stopped it.
+	LockHeld       Code = "lock_held"       // holder, pid, waited
+	DiskFull       Code = "disk_full"       // mount, need, free
+	WouldRemove    Code = "would_remove"    // packages
+	PlanDrift      Code = "plan_drift"      // packages
+	VersionGone    Code = "version_gone"    // package, version, available
+	HeldOnDevice   Code = "held_on_device"  // packages
+	PackageFailed  Code = "package_failed"  // package, state, error
+	DownloadFailed Code = "download_failed" // error
+	RepositoryDown Code = "repository_down" // error
+	DpkgBroken     Code = "dpkg_broken"     // packages
+	NoEffect       Code = "no_effect"       // package, version
+	LocalVeto      Code = "local_veto"      // rule
+	OrderExpired   Code = "order_expired"   // at
+	OrderStale     Code = "order_stale"     // serial, have
+	OrderForged    Code = "order_forged"    // problem
+	RegisterForked Code = "register_forked" // size, have
+	ClockJumped    Code = "clock_jumped"    // by
+	OnBattery      Code = "on_battery"      //
+	RebootLoop     Code = "reboot_loop"     // boots
+	RebootRefused  Code = "reboot_refused"  // problem
+	RestoreReady   Code = "restore_ready"   //
+	NoOldPackage   Code = "no_old_package"  // package, version
+	NewPackage     Code = "new_package"     // package
+	ToolFailed     Code = "tool_failed"     // tool, exit, error
+	Interrupted    Code = "interrupted"     // step
+	HookFailed     Code = "hook_failed"     // hook, exit
+
+	// A ring or a gate.
+	RingWaitsCalendar  Code = "ring_waits_calendar"   // opens
+	RingWaitsPrevious  Code = "ring_waits_previous"   // ring
+	RingRunning        Code = "ring_running"          // not_reached
+	RingSoaking        Code = "ring_soaking"          // until
+	GateEmptyRing      Code = "gate_empty_ring"       //
+	GateTooFew         Code = "gate_too_few"          // have, need
+	GateDoneTooLow     Code = "gate_done_too_low"     // have, need
+	GateFailedTooMany  Code = "gate_failed_too_many"  // have, max
+	GateUnreachable    Code = "gate_unreachable"      // have, max
+	GateNotReached     Code = "gate_not_reached"      // have, max
+	GateIncidentOpen   Code = "gate_incident_open"    // severity, count
+	GateSignOffMissing Code = "gate_sign_off_missing" // role, title
+	GateSignOffRefused Code = "gate_sign_off_refused" // role, by, comment
+	GatePassed         Code = "gate_passed"           //
+	Expedited          Code = "expedited"             // by, reason
+)

@@ -1,0 +1,85 @@
+// Package patch owns what a patch is: the smallest thing an advisory speaks of
+// and a person can decide on, at an exact version. It compares and classifies;
+// it knows no device, no campaign and no storage. Pure, safe from any goroutine.
+package patch
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
+
+// Key identifies a patch within a tenant: provider, name and exact version in
+// a suite. For apt the name is that of the source package, because apt (since
+// 2.5.2) upgrades the siblings of one source together anyway.
+type Key struct {
+	Provider string `json:"provider"`
+	Name     string `json:"name"`
+	Version  string `json:"version"`
+	Suite    string `json:"suite"`
+}
+
+// ID is the short, steady text id of a key, fit for addresses and subjects.
+// It is derived, so two servers and two scans agree without asking anyone.
+func (k Key) ID() ID {
+	sum := sha256.Sum256([]byte(strings.Join([]string{k.Provider, k.Name, k.Version, k.Suite}, "\x00")))
+	return ID(hex.EncodeToString(sum[:10]))
+}
+
+// String is how people write it.
+func (k Key) String() string { return k.Name + " " + k.Version }
+
+// ID of a patch.
+type ID string
+
+// Class says what kind of change a patch is. Unknown is a value of its own:
+// it never counts as low or as safe.
+type Class string
+
+// Classes.
+const (
+	Security   Class = "security"
+	Quality    Class = "quality"
+	ThirdParty Class = "third-party"
+	Unknown    Class = "unknown"
+)
+
+// ParseClass reads what an agent says; anything else is Unknown.
+func ParseClass(s string) Class {
+	switch c := Class(s); c {
+	case Security, Quality, ThirdParty:
+		return c
+	}
+	return Unknown
+}
+
+// State of one patch on one device (VOCABULARY.md, device × patch).
+type State string
+
+// States.
+const (
+	Applicable             State = "applicable"
+	Scheduled              State = "scheduled"
+	Downloading            State = "downloading"
+	Ready                  State = "ready"
+	Waiting                State = "waiting"
+	Installing             State = "installing"
+	InstalledPendingReboot State = "installed_pending_reboot"
+	Rebooting              State = "rebooting"
+	Verifying              State = "verifying"
+	Verified               State = "verified"
+	Failed                 State = "failed"
+	Superseded             State = "superseded"
+	NotApplicable          State = "not_applicable"
+	RolledBack             State = "rolled_back"
+)
+
+// Settled tells that nothing more will happen to a patch in this state unless
+// someone or a new scan asks for it.
+func (s State) Settled() bool {
+	switch s {
+	case Verified, Failed, Superseded, NotApplicable, RolledBack:
+		return true
+	}
+	return false
+}

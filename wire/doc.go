@@ -1,0 +1,34 @@
+// Package wire is what an agent and a server say to each other: the messages,
+// the subjects they travel on with the permissions that go with them, the
+// capability history and the signed envelope.
+//
+// It is a leaf: it imports nothing of the project, decides nothing, and is
+// read by both sides, by the lab and by tests. Messages are plain structs in
+// JSON. The rules of their evolution:
+//
+//   - fields are only added, always optional; a name is never given a second
+//     meaning and never reused;
+//   - adding something that the other side must know about raises Capability
+//     and adds a dated line to its history;
+//   - a frozen golden exists for each capability and is never edited.
+//
+// Instants are microseconds since 1970 UTC (suffix US), durations seconds
+// (suffix S) and sizes bytes (suffix Bytes), all int64.
+package wire
+
+// Capability is the integer an agent and a server compare to know what the
+// other one understands.
+//
+//	1  2026-11-21  enrolment, check-in, parts, events, orders (install,
+//	               rollback, scan), holds, questions
+const Capability = 1
+
+// Limits of a message. A longer one is cut by its sender with Clean, or refused
+// by its receiver: no device can make the server keep what it does not want.
+const (
+	MaxPayloadBytes  = 1 << 20 // one broker message
+	MaxPartBytes     = 8 << 20 // one part after decompression
+	MaxLogTailBytes  = 8 << 10 // the end of a tool's output kept with a result
+	MaxTextBytes     = 1 << 10 // any single text field
+	MaxEventsPerSend = 64
+)
