@@ -1,0 +1,222 @@
+// Package procedure owns the procedure: the reusable definition of a campaign,
+// read from a file that people sign. It owns what such a file may say, every
+// rule it must obey, and the dates it gives to a month.
+//
+// It refuses what it does not understand: an unknown key, a repeated key, a
+// duration that does not parse, a ring that would close before it opens. All of
+// it is refused at once, each with its line, its field and the way to put it
+// right, so that nothing later has to doubt a Procedure that Parse returned.
+//
+// Bytes in, values out; safe from any goroutine, a Procedure is never changed.
+package procedure
+
+import (
+	"time"
+
+	"patchring/internal/core/calendar"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/patch"
+)
+
+// Procedure says who gets which patches, in which rings, on which days, under
+// which evidence and whose sign-off.
+type Procedure struct {
+	Name      string
+	Title     Text
+	Owner     string // a role or a team
+	Zone      *time.Location
+	Perimeter fleet.Selector
+	Exclude   fleet.Selector // wins over Perimeter
+	Classes   []patch.Class  // what policy approves by itself
+	Rings     []Ring
+	Windows   []WindowRule
+
+	Reboot           Reboot
+	Attempts         int
+	RetryAfter       time.Duration
+	UnreachableAfter time.Duration
+
+	RollbackOn   Severity // an incident of this severity or worse rolls back; NoSeverity never does
+	HoldOn       Severity // an incident of this severity or worse holds; never above RollbackOn
+	Verification Verification
+	Visas        []Visa
+
+	// Warnings are what is allowed and probably not meant.
+	Warnings []Problem
+}
+
+// Ring is one step of the roll-out.
+type Ring struct {
+	Name    string
+	Title   Text
+	Members fleet.Selector
+	Opens   DayTime
+	// Closes is zero when the file does not say: the ring then closes when the
+	// next one opens, and the last ring at the verification.
+	Closes DayTime
+	Soak   time.Duration
+	Gate   Gate
+}
+
+// DayTime is an hour of a campaign day, day 1 being Patch Tuesday.
+type DayTime struct {
+	Day int
+	At  calendar.Clock
+}
+
+// IsZero tells that the file gave none: days count from 1.
+func (d DayTime) IsZero() bool { return d.Day == 0 }
+
+func (d DayTime) before(e DayTime) bool { return d.minutes() < e.minutes() }
+
+func (d DayTime) minutes() int { return d.Day*int(calendar.EndOfDay) + int(d.At) }
+
+func (d DayTime) in(patchTuesday calendar.Date, zone *time.Location) time.Time {
+	return calendar.Day(patchTuesday, d.Day).At(d.At, zone)
+}
+
+// Gate is what must be true before the next ring opens. What the file leaves
+// out is at its strictest: every device done, none failed, unreachable or not
+// reached.
+type Gate struct {
+	MinDevices            int // never below 1: no data is never a pass
+	MinDonePercent        float64
+	MaxFailed             int
+	MaxUnreachablePercent float64
+	MaxNotReachedPercent  float64
+	SignOffs              []SignOffRule
+}
+
+// SignOffRule is one recorded yes a gate asks for. A role signs a gate once.
+type SignOffRule struct {
+	Role      string
+	Title     Text
+	Checklist []Text // functional or business tests to tick before signing
+}
+
+// WindowRule gives a window to the devices it selects. A device has every
+// window whose rule selects it; one that has none is closed.
+type WindowRule struct {
+	For fleet.Selector
+	calendar.Window
+}
+
+// Reboot says whether an order may reboot the device.
+type Reboot string
+
+// Reboots, as orders spell them.
+const (
+	RebootNever    Reboot = "never"
+	RebootIfNeeded Reboot = "if_needed" // on a live signal, inside a window
+)
+
+// Severity of an incident.
+type Severity string
+
+// Severities, from the mildest.
+const (
+	NoSeverity Severity = ""
+	Minor      Severity = "minor"
+	Major      Severity = "major"
+	Critical   Severity = "critical"
+)
+
+// Severities lists them, from the mildest.
+func Severities() []Severity { return []Severity{Minor, Major, Critical} }
+
+// AtLeast tells whether an incident of severity s calls for what is done from
+// threshold on; NoSeverity as threshold calls for nothing.
+func (s Severity) AtLeast(threshold Severity) bool {
+	return threshold != NoSeverity && s.rank() >= threshold.rank()
+}
+
+func (s Severity) rank() int {
+	for i, known := range Severities() {
+		if s == known {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// Verification is the check that follows the last ring's opening.
+type Verification struct {
+	DaysAfterLastRingOpens int
+}
+
+// Visa is a role's signature on the procedure itself.
+type Visa struct {
+	Role string
+	Date calendar.Date
+}
+
+// Text is what people read, in the languages of the product.
+type Text struct {
+	FR string `json:"fr"`
+	EN string `json:"en"`
+}
+
+// In is the text in a language ("fr"; anything else is English).
+func (t Text) In(lang string) string {
+	if lang == "fr" {
+		return t.FR
+	}
+	return t.EN
+}
+
+// IsZero tells that there is no text.
+func (t Text) IsZero() bool { return t == Text{} }
+
+// Covers tells whether the procedure is about the device.
+func (p Procedure) Covers(m fleet.Member) bool {
+	return p.Perimeter.Selects(m) && !p.Exclude.Selects(m)
+}
+
+// RingOf is the index of the device's ring: the first one that selects it. It
+// answers false for a device outside the perimeter or in no ring.
+func (p Procedure) RingOf(m fleet.Member) (int, bool) {
+	if !p.Covers(m) {
+		return 0, false
+	}
+	for i, ring := range p.Rings {
+		if ring.Members.Selects(m) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// RuleSet is the set of window rules that select a device, one bit a rule.
+// Devices of equal sets have equal windows, so a fleet needs them worked out
+// once a set and not once a device.
+type RuleSet uint64
+
+const maxWindows = 64 // one bit each
+
+// RulesFor is the set of rules that select the device.
+func (p Procedure) RulesFor(m fleet.Member) RuleSet {
+	var set RuleSet
+	for i, rule := range p.Windows {
+		if rule.For.Selects(m) {
+			set |= 1 << i
+		}
+	}
+	return set
+}
+
+// WindowsOf lists the windows of a set.
+func (p Procedure) WindowsOf(set RuleSet) []calendar.Window {
+	var windows []calendar.Window
+	for i, rule := range p.Windows {
+		if set&(1<<i) != 0 {
+			windows = append(windows, rule.Window)
+		}
+	}
+	return windows
+}
+
+// WindowsFor are the intervals between two instants in which the device may
+// install or reboot, sorted and disjoint; none means closed.
+func (p Procedure) WindowsFor(m fleet.Member, from, to time.Time) []calendar.Interval {
+	return calendar.Intervals(p.WindowsOf(p.RulesFor(m)), from, to)
+}
