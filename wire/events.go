@@ -30,6 +30,7 @@ const (
 	EventRebooted  EventKind = "rebooted"  // a boot the order asked for was seen, by its boot id
 	EventActor     EventKind = "actor"     // another program changed packages
 	EventRecovered EventKind = "recovered" // the agent found an interrupted step and went on from it
+	EventDropped   EventKind = "dropped"   // the spool was full: Cause says how many lesser events it gave up; never a result
 )
 
 // Events is a batch from the spool.

@@ -84,6 +84,9 @@ const (
 	ToolFailed     Code = "tool_failed"     // tool, exit, error
 	Interrupted    Code = "interrupted"     // step
 	HookFailed     Code = "hook_failed"     // hook, exit
+	OrderCancelled Code = "order_cancelled" //
+	Stalled        Code = "stalled"         // since, step
+	SpoolFull      Code = "spool_full"      // dropped
 
 	// A ring or a gate.
 	RingWaitsCalendar  Code = "ring_waits_calendar"   // opens
