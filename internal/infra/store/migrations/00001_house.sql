@@ -51,7 +51,7 @@ CREATE TABLE enrollment (
   hash       TEXT NOT NULL,
   kind       TEXT NOT NULL,
   tags       TEXT NOT NULL,
-  groups     TEXT NOT NULL,
+  group_names TEXT NOT NULL,
   uses_left  BIGINT NOT NULL,
   created_us BIGINT NOT NULL,
   expires_us BIGINT NOT NULL,
@@ -367,6 +367,7 @@ CREATE TABLE outbox (
 CREATE TABLE register_head (
   tenant     TEXT PRIMARY KEY,
   size       BIGINT NOT NULL,
+  tree       TEXT NOT NULL,
   checkpoint TEXT NOT NULL,
   at_us      BIGINT NOT NULL
 );

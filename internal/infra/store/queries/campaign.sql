@@ -1,0 +1,186 @@
+-- name: AddProcedure :exec
+INSERT INTO procedure_version (tenant, name, version, body, sha256, actor, at_us)
+VALUES (@tenant, @name, @version, @body, @sha256, @actor, @at_us);
+
+-- name: LatestProcedure :one
+SELECT * FROM procedure_version WHERE tenant = @tenant AND name = @name ORDER BY version DESC LIMIT 1;
+
+-- name: ProcedureVersion :one
+SELECT * FROM procedure_version WHERE tenant = @tenant AND name = @name AND version = @version;
+
+-- name: LatestProcedures :many
+SELECT p.* FROM procedure_version p
+WHERE p.tenant = @tenant AND p.version = (SELECT max(q.version) FROM procedure_version q WHERE q.tenant = p.tenant AND q.name = p.name)
+ORDER BY p.name;
+
+-- name: AddCampaign :exec
+INSERT INTO campaign (tenant, id, name, procedure_name, procedure_version, state, origin, schedule, day_us, windows, starts_us, verification_us, created_us, actor, due_us)
+VALUES (@tenant, @id, @name, @procedure_name, @procedure_version, @state, @origin, @schedule, @day_us, @windows, @starts_us, @verification_us, @created_us, @actor, @due_us);
+
+-- name: Campaign :one
+SELECT * FROM campaign WHERE tenant = @tenant AND id = @id;
+
+-- name: CampaignByName :one
+SELECT * FROM campaign WHERE tenant = @tenant AND name = @name;
+
+-- name: OpenCampaigns :many
+SELECT * FROM campaign WHERE tenant = @tenant AND state <> 'closed' ORDER BY created_us;
+
+-- ClaimCampaigns takes the campaigns that are due, for as long as the lease.
+-- name: ClaimCampaigns :many
+UPDATE campaign SET lease_us = @lease_us
+WHERE due_us <= @now_us AND lease_us < @now_us AND state <> 'closed'
+RETURNING *;
+
+-- SetCampaignDue plans the next look, unless someone touched it meanwhile
+-- (due_us moved below what this look had seen).
+-- name: SetCampaignDue :exec
+UPDATE campaign SET due_us = CASE WHEN due_us < @seen_us THEN due_us ELSE @due_us END, lease_us = 0
+WHERE tenant = @tenant AND id = @id;
+
+-- name: TouchCampaign :exec
+UPDATE campaign SET due_us = 0 WHERE tenant = @tenant AND id = @id AND state <> 'closed';
+
+-- name: SetCampaignState :exec
+UPDATE campaign SET state = @state, sealed_us = @sealed_us, verified_us = @verified_us, closed_us = @closed_us
+WHERE tenant = @tenant AND id = @id;
+
+-- name: AddAmendment :exec
+INSERT INTO campaign_amendment (tenant, campaign, number, reason, actor, created_us)
+VALUES (@tenant, @campaign, @number, @reason, @actor, @created_us);
+
+-- name: Amendments :many
+SELECT * FROM campaign_amendment WHERE tenant = @tenant AND campaign = @campaign ORDER BY number;
+
+-- name: AddItem :exec
+INSERT INTO campaign_item (tenant, campaign, id, amendment, provider, name, version, suite, promoted)
+VALUES (@tenant, @campaign, @id, @amendment, @provider, @name, @version, @suite, @promoted);
+
+-- name: Items :many
+SELECT * FROM campaign_item WHERE tenant = @tenant AND campaign = @campaign ORDER BY amendment, name, version;
+
+-- name: PromoteItems :exec
+UPDATE campaign_item SET promoted = @promoted
+WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND withdrawn_us = 0 AND promoted < @promoted;
+
+-- name: WithdrawItem :execrows
+UPDATE campaign_item SET withdrawn_us = @withdrawn_us, withdrawn_by = @withdrawn_by, withdrawn_reason = @withdrawn_reason
+WHERE tenant = @tenant AND campaign = @campaign AND id = @id AND withdrawn_us = 0;
+
+-- name: AddRing :exec
+INSERT INTO campaign_ring (tenant, campaign, amendment, position, ring, state, opens_us, closes_us)
+VALUES (@tenant, @campaign, @amendment, @position, @ring, @state, @opens_us, @closes_us);
+
+-- name: Rings :many
+SELECT * FROM campaign_ring WHERE tenant = @tenant AND campaign = @campaign ORDER BY amendment, position;
+
+-- name: SetRing :exec
+UPDATE campaign_ring SET state = @state, verdict = @verdict, reasons = @reasons, evidence = @evidence,
+  opened_us = @opened_us, soak_until_us = @soak_until_us, decided_us = @decided_us
+WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND position = @position;
+
+-- name: ExpediteRing :execrows
+UPDATE campaign_ring SET expedited_by = @expedited_by, expedited_why = @expedited_why
+WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND position = @position;
+
+-- name: AddRingCounts :exec
+UPDATE campaign_ring SET done = done + @done, failed = failed + @failed, not_reached = not_reached + @not_reached,
+  unreachable = unreachable + @unreachable, exempt = exempt + @exempt
+WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND position = @position;
+
+-- name: AddCampaignDevice :execrows
+INSERT INTO campaign_device (tenant, campaign, amendment, device, position, goal, bucket, due_us, updated_us)
+VALUES (@tenant, @campaign, @amendment, @device, @position, 'install', 'not_reached', @due_us, @updated_us)
+ON CONFLICT (tenant, campaign, amendment, device) DO NOTHING;
+
+-- ClaimCampaignDevices takes a batch of devices that are due.
+-- name: ClaimCampaignDevices :many
+UPDATE campaign_device SET lease_us = @lease_us
+WHERE (tenant, campaign, amendment, device) IN (
+  SELECT c.tenant, c.campaign, c.amendment, c.device FROM campaign_device c
+  WHERE c.due_us <= @now_us AND c.lease_us < @now_us ORDER BY c.due_us LIMIT @max)
+  AND lease_us < @now_us
+RETURNING *;
+
+-- name: CampaignDevice :one
+SELECT * FROM campaign_device WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND device = @device;
+
+-- name: CampaignDevicesOfDevice :many
+SELECT * FROM campaign_device WHERE tenant = @tenant AND device = @device ORDER BY campaign, amendment;
+
+-- name: SetCampaignDevice :exec
+UPDATE campaign_device SET bucket = @bucket, reason = @reason, order_id = @order_id,
+  due_us = CASE WHEN due_us < @seen_us THEN due_us ELSE @due_us END, lease_us = 0, updated_us = @updated_us
+WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND device = @device;
+
+-- name: SetGoal :execrows
+UPDATE campaign_device SET goal = @goal, windows = @windows, due_us = 0
+WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND device = @device;
+
+-- name: MoveDevice :execrows
+UPDATE campaign_device SET position = @position, due_us = 0
+WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND device = @device;
+
+-- name: TouchDeviceRows :execrows
+UPDATE campaign_device SET due_us = 0 WHERE tenant = @tenant AND device = @device;
+
+-- name: TouchRingDevices :execrows
+UPDATE campaign_device SET due_us = 0
+WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND position <= @position;
+
+-- name: TouchCampaignDevices :execrows
+UPDATE campaign_device SET due_us = 0 WHERE tenant = @tenant AND campaign = @campaign;
+
+-- name: ParkCampaignDevices :exec
+UPDATE campaign_device SET due_us = 9223372036854775807 WHERE tenant = @tenant AND campaign = @campaign;
+
+-- name: RingDevicesAfter :many
+SELECT * FROM campaign_device
+WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND position = @position AND device > @device
+ORDER BY device LIMIT @max;
+
+-- name: DeviceItems :many
+SELECT * FROM campaign_device_item WHERE tenant = @tenant AND campaign = @campaign AND device = @device ORDER BY item;
+
+-- name: ItemsOfDevice :many
+SELECT * FROM campaign_device_item WHERE tenant = @tenant AND device = @device ORDER BY campaign, item;
+
+-- name: PutDeviceItem :exec
+INSERT INTO campaign_device_item (tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us)
+VALUES (@tenant, @campaign, @device, @item, @amendment, @state, @reason, @attempts, @no_effects, @rollback, @packages, @next_us, @updated_us)
+ON CONFLICT (tenant, campaign, device, item) DO UPDATE SET state = excluded.state, reason = excluded.reason,
+  attempts = excluded.attempts, no_effects = excluded.no_effects, rollback = excluded.rollback,
+  packages = excluded.packages, next_us = excluded.next_us, updated_us = excluded.updated_us;
+
+-- name: AddHold :exec
+INSERT INTO hold (tenant, id, campaign, ring, item, device, reason, actor, placed_us)
+VALUES (@tenant, @id, @campaign, @ring, @item, @device, @reason, @actor, @placed_us);
+
+-- name: HoldsInForce :many
+SELECT * FROM hold WHERE tenant = @tenant AND lifted_us = 0 ORDER BY placed_us, id;
+
+-- name: LiftHold :execrows
+UPDATE hold SET lifted_us = @lifted_us, lifted_by = @lifted_by WHERE tenant = @tenant AND id = @id AND lifted_us = 0;
+
+-- name: AddSignOff :exec
+INSERT INTO sign_off (tenant, id, campaign, amendment, position, role, decision, comment, ticked, actor, at_us)
+VALUES (@tenant, @id, @campaign, @amendment, @position, @role, @decision, @comment, @ticked, @actor, @at_us);
+
+-- name: SignOffs :many
+SELECT * FROM sign_off WHERE tenant = @tenant AND campaign = @campaign ORDER BY at_us, id;
+
+-- name: AddOrder :exec
+INSERT INTO device_order (tenant, id, device, serial, campaign, amendment, kind, envelope, state, issued_us, expires_us)
+VALUES (@tenant, @id, @device, @serial, @campaign, @amendment, @kind, @envelope, 'open', @issued_us, @expires_us);
+
+-- name: Order :one
+SELECT * FROM device_order WHERE tenant = @tenant AND id = @id;
+
+-- name: OpenOrders :many
+SELECT * FROM device_order WHERE tenant = @tenant AND device = @device AND state = 'open' ORDER BY serial;
+
+-- name: SetOrderStep :exec
+UPDATE device_order SET step = @step, step_us = @step_us, cause = @cause, next_us = @next_us WHERE tenant = @tenant AND id = @id AND state = 'open';
+
+-- name: CloseOrder :execrows
+UPDATE device_order SET state = @state, step = @step, step_us = @step_us, cause = @cause, next_us = 0 WHERE tenant = @tenant AND id = @id AND state = 'open';

@@ -1,0 +1,95 @@
+-- name: AddDevice :exec
+INSERT INTO device (tenant, id, name, machine_id, kind, tags, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, duplicate_of, scan_wanted)
+VALUES (@tenant, @id, @name, @machine_id, @kind, @tags, @os_name, @agent_version, @capability, @cert_serial, @enrolled_us, @seen_us, @duplicate_of, 1);
+
+-- name: Device :one
+SELECT * FROM device WHERE tenant = @tenant AND id = @id;
+
+-- name: DevicesByName :many
+SELECT * FROM device WHERE tenant = @tenant AND name = @name ORDER BY enrolled_us DESC;
+
+-- name: DeviceByMachine :many
+SELECT id, name FROM device WHERE tenant = @tenant AND machine_id = @machine_id AND retired_us = 0 ORDER BY enrolled_us;
+
+-- name: DevicesAfter :many
+SELECT * FROM device WHERE tenant = @tenant AND retired_us = 0 AND id > @id ORDER BY id LIMIT @max;
+
+-- name: TouchDevice :execrows
+UPDATE device SET seen_us = @seen_us, boot_id = @boot_id, booted_us = @booted_us, reboot_pending = @reboot_pending,
+  agent_version = @agent_version, capability = @capability, scan_wanted = 0
+WHERE tenant = @tenant AND id = @id AND retired_us = 0;
+
+-- name: SetDeviceFacts :exec
+UPDATE device SET os_id = @os_id, os_name = @os_name, machine_id = @machine_id, part_hashes = @part_hashes, duplicate_of = @duplicate_of
+WHERE tenant = @tenant AND id = @id;
+
+-- name: SetDeviceParts :exec
+UPDATE device SET part_hashes = @part_hashes WHERE tenant = @tenant AND id = @id;
+
+-- name: SetDeviceScan :exec
+UPDATE device SET scan_us = @scan_us, scan_status = @scan_status, scan_cause = @scan_cause, lists_us = @lists_us,
+  missing = @missing, missing_security = @missing_security, part_hashes = @part_hashes
+WHERE tenant = @tenant AND id = @id;
+
+-- name: SetDeviceSeq :exec
+UPDATE device SET last_seq = @last_seq, seen_us = @seen_us, boot_id = @boot_id WHERE tenant = @tenant AND id = @id;
+
+-- name: SetDeviceFailing :exec
+UPDATE device SET failing = @failing WHERE tenant = @tenant AND id = @id;
+
+-- name: NextOrderSerial :one
+UPDATE device SET order_serial = order_serial + 1 WHERE tenant = @tenant AND id = @id RETURNING order_serial;
+
+-- name: SetDeviceCheckpoint :exec
+UPDATE device SET checkpoint_size = @checkpoint_size WHERE tenant = @tenant AND id = @id;
+
+-- name: WantScan :execrows
+UPDATE device SET scan_wanted = 1 WHERE tenant = @tenant AND id = @id;
+
+-- name: SetDeviceCert :exec
+UPDATE device SET cert_serial = @cert_serial WHERE tenant = @tenant AND id = @id;
+
+-- name: SetDeviceTags :exec
+UPDATE device SET tags = @tags, kind = @kind WHERE tenant = @tenant AND id = @id;
+
+-- name: RetireDevice :execrows
+UPDATE device SET retired_us = @retired_us, retired_why = @retired_why WHERE tenant = @tenant AND id = @id AND retired_us = 0;
+
+-- name: PutDevicePart :exec
+INSERT INTO device_part (tenant, device, name, hash, at_us, body) VALUES (@tenant, @device, @name, @hash, @at_us, @body)
+ON CONFLICT (tenant, device, name) DO UPDATE SET hash = excluded.hash, at_us = excluded.at_us, body = excluded.body;
+
+-- name: DevicePart :one
+SELECT * FROM device_part WHERE tenant = @tenant AND device = @device AND name = @name;
+
+-- name: DropDeviceTags :exec
+DELETE FROM device_tag WHERE tenant = @tenant AND device = @device;
+
+-- name: AddDeviceTag :exec
+INSERT INTO device_tag (tenant, device, name, value) VALUES (@tenant, @device, @name, @value)
+ON CONFLICT (tenant, device, name) DO UPDATE SET value = excluded.value;
+
+-- name: AddGroup :exec
+INSERT INTO fleet_group (tenant, name, title, created_us) VALUES (@tenant, @name, @title, @created_us)
+ON CONFLICT (tenant, name) DO UPDATE SET title = CASE WHEN excluded.title = '' THEN fleet_group.title ELSE excluded.title END;
+
+-- name: Group :one
+SELECT * FROM fleet_group WHERE tenant = @tenant AND name = @name;
+
+-- name: DropGroup :execrows
+DELETE FROM fleet_group WHERE tenant = @tenant AND name = @name;
+
+-- name: DropGroupMembers :exec
+DELETE FROM fleet_group_member WHERE tenant = @tenant AND group_name = @group_name;
+
+-- name: AddGroupMember :exec
+INSERT INTO fleet_group_member (tenant, group_name, device) VALUES (@tenant, @group_name, @device) ON CONFLICT DO NOTHING;
+
+-- name: DropGroupMember :execrows
+DELETE FROM fleet_group_member WHERE tenant = @tenant AND group_name = @group_name AND device = @device;
+
+-- name: GroupMembersAfter :many
+SELECT device, group_name FROM fleet_group_member WHERE tenant = @tenant AND device > @device_from AND device <= @device_to ORDER BY device, group_name;
+
+-- name: GroupsOfDevice :many
+SELECT group_name FROM fleet_group_member WHERE tenant = @tenant AND device = @device ORDER BY group_name;

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+
+	"patchring/internal/core/register"
+	"patchring/internal/infra/store/gen"
+)
+
+// Register is what register.VerifyStored and the exports read of one tenant.
+func (db *DB) Register(ctx context.Context, tenant string) (register.Stored, error) {
+	head, err := db.Read().RegisterHead(ctx, tenant)
+	if IsNone(err) {
+		return register.Stored{Tenant: tenant, Entries: func(func(register.Row, error) bool) {}, Hashes: db.Hashes(ctx, tenant)}, nil
+	}
+	if err != nil {
+		return register.Stored{}, fmt.Errorf("read the register's head: %w", err)
+	}
+	tree, err := register.ParseTree(head.Tree)
+	if err != nil {
+		return register.Stored{}, err
+	}
+	return register.Stored{
+		Tenant: tenant, Tree: tree, Checkpoint: head.Checkpoint,
+		Entries: db.entries(ctx, tenant), Hashes: db.Hashes(ctx, tenant),
+	}, nil
+}
+
+const entriesPage = 500
+
+func (db *DB) entries(ctx context.Context, tenant string) iter.Seq2[register.Row, error] {
+	return func(yield func(register.Row, error) bool) {
+		for from := int64(0); ; {
+			page, err := db.Read().RegisterEntriesFrom(ctx, gen.RegisterEntriesFromParams{Tenant: tenant, Idx: from, Max: entriesPage})
+			if err != nil {
+				yield(register.Row{}, fmt.Errorf("read the register from entry %d: %w", from, err))
+				return
+			}
+			for _, row := range page {
+				if !yield(register.Row{Index: row.Idx, Raw: row.Body}, nil) {
+					return
+				}
+				from = row.Idx + 1
+			}
+			if len(page) < entriesPage {
+				return
+			}
+		}
+	}
+}
+
+// Hashes reads stored hashes, for proofs.
+func (db *DB) Hashes(ctx context.Context, tenant string) HashReader {
+	return HashReader{ctx: ctx, q: db.Read(), tenant: tenant}
+}
+
+// HashReader implements tlog.HashReader on the stored hashes of one tenant.
+type HashReader struct {
+	ctx    context.Context
+	q      *gen.Queries
+	tenant string
+}
+
+// ReadHashes implements tlog.HashReader.
+func (r HashReader) ReadHashes(indexes []int64) ([]register.Hash, error) {
+	out := make([]register.Hash, len(indexes))
+	for i, index := range indexes {
+		raw, err := r.q.RegisterHash(r.ctx, r.tenant, index)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, fmt.Errorf("stored hash %d: %w", index, register.ErrNoHash)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read stored hash %d: %w", index, err)
+		}
+		if copy(out[i][:], raw) != len(out[i]) {
+			return nil, fmt.Errorf("stored hash %d has %d bytes", index, len(raw))
+		}
+	}
+	return out, nil
+}

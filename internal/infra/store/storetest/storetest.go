@@ -1,0 +1,170 @@
+// Package storetest gives tests a real database: SQLite always, and a real
+// PostgreSQL server started once per test program from Debian's packages. It
+// is only ever imported by tests.
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
+
+	"patchring/internal/core/register"
+	"patchring/internal/infra/store"
+)
+
+// signerKey is a note key made for tests only; it signs nothing else.
+const signerKey = "PRIVATE+KEY+patchring/acme+82cb6c0a+AWqth1ggx5N5d9V78e+7WUHFIyl4HEYwCgYt6KPm/nNj"
+
+// VerifierKey checks what the test notary signs for the tenant acme.
+const VerifierKey = "patchring/acme+82cb6c0a+ATQZrYPPlhsUfLbDbp3hD7Yqw4pKki3Dd0oeVGofdO/U"
+
+// Each runs f as a subtest on each database.
+func Each(t *testing.T, f func(t *testing.T, db *store.DB)) {
+	t.Run("sqlite", func(t *testing.T) { f(t, SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { f(t, Postgres(t)) })
+}
+
+// SQLite opens a new database file.
+func SQLite(t testing.TB) *store.DB {
+	t.Helper()
+	return open(t, filepath.Join(t.TempDir(), "site.db"))
+}
+
+// Postgres opens a new database on the test program's server.
+func Postgres(t testing.TB) *store.DB {
+	t.Helper()
+	base, err := server()
+	if err != nil {
+		t.Fatalf("start PostgreSQL for the tests (Debian package postgresql): %v", err)
+	}
+	name := "t" + uuid.NewString()[:8]
+	if err := execAt(base+"&dbname=postgres", "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, base+"&dbname="+name)
+}
+
+func open(t testing.TB, url string) *store.DB {
+	t.Helper()
+	db, err := store.Open(context.Background(), store.Options{URL: url, Notary: notary})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func notary(tenant, treeText string) (string, error) {
+	tree, err := register.ParseTree(treeText)
+	if err != nil {
+		return "", err
+	}
+	signer, err := note.NewSigner(signerKey)
+	if err != nil {
+		return "", err
+	}
+	return tree.Checkpoint(tenant).Sign(signer)
+}
+
+// Tamper changes the database as someone with the file, or the superuser's
+// password, could: without the guards.
+func Tamper(t testing.TB, db *store.DB, sqlite, postgres string) {
+	t.Helper()
+	statements := []string{"DROP TRIGGER register_entry_no_update", sqlite}
+	if db.Dialect == store.Postgres {
+		statements = []string{"DROP TRIGGER register_entry_append_only ON register_entry", postgres}
+	}
+	for _, s := range statements {
+		if err := Exec(db, s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// Exec runs one statement past the store's own queries.
+func Exec(db *store.DB, statement string) error {
+	return db.Raw(context.Background(), statement)
+}
+
+var server = sync.OnceValues(startPostgres)
+
+// startPostgres makes a cluster in a temporary directory and runs it on a unix
+// socket, without durability: it lives as long as the test program, whose end
+// the kernel tells it (Pdeathsig).
+func startPostgres() (string, error) {
+	bins, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if err != nil || len(bins) == 0 {
+		return "", fmt.Errorf("no /usr/lib/postgresql/*/bin/postgres: apt-get install postgresql")
+	}
+	bin := filepath.Dir(bins[len(bins)-1])
+	dir, err := os.MkdirTemp("", "pr-pg-")
+	if err != nil {
+		return "", err
+	}
+	who, err := ordinaryUser(dir)
+	if err != nil {
+		return "", err
+	}
+	data := filepath.Join(dir, "data")
+	initdb := exec.Command(bin+"/initdb", "-D", data, "-U", "patchring", "--auth=trust", "-N", "-E", "UTF8", "--locale=C.UTF-8")
+	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: who}
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	var log bytes.Buffer
+	run := exec.Command(bin+"/postgres", "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off",
+		"-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "shared_buffers=32MB")
+	run.Stderr = &log
+	run.SysProcAttr = &syscall.SysProcAttr{Credential: who, Pdeathsig: syscall.SIGKILL}
+	if err := run.Start(); err != nil {
+		return "", fmt.Errorf("start postgres: %w", err)
+	}
+	base := "postgres:///?host=" + dir + "&user=patchring"
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		err := execAt(base+"&dbname=postgres", "SELECT 1")
+		if err == nil {
+			return base, nil
+		}
+		if time.Now().After(deadline) {
+			return "", fmt.Errorf("postgres does not answer: %w: %s", err, log.String())
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// ordinaryUser: PostgreSQL refuses to run as root, so root becomes nobody.
+func ordinaryUser(dir string) (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	const nobody = 65534
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		return nil, err
+	}
+	return &syscall.Credential{Uid: nobody, Gid: nobody}, nil
+}
+
+func execAt(url, statement string) error {
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.Exec(statement)
+	return err
+}
