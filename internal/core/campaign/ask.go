@@ -1,0 +1,127 @@
+package campaign
+
+import (
+	"time"
+
+	"patchring/internal/core/calendar"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/patch"
+	"patchring/internal/core/policy"
+)
+
+// What an operator can ask. Every ask names its reason where the register must
+// be able to say why; the actor comes beside it, from who is logged in.
+
+// Create starts a campaign by hand.
+type Create struct {
+	Procedure string // the latest version of this procedure
+	Name      string // empty: the month of the calendar, or the date and hour
+	// Month chooses the calendar month (2026-12). With Now the campaign starts
+	// at once instead, its days counted from now.
+	Month string
+	Now   bool
+	// Day is how long one procedure day lasts; zero is a real day. Only with Now.
+	Day time.Duration
+	// Windows replace the procedure's window rules: explicit intervals. A
+	// compressed campaign without any may act as long as it runs, because no
+	// real window fits a day of seconds.
+	Windows []calendar.Interval
+	// Patches limits the content to these; empty: all that policy approves.
+	Patches []patch.ID
+}
+
+// Sign is a sign-off on the gate of a ring.
+type Sign struct {
+	Campaign  string
+	Amendment int
+	Ring      string
+	Role      string
+	Yes       bool
+	Comment   string
+	Ticked    []int // indexes of the checklist's tests that were done
+}
+
+// PlaceHold stops what matches every field that is not empty.
+type PlaceHold struct {
+	Campaign string
+	Ring     string
+	Patch    patch.ID
+	Device   fleet.DeviceID
+	Reason   string
+}
+
+// Resume lifts one hold by its id, or all of a campaign's when it is empty.
+type Resume struct {
+	Campaign string
+	Hold     string
+	Reason   string
+}
+
+// Expedite opens a ring without waiting for its calendar date or soak; its
+// gate's evidence and sign-offs still apply. With Device, that device is moved
+// to the ring instead.
+type Expedite struct {
+	Campaign  string
+	Amendment int
+	Ring      string
+	Device    fleet.DeviceID
+	Reason    string
+}
+
+// Rollback puts back the previous versions: of one patch or of all the
+// campaign installed, on one device, a ring or everywhere.
+type Rollback struct {
+	Campaign string
+	Ring     string
+	Device   fleet.DeviceID
+	Patch    patch.ID
+	Reason   string
+	// Now opens an emergency window of this length, recorded as such; zero
+	// rolls back in the devices' next windows.
+	Now time.Duration
+}
+
+// RollbackPlan is what a rollback would do, for the person about to say yes.
+type RollbackPlan struct {
+	Devices    int
+	Items      int
+	Impossible []CannotRollback
+}
+
+// CannotRollback is one package that cannot go back, and why.
+type CannotRollback struct {
+	Device  fleet.DeviceID
+	Name    string // of the device
+	Package string
+	Why     string
+}
+
+// Withdraw takes one patch out of a campaign.
+type Withdraw struct {
+	Campaign string
+	Patch    patch.ID
+	Reason   string
+}
+
+// Amend adds late patches; they start at the first ring.
+type Amend struct {
+	Campaign string
+	Patches  []patch.ID
+	Reason   string
+}
+
+// Close ends a campaign. What was not reached is recorded as such.
+type Close struct {
+	Campaign string
+	Reason   string
+}
+
+// Decide gives a verdict by hand on an exact patch, or on every version of a name.
+type Decide struct {
+	Patch    patch.ID // or
+	Provider string
+	Name     string
+	Verdict  policy.Verdict
+	Until    time.Time // of a delay; optional end of a decline
+	Reason   string
+}
