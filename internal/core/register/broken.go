@@ -1,0 +1,124 @@
+package register
+
+import "fmt"
+
+// Flaw is what a verifier found wrong: a stable code that the faces put into words.
+type Flaw string
+
+const (
+	FlawHeader       Flaw = "header"        // the first line is not a header of this format
+	FlawKey          Flaw = "key"           // the file was made with another key than the one given
+	FlawCheckpoint   Flaw = "checkpoint"    // the checkpoint is not one that the key signed for this tenant
+	FlawLine         Flaw = "line"          // a line is not written as this format writes it
+	FlawEntryChanged Flaw = "entry_changed" // the entry's bytes do not have their hash
+	FlawEntryForeign Flaw = "entry_foreign" // the entry is of another tenant or device
+	FlawUnreadable   Flaw = "unreadable"    // the entry's bytes are not an entry
+	FlawOutOfPlace   Flaw = "out_of_place"  // another entry was expected here
+	FlawMissing      Flaw = "missing"       // entries are missing
+	FlawExtra        Flaw = "extra"         // something follows that the checkpoint does not cover
+	FlawProof        Flaw = "proof"         // the entry's proof does not lead to the signed root
+	FlawRoot         Flaw = "root"          // the entries together do not have the signed root
+	FlawForked       Flaw = "forked"        // a checkpoint remembered elsewhere says otherwise
+	FlawStoredHash   Flaw = "stored_hash"   // the entry is sound, a hash kept for proofs is not
+	FlawColumns      Flaw = "columns"       // the entry and what storage repeats beside it differ
+	FlawTree         Flaw = "tree"          // the kept tree is not the tree of the entries
+	FlawEnd          Flaw = "end"           // the signed end of a passport is missing or not its own
+)
+
+// Broken is the error of a verification that found the register changed. It
+// names the first entry that does not fit; where a hash covers several entries
+// and cannot say which of them was changed, First to Last are those several.
+type Broken struct {
+	Flaw  Flaw
+	First int64 // -1: not about an entry
+	Last  int64
+	Kind  Kind  // of entry First, where it could still be read
+	Cause error // may be nil
+}
+
+func (b *Broken) Error() string {
+	where := ""
+	switch {
+	case b.First >= 0 && b.First == b.Last:
+		where = fmt.Sprintf(" at entry %d", b.First)
+	case b.First >= 0:
+		where = fmt.Sprintf(" at entries %d to %d", b.First, b.Last)
+	}
+	if b.Kind != "" {
+		where += fmt.Sprintf(" (%s)", b.Kind)
+	}
+	text := "register does not verify" + where + ": " + string(b.Flaw)
+	if b.Cause != nil {
+		text += ": " + b.Cause.Error()
+	}
+	return text
+}
+
+func (b *Broken) Unwrap() error { return b.Cause }
+
+func brokenFile(flaw Flaw, cause error) error {
+	return &Broken{Flaw: flaw, First: -1, Last: -1, Cause: cause}
+}
+
+func brokenEntry(flaw Flaw, index int64, cause error) *Broken {
+	return &Broken{Flaw: flaw, First: index, Last: index, Cause: cause}
+}
+
+// Trust is what a verifier knows from elsewhere.
+type Trust struct {
+	// Key is the register's verifier key. When empty, the key written in the
+	// file is used, which shows damage but not a forger with a key of his own.
+	Key string
+	// Seen are checkpoints remembered elsewhere (by agents, in older exports),
+	// already opened with the key. A whole log is held against each of them
+	// that is not newer than itself.
+	Seen []Checkpoint
+}
+
+// Result is what was verified, as far as it went.
+type Result struct {
+	Form        Form
+	Tenant      string
+	Device      string // of a passport
+	Key         string // verifier key used
+	KeyFromFile bool   // nobody vouched for the key: see Trust.Key
+	Checkpoint  Checkpoint
+	Entries     int64 // verified entries
+	SeenChecked int   // how many of Trust.Seen the log was held against
+}
+
+// witnesses compares a growing tree with remembered checkpoints.
+type witnesses struct {
+	roots    map[int64]Hash
+	checked  int
+	lastGood int64 // size at which the last one agreed
+}
+
+func newWitnesses(seen []Checkpoint, origin string) (*witnesses, error) {
+	w := &witnesses{roots: make(map[int64]Hash, len(seen))}
+	for _, c := range seen {
+		if c.Origin != origin {
+			return nil, brokenFile(FlawForked, fmt.Errorf("%w: remembered %s, this is %s", ErrOtherLog, c.Origin, origin))
+		}
+		if root, ok := w.roots[c.Size]; ok && root != c.Root {
+			return nil, brokenFile(FlawForked, fmt.Errorf("%w: two remembered checkpoints of %d entries differ", ErrForked, c.Size))
+		}
+		w.roots[c.Size] = c.Root
+	}
+	return w, nil
+}
+
+// check is called at each size. A log that parted from a remembered checkpoint
+// parted after the last one that still agreed.
+func (w *witnesses) check(size int64, root func() Hash) error {
+	want, ok := w.roots[size]
+	if !ok {
+		return nil
+	}
+	if root() != want {
+		return &Broken{Flaw: FlawForked, First: w.lastGood, Last: size - 1, Cause: ErrForked}
+	}
+	w.checked++
+	w.lastGood = size
+	return nil
+}

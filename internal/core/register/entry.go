@@ -1,0 +1,226 @@
+package register
+
+import (
+	"fmt"
+	"strings"
+
+	"patchring/internal/core/fault"
+)
+
+// Kind says what happened. Kinds are stored and signed for ever: add new ones,
+// never rename or reuse one.
+type Kind string
+
+const (
+	EnrolmentCreated   Kind = "enrolment_created"
+	EnrolmentRevoked   Kind = "enrolment_revoked"
+	DeviceEnrolled     Kind = "device_enrolled"
+	DeviceRenewed      Kind = "device_renewed" // a new certificate for a known device
+	DeviceRevoked      Kind = "device_revoked"
+	DeviceRetired      Kind = "device_retired"
+	ProcedureApplied   Kind = "procedure_applied"
+	CampaignCreated    Kind = "campaign_created"
+	CampaignClosed     Kind = "campaign_closed"
+	ContentSealed      Kind = "content_sealed"
+	AmendmentAdded     Kind = "amendment_added"
+	ItemWithdrawn      Kind = "item_withdrawn"
+	VerdictGiven       Kind = "verdict_given" // a person approved, delayed or declined a patch
+	PatchQuarantined   Kind = "patch_quarantined"
+	ExceptionGranted   Kind = "exception_granted"
+	ExceptionEnded     Kind = "exception_ended"
+	RingOpened         Kind = "ring_opened"
+	RingSoaking        Kind = "ring_soaking"
+	RingExpedited      Kind = "ring_expedited"
+	RingDone           Kind = "ring_done"
+	GateDecided        Kind = "gate_decided"
+	SignOff            Kind = "sign_off"
+	HoldPlaced         Kind = "hold_placed"
+	HoldLifted         Kind = "hold_lifted"
+	OrderIssued        Kind = "order_issued"
+	OrderResult        Kind = "order_result"
+	PatchDecided       Kind = "patch_decided" // where a device × patch ended, with its reason
+	PatchVerified      Kind = "patch_verified"
+	RollbackRequested  Kind = "rollback_requested"
+	IncidentOpened     Kind = "incident_opened"
+	IncidentClosed     Kind = "incident_closed"
+	VerificationDone   Kind = "verification_done"
+	EmergencyWindow    Kind = "emergency_window"
+	RegisterExported   Kind = "register_exported"
+	RegisterRestored   Kind = "register_restored" // a backup was restored; what came after it is lost
+	AdministratorAdded Kind = "administrator_added"
+)
+
+// Actor is who did it: a person, a device's agent, or a part of the server.
+type Actor string
+
+// The three kinds of actors. A name is kept as it was when the act happened.
+func User(name string) Actor    { return Actor("user:" + name) }
+func Agent(device string) Actor { return Actor("agent:" + device) }
+func System(part string) Actor  { return Actor("system:" + part) }
+
+func (a Actor) valid() bool {
+	kind, name, _ := strings.Cut(string(a), ":")
+	return name != "" && (kind == "user" || kind == "agent" || kind == "system")
+}
+
+// Entry is one act in the life of a tenant. It is a record of words, so ids
+// stand in it as plain text: the register is a leaf that the agent links too,
+// and an entry outlives the types of its day.
+//
+// Evolution: only add optional fields. A verifier keeps what it does not know
+// in Extra, and it always verifies the exact bytes, never an encoding of its own.
+type Entry struct {
+	Index    int64 // place in the log, given by Append
+	AtUS     int64 // microseconds UTC, given by the caller
+	Tenant   string
+	Actor    Actor
+	Kind     Kind
+	Device   string
+	Campaign string
+	Ring     string
+	Patch    string
+	Reason   fault.Reason   // zero when the act needs none
+	Detail   map[string]any // whatever else the kind wants to keep
+	Extra    map[string]any // top-level fields of a later version, set by Decode
+}
+
+// Columns are the parts of an entry that storage repeats beside its bytes to
+// search by them. They are not under the hash, so a verifier compares them.
+type Columns struct {
+	AtUS     int64
+	Actor    Actor
+	Kind     Kind
+	Device   string
+	Campaign string
+	Ring     string
+	Patch    string
+}
+
+// Columns gives them as storage must keep them.
+func (e Entry) Columns() Columns {
+	return Columns{
+		AtUS: e.AtUS, Actor: e.Actor, Kind: e.Kind,
+		Device: e.Device, Campaign: e.Campaign, Ring: e.Ring, Patch: e.Patch,
+	}
+}
+
+// MaxEntry bounds one encoded entry, so that a verifier needs no more memory
+// than this, and a hostile field cannot bloat the log.
+const MaxEntry = 256 << 10
+
+// Encode gives the entry's canonical bytes, the ones that are hashed, stored
+// and exported. Text that is not UTF-8 is cleaned (it may come from a device,
+// which must not be able to stop the record of its own acts); anything else
+// that has no single spelling, like a float, is refused.
+func (e Entry) Encode() ([]byte, error) {
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	fields := e.fields()
+	object := make([]member, 0, len(fields)+len(e.Extra))
+	for _, m := range fields {
+		if m.present {
+			object = append(object, member{key: m.key, value: m.value})
+		}
+	}
+	for key, value := range e.Extra {
+		for _, m := range fields {
+			if m.key == key {
+				return nil, fmt.Errorf("encode register entry: extra field %q is a field of this version", key)
+			}
+		}
+		object = append(object, member{key: key, value: value})
+	}
+	out, err := appendMembers(make([]byte, 0, 320), object, 1)
+	if err != nil {
+		return nil, fmt.Errorf("encode register entry %q: %w", e.Kind, err)
+	}
+	if len(out) > MaxEntry {
+		return nil, fmt.Errorf("encode register entry %q: %d bytes, at most %d", e.Kind, len(out), MaxEntry)
+	}
+	return out, nil
+}
+
+func (e Entry) check() error {
+	switch {
+	case e.Index < 0:
+		return fmt.Errorf("encode register entry %q: negative index", e.Kind)
+	case e.AtUS <= 0:
+		return fmt.Errorf("encode register entry %q: no time", e.Kind)
+	case e.Tenant == "":
+		return fmt.Errorf("encode register entry %q: no tenant", e.Kind)
+	case !e.Actor.valid():
+		return fmt.Errorf("encode register entry %q: actor %q is not user:, agent: or system:", e.Kind, e.Actor)
+	case e.Kind == "":
+		return fmt.Errorf("encode register entry: no kind")
+	case e.Reason.IsZero() && len(e.Reason.Args) > 0:
+		return fmt.Errorf("encode register entry %q: arguments without a reason", e.Kind)
+	}
+	return nil
+}
+
+type entryField struct {
+	key     string
+	value   any
+	present bool
+}
+
+// fields is the one table of names in the encoding.
+func (e Entry) fields() [12]entryField {
+	text := func(key, value string) entryField { return entryField{key, value, value != ""} }
+	return [12]entryField{
+		text("actor", string(e.Actor)),
+		{"args", e.Reason.Args, len(e.Reason.Args) > 0},
+		{"at", e.AtUS, true},
+		text("campaign", e.Campaign),
+		{"detail", e.Detail, len(e.Detail) > 0},
+		text("device", e.Device),
+		{"index", e.Index, true},
+		text("kind", string(e.Kind)),
+		text("patch", e.Patch),
+		text("reason", string(e.Reason.Code)),
+		text("ring", e.Ring),
+		text("tenant", e.Tenant),
+	}
+}
+
+// Decode reads an entry's canonical bytes. It refuses bytes that Encode would
+// not have written: an entry with two spellings (a key twice, another order)
+// could show different things to different readers.
+func Decode(raw []byte) (Entry, error) {
+	if len(raw) > MaxEntry {
+		return Entry{}, fmt.Errorf("decode register entry: %d bytes, at most %d", len(raw), MaxEntry)
+	}
+	object, err := parseObject(raw)
+	if err != nil {
+		return Entry{}, fmt.Errorf("decode register entry: %w", err)
+	}
+	take := taker{object: object}
+	e := Entry{
+		Index:    take.integer("index"),
+		AtUS:     take.integer("at"),
+		Tenant:   take.text("tenant"),
+		Actor:    Actor(take.text("actor")),
+		Kind:     Kind(take.text("kind")),
+		Device:   take.text("device"),
+		Campaign: take.text("campaign"),
+		Ring:     take.text("ring"),
+		Patch:    take.text("patch"),
+		Reason:   fault.Reason{Code: fault.Code(take.text("reason")), Args: take.texts("args")},
+		Detail:   take.nested("detail"),
+	}
+	if take.err != nil {
+		return Entry{}, fmt.Errorf("decode register entry: %w", take.err)
+	}
+	if len(object) > 0 {
+		e.Extra = object
+	}
+	again, err := e.Encode()
+	if err != nil {
+		return Entry{}, fmt.Errorf("decode register entry: %w", err)
+	}
+	if string(again) != string(raw) {
+		return Entry{}, fmt.Errorf("decode register entry: not in canonical form")
+	}
+	return e, nil
+}
