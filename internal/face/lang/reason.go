@@ -1,0 +1,158 @@
+package lang
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"patchring/internal/core/fault"
+)
+
+// Reason is the sentence of a reason code, without a full stop so that it can
+// stand in another one. Its arguments are written by machines, in one form for
+// each meaning: instants as RFC 3339, durations as Go writes them ("1h30m0s"),
+// bytes and counts as digits, shares as "97.5%", actors as the register names
+// them ("user:name"), lists joined by commas. Anything else is shown as it is.
+func (w Words) Reason(r fault.Reason) string {
+	if r.IsZero() {
+		return ""
+	}
+	id := "reason." + string(r.Code)
+	if !w.Has(id) {
+		// A code of a newer server: better raw than nothing.
+		return r.String()
+	}
+	pairs := make([]string, 0, 2*len(r.Args))
+	for name, value := range r.Args {
+		pairs = append(pairs, name, w.Argument(r.Code, name, value))
+	}
+	return w.T(id, pairs...)
+}
+
+// Error is the sentence of the first fault in err's chain. What is not a fault
+// is our mistake: its text is for the log, not for people.
+func (w Words) Error(err error) string {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return w.Reason(f.Reason)
+	}
+	return w.Reason(fault.Because(fault.Internal))
+}
+
+// meaning is how an argument is written for people.
+type meaning func(w Words, value string) string
+
+// meanings of argument names; the exceptions are in meaningsOf.
+var meanings = map[string]meaning{
+	"opens": Words.instant, "next": Words.instant, "until": Words.instant, "since": Words.instant, "at": Words.instant,
+	"wait": Words.duration, "waited": Words.duration,
+	"have": Words.amount, "need": Words.amount, "max": Words.amount, "count": Words.amount,
+	"not_reached": Words.amount, "attempts": Words.amount, "size": Words.amount, "boots": Words.amount,
+	"by": Words.Actor, "role": Words.Role, "roles": Words.roles,
+	"step": word(Step), "severity": word(Severity), "what": word(Thing),
+	"state": Words.anyState, "wanted": Words.anyState,
+	"packages": Words.commas, "cause": Words.nested, "why": Words.nested,
+	"problem": Words.problem, "fix": Words.problem,
+}
+
+// meaningsOf are the codes in which a name means something else.
+var meaningsOf = map[fault.Code]map[string]meaning{
+	fault.WindowTooShort: {"need": Words.duration, "left": Words.duration},
+	fault.DiskFull:       {"need": Words.size, "free": Words.size},
+	fault.ClockJumped:    {"by": Words.duration},
+	fault.Superseded:     {"by": Words.asIs},
+	fault.PackageFailed:  {"state": Words.asIs},
+	fault.NothingToDo:    {"what": Words.problem},
+	fault.Unavailable:    {"what": Words.problem},
+	fault.OrderStale:     {"have": Words.asIs},
+}
+
+// Argument is one argument of a reason as people read it.
+func (w Words) Argument(code fault.Code, name, value string) string {
+	if value == "" {
+		return ""
+	}
+	if m, ok := meaningsOf[code][name]; ok {
+		return m(w, value)
+	}
+	if m, ok := meanings[name]; ok {
+		return m(w, value)
+	}
+	return value
+}
+
+func (w Words) asIs(value string) string { return value }
+
+func (w Words) instant(value string) string {
+	t, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		return value
+	}
+	return w.Brief(t)
+}
+
+func (w Words) duration(value string) string {
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		return value
+	}
+	return w.Duration(d)
+}
+
+func (w Words) size(value string) string {
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return value
+	}
+	return w.Bytes(n)
+}
+
+// amount is a count or, with a % sign, a share.
+func (w Words) amount(value string) string {
+	if p, ok := strings.CutSuffix(value, "%"); ok {
+		if f, err := strconv.ParseFloat(strings.TrimSpace(p), 64); err == nil {
+			return w.Percent(f)
+		}
+		return value
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return value
+	}
+	return w.Number(n)
+}
+
+func (w Words) commas(value string) string { return strings.Join(split(value), ", ") }
+
+func (w Words) roles(value string) string {
+	items := split(value)
+	for i, it := range items {
+		items[i] = w.Role(it)
+	}
+	return w.List(items)
+}
+
+// nested is a reason code inside a reason, or a text the device gave.
+func (w Words) nested(value string) string {
+	if id := "reason." + value; w.Has(id) {
+		return w.T(id)
+	}
+	return value
+}
+
+// problem is a code of what is wrong with an input, or a text.
+func (w Words) problem(value string) string {
+	if id := "problem." + value; w.Has(id) {
+		return w.T(id)
+	}
+	return value
+}
+
+func split(value string) []string {
+	items := strings.Split(value, ",")
+	for i, it := range items {
+		items[i] = strings.TrimSpace(it)
+	}
+	return items
+}

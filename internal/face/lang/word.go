@@ -1,0 +1,80 @@
+package lang
+
+import "strings"
+
+// Family is a set of stored values that have words: the prefix of their keys.
+type Family string
+
+// Families.
+const (
+	PatchState    Family = "patch_state"
+	CampaignState Family = "campaign_state"
+	RingState     Family = "ring_state"
+	DeviceState   Family = "device_state"
+	OrderState    Family = "order_state"
+	Verdict       Family = "verdict"
+	Gate          Family = "gate"     // what a gate decided
+	Evidence      Family = "evidence" // what a gate measures
+	Bucket        Family = "bucket"   // the five numbers
+	Step          Family = "step"     // of an order
+	Kind          Family = "kind"     // of a device
+	Class         Family = "class"    // of a patch
+	Offer         Family = "offer"    // how a patch is offered on a device
+	Scan          Family = "scan"     // how a scan ended
+	Goal          Family = "goal"     // install or rollback
+	Act           Family = "act"      // register entry kinds
+	Severity      Family = "severity"
+	Rollback      Family = "rollback"      // readiness
+	RebootSignal  Family = "reboot_signal" // why a reboot is wanted
+	CalendarNote  Family = "note"
+	Origin        Family = "origin" // of a campaign
+	Thing         Family = "thing"  // what a refusal speaks of
+	role          Family = "role"
+)
+
+// Word is the word of a stored value. A value without one (a role of the
+// customer's own, a state of a newer server) is shown as it is.
+func (w Words) Word(f Family, value string) string {
+	if value == "" {
+		return ""
+	}
+	if id := string(f) + "." + value; w.Has(id) {
+		return w.T(id)
+	}
+	return value
+}
+
+func word(f Family) meaning {
+	return func(w Words, value string) string { return w.Word(f, value) }
+}
+
+// Role is the title of a role.
+func (w Words) Role(value string) string { return w.Word(role, value) }
+
+// anyState is a state of whatever a conflict speaks of. Where two families
+// share a value its word is the same in both.
+func (w Words) anyState(value string) string {
+	for _, f := range []Family{CampaignState, RingState, DeviceState, PatchState, OrderState} {
+		if w.Has(string(f) + "." + value) {
+			return w.Word(f, value)
+		}
+	}
+	return value
+}
+
+// Actor is who did something: "user:name", "agent:device" or "system:part".
+func (w Words) Actor(actor string) string {
+	kind, name, ok := strings.Cut(actor, ":")
+	if !ok {
+		return actor
+	}
+	switch kind {
+	case "user":
+		return name
+	case "agent":
+		return w.T("actor.agent", "name", name)
+	case "system":
+		return w.T("actor.system")
+	}
+	return actor
+}
