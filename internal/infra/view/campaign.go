@@ -1,0 +1,262 @@
+package view
+
+import (
+	"time"
+
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/procedure"
+)
+
+// ProcedureRow is the latest version of a procedure.
+type ProcedureRow struct {
+	Name    string         `json:"name"`
+	Title   procedure.Text `json:"title"`
+	Owner   string         `json:"owner"`
+	Zone    string         `json:"zone"`
+	Version int64          `json:"version"`
+	SHA256  string         `json:"sha256"`
+	Actor   string         `json:"actor"`
+	At      time.Time      `json:"at"`
+	Rings   []string       `json:"rings"`
+}
+
+// ProcedureDetail is one version of a procedure with its text.
+type ProcedureDetail struct {
+	ProcedureRow
+	Body     string             `json:"body"`
+	Versions []ProcedureVersion `json:"versions"` // newest first
+}
+
+// ProcedureVersion is one version in a procedure's history.
+type ProcedureVersion struct {
+	Version int64     `json:"version"`
+	SHA256  string    `json:"sha256"`
+	Actor   string    `json:"actor"`
+	At      time.Time `json:"at"`
+}
+
+// CampaignQuery chooses campaigns, newest first.
+type CampaignQuery struct {
+	Paging
+	Open  bool   // only those that are not closed
+	State string // only those in this state
+}
+
+// CampaignRef names a campaign where something else is shown.
+type CampaignRef struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// CampaignRow is a campaign in a list.
+type CampaignRow struct {
+	ID               string      `json:"id"`
+	Name             string      `json:"name"`
+	Procedure        string      `json:"procedure"`
+	ProcedureVersion int64       `json:"procedure_version"`
+	State            string      `json:"state"`
+	Held             bool        `json:"held"` // a hold on the campaign as a whole is in force
+	Origin           string      `json:"origin"`
+	DayS             int64       `json:"day_s"` // length of a procedure day; 86400 unless compressed
+	Starts           time.Time   `json:"starts"`
+	Verification     time.Time   `json:"verification"`
+	Sealed           time.Time   `json:"sealed,omitzero"`
+	Verified         time.Time   `json:"verified,omitzero"`
+	Closed           time.Time   `json:"closed,omitzero"`
+	Created          time.Time   `json:"created"`
+	Actor            string      `json:"actor"`
+	Rings            []RingBrief `json:"rings"` // of the sealed content
+}
+
+// CampaignPage is a page of campaigns.
+type CampaignPage = Page[CampaignRow]
+
+// Numbers are the five: no percentage stands for them.
+type Numbers struct {
+	Done        int64 `json:"done"`
+	Failed      int64 `json:"failed"`
+	NotReached  int64 `json:"not_reached"`
+	Unreachable int64 `json:"unreachable"`
+	Exempt      int64 `json:"exempt"`
+}
+
+// Total is every device of the ring.
+func (n Numbers) Total() int64 {
+	return n.Done + n.Failed + n.NotReached + n.Unreachable + n.Exempt
+}
+
+// RingBrief is a ring in a list of campaigns and in a calendar.
+type RingBrief struct {
+	Position int64     `json:"position"`
+	Ring     string    `json:"ring"`
+	State    string    `json:"state"`
+	Verdict  string    `json:"verdict,omitempty"` // of its gate: pass, hold, insufficient_evidence
+	Opens    time.Time `json:"opens"`
+	Closes   time.Time `json:"closes"`
+	Numbers  Numbers   `json:"numbers"`
+}
+
+// Board is a campaign as its board shows it.
+type Board struct {
+	Campaign   CampaignRow      `json:"campaign"`
+	Title      procedure.Text   `json:"title"` // of the procedure
+	Zone       string           `json:"zone"`
+	At         time.Time        `json:"at"` // when this was read
+	Amendments []BoardAmendment `json:"amendments"`
+	Holds      []HoldRow        `json:"holds"`  // in force, of the campaign and of the tenant's devices and patches
+	Events     []Event          `json:"events"` // the latest, newest first
+}
+
+// BoardAmendment is the sealed content (number 0) or a later addition: what it
+// carries and how far it has come.
+type BoardAmendment struct {
+	Number  int64       `json:"number"`
+	Reason  string      `json:"reason,omitempty"`
+	Actor   string      `json:"actor,omitempty"`
+	Created time.Time   `json:"created"`
+	Items   []BoardItem `json:"items"`
+	Rings   []BoardRing `json:"rings"`
+}
+
+// BoardItem is one content item.
+type BoardItem struct {
+	Patch     PatchRef   `json:"patch"`
+	Provider  string     `json:"provider"`
+	Suite     string     `json:"suite"`
+	Promoted  int64      `json:"promoted"`       // position of the furthest ring it may reach
+	Ring      string     `json:"ring,omitempty"` // that ring's name
+	Withdrawn *Withdrawn `json:"withdrawn,omitempty"`
+}
+
+// Withdrawn says who took an item out, and why.
+type Withdrawn struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+}
+
+// BoardRing is a column of the board.
+type BoardRing struct {
+	RingBrief
+	Title     procedure.Text `json:"title"`
+	Reasons   []fault.Reason `json:"reasons"`
+	Evidence  []Evidence     `json:"evidence"`
+	Opened    time.Time      `json:"opened,omitzero"`
+	SoakUntil time.Time      `json:"soak_until,omitzero"`
+	Decided   time.Time      `json:"decided,omitzero"`
+	Expedited *Expedited     `json:"expedited,omitempty"`
+	SignOffs  []SignOffSlot  `json:"sign_offs"`
+	Held      bool           `json:"held"`
+	Devices   []RingDevice   `json:"devices"` // a few: what failed, then what is under way, then what is done
+}
+
+// Evidence is one measured fact against what the gate asks for.
+type Evidence struct {
+	Name    string `json:"name"`
+	Have    string `json:"have"`
+	Need    string `json:"need"`
+	OK      bool   `json:"ok"`
+	Unknown bool   `json:"unknown"` // there is no data: never a pass
+}
+
+// Expedited says who opened a ring before its date, and why.
+type Expedited struct {
+	By  string `json:"by"`
+	Why string `json:"why"`
+}
+
+// SignOffSlot is a sign-off that a gate asks for, and what was given.
+type SignOffSlot struct {
+	Role      string           `json:"role"`
+	Title     procedure.Text   `json:"title"`
+	Checklist []procedure.Text `json:"checklist"`
+	Given     *SignOff         `json:"given,omitempty"` // the last one of the role
+}
+
+// SignOff is a recorded yes or no.
+type SignOff struct {
+	Role    string    `json:"role"`
+	Yes     bool      `json:"yes"`
+	Comment string    `json:"comment,omitempty"`
+	Ticked  []int     `json:"ticked"`
+	Actor   string    `json:"actor"`
+	At      time.Time `json:"at"`
+}
+
+// HoldRow is a hold in force: it stops what fits every field that is set.
+type HoldRow struct {
+	ID       string       `json:"id"`
+	Campaign *CampaignRef `json:"campaign,omitempty"`
+	Ring     string       `json:"ring,omitempty"`
+	Patch    *PatchRef    `json:"patch,omitempty"`
+	Device   *DeviceRef   `json:"device,omitempty"`
+	Reason   string       `json:"reason"`
+	Actor    string       `json:"actor"`
+	Placed   time.Time    `json:"placed"`
+}
+
+// RingDevicesQuery chooses devices of a ring.
+type RingDevicesQuery struct {
+	Paging
+	Campaign  string // id
+	Amendment int64
+	Position  int64
+	Bucket    string // one of the five; empty: all
+}
+
+// RingDevice is a device in a ring.
+type RingDevice struct {
+	Device  DeviceRef     `json:"device"`
+	Kind    fleet.Kind    `json:"kind"`
+	Bucket  string        `json:"bucket"`
+	Goal    string        `json:"goal"`
+	Reason  *fault.Reason `json:"reason,omitempty"`
+	Step    string        `json:"step,omitempty"` // wire.Step of the order in hand
+	StepAt  time.Time     `json:"step_at,omitzero"`
+	Next    time.Time     `json:"next,omitzero"`
+	Seen    time.Time     `json:"seen,omitzero"`
+	Updated time.Time     `json:"updated"`
+}
+
+// RingDevicePage is a page of devices of a ring.
+type RingDevicePage = Page[RingDevice]
+
+// Today is what needs somebody: each count is the length of the list behind it.
+type Today struct {
+	At            time.Time     `json:"at"`
+	Devices       int64         `json:"devices"`
+	Overdue       int64         `json:"overdue"`        // DeviceQuery.Filter
+	Failing       int64         `json:"failing"`        // DeviceQuery.Filter
+	Unreachable   int64         `json:"unreachable"`    // DeviceQuery.Filter
+	PendingReboot int64         `json:"pending_reboot"` // DeviceQuery.Filter
+	NeverScanned  int64         `json:"never_scanned"`  // DeviceQuery.Filter
+	Duplicate     int64         `json:"duplicate"`      // DeviceQuery.Filter
+	Undecided     int64         `json:"undecided"`      // patches that a device misses, not security and without a decision
+	Gates         []GateWaiting `json:"gates"`
+	Holds         []HoldRow     `json:"holds"`
+	Quarantined   []Stuck       `json:"quarantined"` // at most 50
+	Campaigns     []CampaignRow `json:"campaigns"`   // open
+}
+
+// GateWaiting is a ring whose gate does not pass as things stand.
+type GateWaiting struct {
+	Campaign  CampaignRef    `json:"campaign"`
+	Amendment int64          `json:"amendment"`
+	Position  int64          `json:"position"`
+	Ring      string         `json:"ring"`
+	State     string         `json:"state"`
+	Verdict   string         `json:"verdict,omitempty"`
+	Reasons   []fault.Reason `json:"reasons"`
+	Missing   []SignOffSlot  `json:"missing"` // sign-offs not given yet
+	Numbers   Numbers        `json:"numbers"`
+}
+
+// Stuck is a device × patch that waits for a person.
+type Stuck struct {
+	Device   DeviceRef    `json:"device"`
+	Patch    PatchRef     `json:"patch"`
+	Campaign CampaignRef  `json:"campaign"`
+	Reason   fault.Reason `json:"reason"`
+	Updated  time.Time    `json:"updated"`
+}

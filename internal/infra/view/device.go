@@ -1,0 +1,210 @@
+package view
+
+import (
+	"time"
+
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/patch"
+	"patchring/internal/core/policy"
+	"patchring/wire"
+)
+
+// DeviceQuery chooses devices. Every field that is set must fit; all are
+// whitelisted, and anything else is refused with the choices named.
+type DeviceQuery struct {
+	Paging
+	Sort   string // name (default), seen (longest silent first), missing (most security patches first)
+	Text   string // part of the name
+	Filter string // one of DeviceFilters
+	Kind   fleet.Kind
+	Group  string
+	Tag    string   // key=value
+	Patch  patch.ID // devices that miss it
+}
+
+// DeviceFilters are the values of DeviceQuery.Filter. Without one, every
+// device that is not retired is listed.
+func DeviceFilters() []string {
+	return []string{"compliant", "overdue", "pending_reboot", "not_ready", "unreachable", "retired", "failing", "never_scanned", "duplicate"}
+}
+
+// DeviceRef names a device where something else is shown.
+type DeviceRef struct {
+	ID   fleet.DeviceID `json:"id"`
+	Name string         `json:"name"`
+}
+
+// DeviceRow is a device in a list.
+type DeviceRow struct {
+	ID              fleet.DeviceID `json:"id"`
+	Name            string         `json:"name"`
+	Kind            fleet.Kind     `json:"kind"`
+	State           fleet.State    `json:"state"`
+	Reason          *fault.Reason  `json:"reason,omitempty"` // why it is in that state, when that needs saying
+	Tags            fleet.Tags     `json:"tags"`
+	Groups          []string       `json:"groups"`
+	OSID            string         `json:"os_id,omitempty"`
+	OSName          string         `json:"os_name,omitempty"`
+	AgentVersion    string         `json:"agent_version,omitempty"`
+	Seen            time.Time      `json:"seen,omitzero"`
+	Enrolled        time.Time      `json:"enrolled"`
+	RebootPending   bool           `json:"reboot_pending"`
+	Scanned         time.Time      `json:"scanned,omitzero"`
+	ScanStatus      string         `json:"scan_status,omitempty"` // wire.ScanStatus
+	Missing         int64          `json:"missing"`
+	MissingSecurity int64          `json:"missing_security"`
+	Failing         int64          `json:"failing"`
+	DuplicateOf     fleet.DeviceID `json:"duplicate_of,omitempty"`
+	Retired         time.Time      `json:"retired,omitzero"`
+}
+
+// DevicePage is a page of devices.
+type DevicePage = Page[DeviceRow]
+
+// DeviceDetail is everything about one device but its software and its register.
+type DeviceDetail struct {
+	DeviceRow
+	MachineID  string           `json:"machine_id,omitempty"`
+	BootID     string           `json:"boot_id,omitempty"`
+	Booted     time.Time        `json:"booted,omitzero"`
+	Lists      time.Time        `json:"lists,omitzero"` // when its package lists were last brought up to date
+	ScanCause  *fault.Reason    `json:"scan_cause,omitempty"`
+	RetiredWhy string           `json:"retired_why,omitempty"`
+	Capability int64            `json:"capability"`
+	Facts      *DeviceFacts     `json:"facts,omitempty"` // nil until it has reported
+	Patches    []MissingPatch   `json:"patches"`
+	Campaigns  []DeviceCampaign `json:"campaigns"`
+	Order      *OpenOrder       `json:"order,omitempty"`
+	Holds      []HoldRow        `json:"holds"`
+}
+
+// DeviceFacts are what the device last said of itself.
+type DeviceFacts struct {
+	Measured      time.Time           `json:"measured"`
+	Hostname      string              `json:"hostname"`
+	OS            wire.OS             `json:"os"`
+	Hardware      wire.Hardware       `json:"hardware"`
+	Disks         []wire.Disk         `json:"disks"`
+	Interfaces    []wire.Interface    `json:"interfaces"`
+	TimeZone      string              `json:"time_zone,omitempty"`
+	RebootSignals []wire.RebootSignal `json:"reboot_signals"`
+	Actors        []wire.Actor        `json:"actors"`
+	Providers     []string            `json:"providers"`
+}
+
+// MissingPatch is a patch that the device's last scan says it misses.
+type MissingPatch struct {
+	Patch       PatchRef      `json:"patch"`
+	Class       patch.Class   `json:"class"`
+	Offer       string        `json:"offer"` // wire.PatchOffered and its like
+	OfferDetail string        `json:"offer_detail,omitempty"`
+	Packages    []wire.Change `json:"packages"`
+	Since       time.Time     `json:"since"`
+	Decision    *Decision     `json:"decision,omitempty"` // given by hand, in force
+	Campaign    *CampaignRef  `json:"campaign,omitempty"` // the open campaign that carries it here
+	State       patch.State   `json:"state"`              // in that campaign; applicable without one
+	Reason      *fault.Reason `json:"reason,omitempty"`
+	Attempts    int64         `json:"attempts,omitempty"`
+	Next        time.Time     `json:"next,omitzero"`
+}
+
+// DeviceCampaign is where a device stands in one campaign (and amendment).
+type DeviceCampaign struct {
+	Campaign  CampaignRef   `json:"campaign"`
+	State     string        `json:"state"` // of the campaign
+	Amendment int64         `json:"amendment"`
+	Position  int64         `json:"position"`
+	Ring      string        `json:"ring"`
+	RingState string        `json:"ring_state"`
+	Goal      string        `json:"goal"`   // install or rollback
+	Bucket    string        `json:"bucket"` // which of the five numbers counts it
+	Reason    *fault.Reason `json:"reason,omitempty"`
+	Updated   time.Time     `json:"updated"`
+	Items     []DeviceItem  `json:"items"`
+}
+
+// DeviceItem is one content item on one device.
+type DeviceItem struct {
+	Patch     PatchRef      `json:"patch"`
+	State     patch.State   `json:"state"`
+	Reason    *fault.Reason `json:"reason,omitempty"`
+	Attempts  int64         `json:"attempts"`
+	NoEffects int64         `json:"no_effects"`
+	Rollback  bool          `json:"rollback"` // it is to be rolled back
+	Packages  []wire.Change `json:"packages"`
+	Next      time.Time     `json:"next,omitzero"`
+	Updated   time.Time     `json:"updated"`
+}
+
+// OpenOrder is the order that a device has in hand.
+type OpenOrder struct {
+	ID       string         `json:"id"`
+	Serial   int64          `json:"serial"`
+	Campaign CampaignRef    `json:"campaign"`
+	Kind     wire.OrderKind `json:"kind"`
+	Step     wire.Step      `json:"step,omitempty"`
+	StepAt   time.Time      `json:"step_at,omitzero"`
+	Cause    *fault.Reason  `json:"cause,omitempty"`
+	Next     time.Time      `json:"next,omitzero"`
+	Issued   time.Time      `json:"issued"`
+	Expires  time.Time      `json:"expires"`
+}
+
+// Software is what is installed on a device.
+type Software struct {
+	Measured time.Time      `json:"measured,omitzero"`
+	Provider string         `json:"provider,omitempty"`
+	Software []wire.Package `json:"software"`
+}
+
+// Why answers "why not, and when next" for a device: a chain of reasons for
+// each patch it misses or a campaign carries to it.
+type Why struct {
+	Device  DeviceRef     `json:"device"`
+	State   fleet.State   `json:"state"`
+	Reason  *fault.Reason `json:"reason,omitempty"`
+	Patches []WhyPatch    `json:"patches"`
+}
+
+// WhyPatch is one patch's chain, the nearest reason first.
+type WhyPatch struct {
+	Patch    PatchRef       `json:"patch"`
+	State    patch.State    `json:"state"`
+	Verdict  policy.Verdict `json:"verdict,omitempty"` // given by hand; empty: nobody decided
+	Campaign *CampaignRef   `json:"campaign,omitempty"`
+	Ring     string         `json:"ring,omitempty"`
+	Chain    []WhyLink      `json:"chain"`
+	Next     time.Time      `json:"next,omitzero"` // the next attempt; none while a person must act
+}
+
+// WhyLink is one reason and what it is about.
+type WhyLink struct {
+	About  WhyAbout     `json:"about"`
+	Reason fault.Reason `json:"reason"`
+}
+
+// WhyAbout says on which level a reason stands.
+type WhyAbout string
+
+// Levels.
+const (
+	AboutPatch    WhyAbout = "patch"
+	AboutDevice   WhyAbout = "device"
+	AboutOrder    WhyAbout = "order"
+	AboutHold     WhyAbout = "hold"
+	AboutPolicy   WhyAbout = "policy"
+	AboutRing     WhyAbout = "ring"
+	AboutCampaign WhyAbout = "campaign"
+)
+
+// GroupRow is a group in a list; its devices are DeviceQuery.Group.
+type GroupRow struct {
+	Name    string    `json:"name"`
+	Title   string    `json:"title,omitempty"`
+	Devices int64     `json:"devices"`
+	Created time.Time `json:"created"`
+}
+
+// GroupPage is a page of groups.
+type GroupPage = Page[GroupRow]

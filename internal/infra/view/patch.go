@@ -1,0 +1,96 @@
+package view
+
+import (
+	"time"
+
+	"patchring/internal/core/fault"
+	"patchring/internal/core/patch"
+	"patchring/internal/core/policy"
+)
+
+// PatchQuery chooses patches.
+type PatchQuery struct {
+	Paging
+	Sort    string // recent (default: first seen last), name, devices (most devices first)
+	Text    string // part of the name
+	Class   patch.Class
+	Missing bool           // only those that a device misses now
+	Verdict policy.Verdict // only those with this decision given by hand, on the patch or its name
+}
+
+// PatchRef names a patch where something else is shown.
+type PatchRef struct {
+	ID      patch.ID `json:"id"`
+	Name    string   `json:"name"`
+	Version string   `json:"version"`
+}
+
+// PatchRow is a patch in a list.
+type PatchRow struct {
+	ID            patch.ID    `json:"id"`
+	Provider      string      `json:"provider"`
+	Name          string      `json:"name"`
+	Version       string      `json:"version"`
+	Suite         string      `json:"suite"`
+	Origin        string      `json:"origin"`
+	Class         patch.Class `json:"class"`
+	Summary       string      `json:"summary,omitempty"`
+	FirstSeen     time.Time   `json:"first_seen"`
+	DownloadBytes int64       `json:"download_bytes"`
+	Devices       int64       `json:"devices"`            // that miss it now
+	Decision      *Decision   `json:"decision,omitempty"` // given by hand, in force
+}
+
+// PatchPage is a page of patches.
+type PatchPage = Page[PatchRow]
+
+// Decision is a verdict given by hand.
+type Decision struct {
+	Scope   policy.Scope   `json:"scope"`
+	Verdict policy.Verdict `json:"verdict"`
+	Until   time.Time      `json:"until,omitzero"`
+	Reason  string         `json:"reason,omitempty"`
+	Actor   string         `json:"actor"`
+	At      time.Time      `json:"at"`
+}
+
+// PatchDetail is everything about one patch; its devices are PatchDevices.
+type PatchDetail struct {
+	PatchRow
+	Decisions []Decision      `json:"decisions"` // on it and on its name, also past ones
+	Campaigns []PatchCampaign `json:"campaigns"`
+	Versions  []PatchRow      `json:"versions"` // the other versions and suites of the name, at most 20
+}
+
+// PatchCampaign is a campaign that carries the patch.
+type PatchCampaign struct {
+	Campaign   CampaignRef `json:"campaign"`
+	State      string      `json:"state"`
+	Item       BoardItem   `json:"item"`
+	Done       int64       `json:"done"`    // verified devices
+	Failed     int64       `json:"failed"`  // failed devices
+	Pending    int64       `json:"pending"` // devices between the two
+	RolledBack int64       `json:"rolled_back"`
+}
+
+// PatchDevicesQuery chooses devices of a patch.
+type PatchDevicesQuery struct {
+	Paging
+	Patch patch.ID
+	// Which is missing (default: what scans say), failed or pending (what open
+	// campaigns say).
+	Which string
+}
+
+// PatchDevice is a device of a patch.
+type PatchDevice struct {
+	Device   DeviceRef     `json:"device"`
+	Campaign *CampaignRef  `json:"campaign,omitempty"`
+	State    patch.State   `json:"state"`
+	Reason   *fault.Reason `json:"reason,omitempty"`
+	Since    time.Time     `json:"since,omitzero"`
+	Next     time.Time     `json:"next,omitzero"`
+}
+
+// PatchDevicePage is a page of devices of a patch.
+type PatchDevicePage = Page[PatchDevice]
