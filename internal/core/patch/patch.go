@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+
+	debversion "github.com/knqyf263/go-deb-version"
 )
 
 // Key identifies a patch within a tenant: provider, name and exact version in
@@ -82,4 +84,18 @@ func (s State) Settled() bool {
 		return true
 	}
 	return false
+}
+
+// Newer tells whether a is a later version than b of the same thing, as its
+// provider orders versions. Versions that cannot be compared are ordered as
+// text: a steady answer matters more here than a clever one.
+func Newer(a, b Key) bool {
+	if a.Provider == "apt" {
+		va, errA := debversion.NewVersion(a.Version)
+		vb, errB := debversion.NewVersion(b.Version)
+		if errA == nil && errB == nil {
+			return va.GreaterThan(vb)
+		}
+	}
+	return a.Version > b.Version
 }
