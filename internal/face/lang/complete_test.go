@@ -57,6 +57,11 @@ var stored = []struct {
 	{"internal/core/patch/patch.go", "Class", Class},
 	{"internal/core/fleet/fleet.go", "State", DeviceState},
 	{"internal/core/fleet/fleet.go", "Kind", Kind},
+	{"internal/core/campaign/campaign.go", "State", CampaignState},
+	{"internal/core/campaign/campaign.go", "Origin", Origin},
+	{"internal/core/campaign/campaign.go", "Bucket", Bucket},
+	{"internal/core/campaign/ring.go", "RingState", RingState},
+	{"internal/core/campaign/gate.go", "Verdict", Gate},
 	{"internal/core/register/entry.go", "Kind", Act},
 	{"internal/core/procedure/schedule.go", "NoteCode", CalendarNote},
 	{"internal/core/procedure/procedure.go", "Severity", Severity},
@@ -76,6 +81,20 @@ func TestEveryStoredValueHasAWord(t *testing.T) {
 				if v != "" && !For(string(l)).Has(string(s.family)+"."+v) {
 					t.Errorf("%s: no word for %s %q of %s", l, s.typ, v, s.file)
 				}
+			}
+		}
+	}
+}
+
+func TestEveryEvidenceHasAWord(t *testing.T) {
+	names := untyped(t, filepath.Join(root, "internal/core/campaign/gate.go"), "Evidence")
+	if len(names) < 5 {
+		t.Fatalf("found evidence %q, want at least 5", names)
+	}
+	for _, name := range names {
+		for _, l := range Langs() {
+			if !For(string(l)).Has(string(Evidence) + "." + name) {
+				t.Errorf("%s: no word for evidence %q", l, name)
 			}
 		}
 	}
@@ -231,6 +250,30 @@ func eachConstant(t *testing.T, path, typ string, found func(value, comment stri
 			found(value, c.Comment.Text())
 		}
 	}
+}
+
+// untyped are the string constants of a file whose names begin with prefix.
+func untyped(t *testing.T, path, prefix string) []string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		c, ok := n.(*ast.ValueSpec)
+		if ok && c.Type == nil && len(c.Values) == 1 && strings.HasPrefix(c.Names[0].Name, prefix) {
+			if lit, ok := c.Values[0].(*ast.BasicLit); ok {
+				value, err := strconv.Unquote(lit.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				out = append(out, value)
+			}
+		}
+		return true
+	})
+	return out
 }
 
 // sources is the text of everything that may show words.

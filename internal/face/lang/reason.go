@@ -12,7 +12,7 @@ import (
 // Reason is the sentence of a reason code, without a full stop so that it can
 // stand in another one. Its arguments are written by machines, in one form for
 // each meaning: instants as RFC 3339, durations as Go writes them ("1h30m0s"),
-// bytes and counts as digits, shares as "97.5%", actors as the register names
+// bytes and counts as digits, shares as "97.5", actors as the register names
 // them ("user:name"), lists joined by commas. Anything else is shown as it is.
 func (w Words) Reason(r fault.Reason) string {
 	if r.IsZero() {
@@ -66,6 +66,10 @@ var meaningsOf = map[fault.Code]map[string]meaning{
 	fault.NothingToDo:    {"what": Words.problem},
 	fault.Unavailable:    {"what": Words.problem},
 	fault.OrderStale:     {"have": Words.asIs},
+	// What a gate compares with a share is written without its sign.
+	fault.GateDoneTooLow:  {"have": Words.share, "need": Words.share},
+	fault.GateUnreachable: {"have": Words.share, "max": Words.share},
+	fault.GateNotReached:  {"have": Words.share, "max": Words.share},
 }
 
 // Argument is one argument of a reason as people read it.
@@ -108,14 +112,15 @@ func (w Words) size(value string) string {
 	return w.Bytes(n)
 }
 
-// amount is a count or, with a % sign, a share.
-func (w Words) amount(value string) string {
-	if p, ok := strings.CutSuffix(value, "%"); ok {
-		if f, err := strconv.ParseFloat(strings.TrimSpace(p), 64); err == nil {
-			return w.Percent(f)
-		}
+func (w Words) share(value string) string {
+	f, err := strconv.ParseFloat(value, 64)
+	if err != nil {
 		return value
 	}
+	return w.Percent(f)
+}
+
+func (w Words) amount(value string) string {
 	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil {
 		return value

@@ -25,7 +25,7 @@ func TestReasonsReadAsSentences(t *testing.T) {
 			"Espace disque insuffisant sur /var : 1,2 Go nécessaires, 64 Mo libres",
 			"Not enough disk space on /var: 1.2 GB needed, 64 MB free",
 		}, {
-			fault.Because(fault.GateDoneTooLow, "have", "93.5%", "need", "97%"),
+			fault.Because(fault.GateDoneTooLow, "have", "93.5", "need", "97"),
 			"Pas assez de postes terminés : 93,5 %, il en faut au moins 97 %",
 			"Done is too low: 93.5%, at least 97% needed",
 		}, {
@@ -71,6 +71,17 @@ func TestErrorsNeverShowTheirTechnicalCause(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got, want := For("en").Error(fmt.Errorf("disk I/O error")), For("en").T("reason.internal"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestEvidenceReadsWithItsUnits(t *testing.T) {
+	title, asked, found := For("fr").Evidence("done_percent", ">= 97", "93.5")
+	if got, want := plain(title+" "+asked+" "+found), "Terminés ≥ 97 % 93,5 %"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	title, asked, found = For("en").Evidence("failed", "<= 0", "1")
+	if got, want := plain(title+" "+asked+" "+found), "Failed ≤ 0 1"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -62,6 +62,25 @@ func (w Words) anyState(value string) string {
 	return value
 }
 
+// Evidence is a measured fact of a gate: its name, what is asked (">= 97") and
+// what was found, as people read them.
+func (w Words) Evidence(name, need, have string) (title, asked, found string) {
+	value := w.amount
+	if strings.HasSuffix(name, "_percent") {
+		value = w.share
+	}
+	op, number, _ := strings.Cut(need, " ")
+	switch op {
+	case ">=":
+		asked = "≥" + noBreak + value(number)
+	case "<=":
+		asked = "≤" + noBreak + value(number)
+	default:
+		asked = need
+	}
+	return w.Word(Evidence, name), asked, value(have)
+}
+
 // Actor is who did something: "user:name", "agent:device" or "system:part".
 func (w Words) Actor(actor string) string {
 	kind, name, ok := strings.Cut(actor, ":")
