@@ -31,9 +31,12 @@ type Device struct {
 	ScanAt   time.Time // zero: never
 	Scan     wire.ScanStatus
 	ScanWhy  string // the cause's code when Scan is not ok
-	Missing  []Missing
-	Progress []Progress
-	Order    *OpenOrder
+	// RebootPending is what the device last said; an install that waits for a
+	// reboot is verified by a scan made when this is no longer so.
+	RebootPending bool
+	Missing       []Missing
+	Progress      []Progress
+	Order         *OpenOrder
 	// OtherCampaign names another campaign whose order the device is busy with.
 	OtherCampaign string
 	// Windows are the intervals from now on in which it may act.
@@ -167,7 +170,7 @@ func (w *weighing) decide() DeviceDecision {
 	case busy && w.revoked():
 		out.Cancel = true
 	case busy:
-		w.wait(w.orderReason())
+		w.waiting = w.orderReason()
 		w.lookAt(w.device.Order.Expires)
 	case len(w.eligible) > 0:
 		w.order(&out)

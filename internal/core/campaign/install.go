@@ -115,7 +115,13 @@ func (w *weighing) settled(d ItemDecision, m *Missing, p *Progress) (ItemDecisio
 	case m == nil && (p.State == patch.Verified || p.State == patch.NotApplicable):
 		d.Reason = fault.Reason{}
 		return d, true
-	case m == nil && w.device.ScanAt.After(p.Updated) && w.device.Scan == wire.ScanOK && !w.busyWith(p.Item):
+	case m == nil && p.State == patch.InstalledPendingReboot:
+		d.Counted = true
+		if !w.device.RebootPending && w.scannedAfter(p.Updated) {
+			d.State, d.Reason = patch.Verified, fault.Reason{}
+		}
+		return d, true
+	case m == nil && w.scannedAfter(p.Updated) && !w.busyWith(p.Item):
 		// A later scan no longer offers it: someone else installed or removed it.
 		d.State, d.Reason = patch.NotApplicable, fault.Because(fault.NotApplicable)
 		return d, true
@@ -124,6 +130,10 @@ func (w *weighing) settled(d ItemDecision, m *Missing, p *Progress) (ItemDecisio
 		return d, true // the scan is from before the install
 	}
 	return d, false
+}
+
+func (w *weighing) scannedAfter(t time.Time) bool {
+	return w.device.Scan == wire.ScanOK && w.device.ScanAt.After(t)
 }
 
 func (w *weighing) busyWith(id patch.ID) bool {
@@ -174,6 +184,8 @@ func (w *weighing) refused(d ItemDecision, item Item, m *Missing) (ItemDecision,
 func (w *weighing) attempt(d ItemDecision, p *Progress) ItemDecision {
 	d.Counted = true
 	switch {
+	case w.busyWith(d.Item):
+		d.State, d.Reason, d.Next = StateOf(w.device.Order.Step), w.orderReason(), w.device.Order.Next
 	case p == nil:
 		d.Reason = fault.Reason{}
 	case p.NoEffects >= Quarantine:
@@ -183,8 +195,11 @@ func (w *weighing) attempt(d ItemDecision, p *Progress) ItemDecision {
 	case p.State == patch.Failed && w.now.Before(p.Next):
 		d.Next = p.Next
 		w.lookAt(p.Next)
-	case p.State == patch.Verified:
-		d.State, d.Reason = patch.Applicable, fault.Reason{} // it was there, and is missing again
+	case p.State == patch.Waiting && w.now.Before(p.Next):
+		d.Next = p.Next
+		w.lookAt(p.Next)
+	case p.State != patch.Failed:
+		d.State, d.Reason = patch.Applicable, fault.Reason{} // its order ended without it, or it is missing again
 	}
 	return d
 }
@@ -212,6 +227,8 @@ func (w *weighing) add(d ItemDecision, item Item, packages []wire.Change) {
 	case d.State == patch.Waiting && d.Reason.Code == fault.ItemHeld:
 		w.wait(d.Reason)
 	case d.State.Settled():
+	case d.State == patch.InstalledPendingReboot:
+		w.wait(d.Reason)
 	default:
 		w.propose(item, packages)
 	}

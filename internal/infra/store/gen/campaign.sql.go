@@ -36,8 +36,8 @@ func (q *Queries) AddAmendment(ctx context.Context, arg AddAmendmentParams) erro
 }
 
 const addCampaign = `-- name: AddCampaign :exec
-INSERT INTO campaign (tenant, id, name, procedure_name, procedure_version, state, origin, schedule, day_us, windows, starts_us, verification_us, created_us, actor, due_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+INSERT INTO campaign (tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, created_us, actor, due_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 `
 
 type AddCampaignParams struct {
@@ -49,6 +49,7 @@ type AddCampaignParams struct {
 	State            string
 	Origin           string
 	Schedule         string
+	Patches          string
 	DayUs            int64
 	Windows          string
 	StartsUs         int64
@@ -68,6 +69,7 @@ func (q *Queries) AddCampaign(ctx context.Context, arg AddCampaignParams) error 
 		arg.State,
 		arg.Origin,
 		arg.Schedule,
+		arg.Patches,
 		arg.DayUs,
 		arg.Windows,
 		arg.StartsUs,
@@ -371,7 +373,7 @@ func (q *Queries) Amendments(ctx context.Context, tenant string, campaign string
 }
 
 const campaign = `-- name: Campaign :one
-SELECT tenant, id, name, procedure_name, procedure_version, state, origin, schedule, day_us, windows, starts_us, verification_us, sealed_us, verified_us, closed_us, created_us, actor, due_us, lease_us FROM campaign WHERE tenant = $1 AND id = $2
+SELECT tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, started_us, sealed_us, enlisted_us, verified_us, closed_us, created_us, actor, due_us, lease_us FROM campaign WHERE tenant = $1 AND id = $2
 `
 
 func (q *Queries) Campaign(ctx context.Context, tenant string, iD string) (Campaign, error) {
@@ -386,11 +388,14 @@ func (q *Queries) Campaign(ctx context.Context, tenant string, iD string) (Campa
 		&i.State,
 		&i.Origin,
 		&i.Schedule,
+		&i.Patches,
 		&i.DayUs,
 		&i.Windows,
 		&i.StartsUs,
 		&i.VerificationUs,
+		&i.StartedUs,
 		&i.SealedUs,
+		&i.EnlistedUs,
 		&i.VerifiedUs,
 		&i.ClosedUs,
 		&i.CreatedUs,
@@ -402,7 +407,7 @@ func (q *Queries) Campaign(ctx context.Context, tenant string, iD string) (Campa
 }
 
 const campaignByName = `-- name: CampaignByName :one
-SELECT tenant, id, name, procedure_name, procedure_version, state, origin, schedule, day_us, windows, starts_us, verification_us, sealed_us, verified_us, closed_us, created_us, actor, due_us, lease_us FROM campaign WHERE tenant = $1 AND name = $2
+SELECT tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, started_us, sealed_us, enlisted_us, verified_us, closed_us, created_us, actor, due_us, lease_us FROM campaign WHERE tenant = $1 AND name = $2
 `
 
 func (q *Queries) CampaignByName(ctx context.Context, tenant string, name string) (Campaign, error) {
@@ -417,11 +422,14 @@ func (q *Queries) CampaignByName(ctx context.Context, tenant string, name string
 		&i.State,
 		&i.Origin,
 		&i.Schedule,
+		&i.Patches,
 		&i.DayUs,
 		&i.Windows,
 		&i.StartsUs,
 		&i.VerificationUs,
+		&i.StartedUs,
 		&i.SealedUs,
+		&i.EnlistedUs,
 		&i.VerifiedUs,
 		&i.ClosedUs,
 		&i.CreatedUs,
@@ -510,6 +518,49 @@ func (q *Queries) CampaignDevicesOfDevice(ctx context.Context, tenant string, de
 	return items, nil
 }
 
+const cancelOrders = `-- name: CancelOrders :many
+SELECT tenant, id, device, serial, campaign, amendment, kind, envelope, state, step, step_us, cause, next_us, issued_us, expires_us FROM device_order WHERE tenant = $1 AND campaign = $2 AND state = 'open'
+`
+
+func (q *Queries) CancelOrders(ctx context.Context, tenant string, campaign string) ([]DeviceOrder, error) {
+	rows, err := q.db.QueryContext(ctx, cancelOrders, tenant, campaign)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DeviceOrder{}
+	for rows.Next() {
+		var i DeviceOrder
+		if err := rows.Scan(
+			&i.Tenant,
+			&i.ID,
+			&i.Device,
+			&i.Serial,
+			&i.Campaign,
+			&i.Amendment,
+			&i.Kind,
+			&i.Envelope,
+			&i.State,
+			&i.Step,
+			&i.StepUs,
+			&i.Cause,
+			&i.NextUs,
+			&i.IssuedUs,
+			&i.ExpiresUs,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const claimCampaignDevices = `-- name: ClaimCampaignDevices :many
 UPDATE campaign_device SET lease_us = $1
 WHERE (tenant, campaign, amendment, device) IN (
@@ -566,7 +617,7 @@ func (q *Queries) ClaimCampaignDevices(ctx context.Context, arg ClaimCampaignDev
 const claimCampaigns = `-- name: ClaimCampaigns :many
 UPDATE campaign SET lease_us = $1
 WHERE due_us <= $2 AND lease_us < $2 AND state <> 'closed'
-RETURNING tenant, id, name, procedure_name, procedure_version, state, origin, schedule, day_us, windows, starts_us, verification_us, sealed_us, verified_us, closed_us, created_us, actor, due_us, lease_us
+RETURNING tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, started_us, sealed_us, enlisted_us, verified_us, closed_us, created_us, actor, due_us, lease_us
 `
 
 // ClaimCampaigns takes the campaigns that are due, for as long as the lease.
@@ -588,11 +639,14 @@ func (q *Queries) ClaimCampaigns(ctx context.Context, leaseUs int64, nowUs int64
 			&i.State,
 			&i.Origin,
 			&i.Schedule,
+			&i.Patches,
 			&i.DayUs,
 			&i.Windows,
 			&i.StartsUs,
 			&i.VerificationUs,
+			&i.StartedUs,
 			&i.SealedUs,
+			&i.EnlistedUs,
 			&i.VerifiedUs,
 			&i.ClosedUs,
 			&i.CreatedUs,
@@ -639,6 +693,96 @@ func (q *Queries) CloseOrder(ctx context.Context, arg CloseOrderParams) (int64, 
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const copyMembers = `-- name: CopyMembers :exec
+INSERT INTO campaign_device (tenant, campaign, amendment, device, position, goal, bucket, due_us, updated_us)
+SELECT c.tenant, c.campaign, $1, c.device, c.position, 'install', 'not_reached', 0, $2
+FROM campaign_device c WHERE c.tenant = $3 AND c.campaign = $4 AND c.amendment = 0
+`
+
+type CopyMembersParams struct {
+	Amendment int64
+	UpdatedUs int64
+	Tenant    string
+	Campaign  string
+}
+
+// CopyMembers gives an amendment the members of the sealed content.
+func (q *Queries) CopyMembers(ctx context.Context, arg CopyMembersParams) error {
+	_, err := q.db.ExecContext(ctx, copyMembers,
+		arg.Amendment,
+		arg.UpdatedUs,
+		arg.Tenant,
+		arg.Campaign,
+	)
+	return err
+}
+
+const countMembers = `-- name: CountMembers :many
+SELECT position, count(*) AS members FROM campaign_device
+WHERE tenant = $1 AND campaign = $2 AND amendment = $3 GROUP BY position ORDER BY position
+`
+
+type CountMembersParams struct {
+	Tenant    string
+	Campaign  string
+	Amendment int64
+}
+
+type CountMembersRow struct {
+	Position int64
+	Members  int64
+}
+
+// CountMembers counts members by ring.
+func (q *Queries) CountMembers(ctx context.Context, arg CountMembersParams) ([]CountMembersRow, error) {
+	rows, err := q.db.QueryContext(ctx, countMembers, arg.Tenant, arg.Campaign, arg.Amendment)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CountMembersRow{}
+	for rows.Next() {
+		var i CountMembersRow
+		if err := rows.Scan(&i.Position, &i.Members); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const countUnscanned = `-- name: CountUnscanned :one
+SELECT count(*) FROM campaign_device c JOIN device d ON d.tenant = c.tenant AND d.id = c.device
+WHERE c.tenant = $1 AND c.campaign = $2 AND c.amendment = 0 AND d.retired_us = 0
+  AND d.scan_us < $3 AND d.seen_us >= $4
+`
+
+type CountUnscannedParams struct {
+	Tenant      string
+	Campaign    string
+	BeforeUs    int64
+	ReachableUs int64
+}
+
+// CountUnscanned counts the reachable members whose last scan is older than an instant.
+func (q *Queries) CountUnscanned(ctx context.Context, arg CountUnscannedParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countUnscanned,
+		arg.Tenant,
+		arg.Campaign,
+		arg.BeforeUs,
+		arg.ReachableUs,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const deviceItems = `-- name: DeviceItems :many
@@ -688,6 +832,80 @@ func (q *Queries) DeviceItems(ctx context.Context, arg DeviceItemsParams) ([]Cam
 	return items, nil
 }
 
+const devicesEnrolledAfter = `-- name: DevicesEnrolledAfter :many
+SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why FROM device WHERE tenant = $1 AND retired_us = 0 AND enrolled_us >= $2 AND (enrolled_us, id) > ($3, $4)
+ORDER BY enrolled_us, id LIMIT $5
+`
+
+type DevicesEnrolledAfterParams struct {
+	Tenant     string
+	FromUs     int64
+	EnrolledUs int64
+	ID         int64
+	Max        int32
+}
+
+func (q *Queries) DevicesEnrolledAfter(ctx context.Context, arg DevicesEnrolledAfterParams) ([]Device, error) {
+	rows, err := q.db.QueryContext(ctx, devicesEnrolledAfter,
+		arg.Tenant,
+		arg.FromUs,
+		arg.EnrolledUs,
+		arg.ID,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Device{}
+	for rows.Next() {
+		var i Device
+		if err := rows.Scan(
+			&i.Tenant,
+			&i.ID,
+			&i.Name,
+			&i.MachineID,
+			&i.Kind,
+			&i.Tags,
+			&i.OsID,
+			&i.OsName,
+			&i.AgentVersion,
+			&i.Capability,
+			&i.CertSerial,
+			&i.EnrolledUs,
+			&i.SeenUs,
+			&i.BootID,
+			&i.BootedUs,
+			&i.RebootPending,
+			&i.ScanUs,
+			&i.ScanStatus,
+			&i.ScanCause,
+			&i.ListsUs,
+			&i.ScanWanted,
+			&i.PartHashes,
+			&i.LastSeq,
+			&i.OrderSerial,
+			&i.Missing,
+			&i.MissingSecurity,
+			&i.Failing,
+			&i.DuplicateOf,
+			&i.CheckpointSize,
+			&i.RetiredUs,
+			&i.RetiredWhy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const expediteRing = `-- name: ExpediteRing :execrows
 UPDATE campaign_ring SET expedited_by = $1, expedited_why = $2
 WHERE tenant = $3 AND campaign = $4 AND amendment = $5 AND position = $6
@@ -717,6 +935,29 @@ func (q *Queries) ExpediteRing(ctx context.Context, arg ExpediteRingParams) (int
 	return result.RowsAffected()
 }
 
+const hold = `-- name: Hold :one
+SELECT tenant, id, campaign, ring, item, device, reason, actor, placed_us, lifted_us, lifted_by FROM hold WHERE tenant = $1 AND id = $2
+`
+
+func (q *Queries) Hold(ctx context.Context, tenant string, iD string) (Hold, error) {
+	row := q.db.QueryRowContext(ctx, hold, tenant, iD)
+	var i Hold
+	err := row.Scan(
+		&i.Tenant,
+		&i.ID,
+		&i.Campaign,
+		&i.Ring,
+		&i.Item,
+		&i.Device,
+		&i.Reason,
+		&i.Actor,
+		&i.PlacedUs,
+		&i.LiftedUs,
+		&i.LiftedBy,
+	)
+	return i, err
+}
+
 const holdsInForce = `-- name: HoldsInForce :many
 SELECT tenant, id, campaign, ring, item, device, reason, actor, placed_us, lifted_us, lifted_by FROM hold WHERE tenant = $1 AND lifted_us = 0 ORDER BY placed_us, id
 `
@@ -742,6 +983,72 @@ func (q *Queries) HoldsInForce(ctx context.Context, tenant string) ([]Hold, erro
 			&i.PlacedUs,
 			&i.LiftedUs,
 			&i.LiftedBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const installedItems = `-- name: InstalledItems :many
+SELECT i.tenant, i.campaign, i.device, i.item, i.amendment, i.state, i.reason, i.attempts, i.no_effects, i.rollback, i.packages, i.next_us, i.updated_us, c.position, d.name AS device_name FROM campaign_device_item i
+JOIN campaign_device c ON c.tenant = i.tenant AND c.campaign = i.campaign AND c.amendment = i.amendment AND c.device = i.device
+JOIN device d ON d.tenant = i.tenant AND d.id = i.device
+WHERE i.tenant = $1 AND i.campaign = $2 AND d.retired_us = 0
+  AND i.state IN ('verified', 'installed_pending_reboot', 'failed', 'rolled_back')
+ORDER BY i.device, i.item
+`
+
+type InstalledItemsRow struct {
+	Tenant     string
+	Campaign   string
+	Device     string
+	Item       string
+	Amendment  int64
+	State      string
+	Reason     string
+	Attempts   int64
+	NoEffects  int64
+	Rollback   int64
+	Packages   string
+	NextUs     int64
+	UpdatedUs  int64
+	Position   int64
+	DeviceName string
+}
+
+func (q *Queries) InstalledItems(ctx context.Context, tenant string, campaign string) ([]InstalledItemsRow, error) {
+	rows, err := q.db.QueryContext(ctx, installedItems, tenant, campaign)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []InstalledItemsRow{}
+	for rows.Next() {
+		var i InstalledItemsRow
+		if err := rows.Scan(
+			&i.Tenant,
+			&i.Campaign,
+			&i.Device,
+			&i.Item,
+			&i.Amendment,
+			&i.State,
+			&i.Reason,
+			&i.Attempts,
+			&i.NoEffects,
+			&i.Rollback,
+			&i.Packages,
+			&i.NextUs,
+			&i.UpdatedUs,
+			&i.Position,
+			&i.DeviceName,
 		); err != nil {
 			return nil, err
 		}
@@ -944,8 +1251,22 @@ func (q *Queries) MoveDevice(ctx context.Context, arg MoveDeviceParams) (int64, 
 	return result.RowsAffected()
 }
 
+const nextDue = `-- name: NextDue :one
+SELECT CAST(min(due_us) AS BIGINT) AS due_us FROM (
+  SELECT COALESCE(min(c.due_us), 9223372036854775807) AS due_us FROM campaign c WHERE c.state <> 'closed'
+  UNION ALL SELECT COALESCE(min(d.due_us), 9223372036854775807) FROM campaign_device d) due
+`
+
+// NextDue is when the conductor has something to look at.
+func (q *Queries) NextDue(ctx context.Context) (int64, error) {
+	row := q.db.QueryRowContext(ctx, nextDue)
+	var due_us int64
+	err := row.Scan(&due_us)
+	return due_us, err
+}
+
 const openCampaigns = `-- name: OpenCampaigns :many
-SELECT tenant, id, name, procedure_name, procedure_version, state, origin, schedule, day_us, windows, starts_us, verification_us, sealed_us, verified_us, closed_us, created_us, actor, due_us, lease_us FROM campaign WHERE tenant = $1 AND state <> 'closed' ORDER BY created_us
+SELECT tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, started_us, sealed_us, enlisted_us, verified_us, closed_us, created_us, actor, due_us, lease_us FROM campaign WHERE tenant = $1 AND state <> 'closed' ORDER BY created_us
 `
 
 func (q *Queries) OpenCampaigns(ctx context.Context, tenant string) ([]Campaign, error) {
@@ -966,11 +1287,14 @@ func (q *Queries) OpenCampaigns(ctx context.Context, tenant string) ([]Campaign,
 			&i.State,
 			&i.Origin,
 			&i.Schedule,
+			&i.Patches,
 			&i.DayUs,
 			&i.Windows,
 			&i.StartsUs,
 			&i.VerificationUs,
+			&i.StartedUs,
 			&i.SealedUs,
+			&i.EnlistedUs,
 			&i.VerifiedUs,
 			&i.ClosedUs,
 			&i.CreatedUs,
@@ -1068,6 +1392,50 @@ UPDATE campaign_device SET due_us = 9223372036854775807 WHERE tenant = $1 AND ca
 func (q *Queries) ParkCampaignDevices(ctx context.Context, tenant string, campaign string) error {
 	_, err := q.db.ExecContext(ctx, parkCampaignDevices, tenant, campaign)
 	return err
+}
+
+const perimeterPatches = `-- name: PerimeterPatches :many
+SELECT p.tenant, p.id, p.provider, p.name, p.version, p.suite, p.origin, p.class, p.summary, p.first_seen_us, p.download_bytes, p.devices FROM patch p WHERE p.tenant = $1 AND p.devices > 0 AND EXISTS (
+  SELECT 1 FROM missing m JOIN campaign_device c ON c.tenant = m.tenant AND c.device = m.device
+  WHERE m.tenant = p.tenant AND m.patch = p.id AND c.campaign = $2 AND c.amendment = 0)
+ORDER BY p.id
+`
+
+// PerimeterPatches lists what members of a campaign miss now.
+func (q *Queries) PerimeterPatches(ctx context.Context, tenant string, campaign string) ([]Patch, error) {
+	rows, err := q.db.QueryContext(ctx, perimeterPatches, tenant, campaign)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Patch{}
+	for rows.Next() {
+		var i Patch
+		if err := rows.Scan(
+			&i.Tenant,
+			&i.ID,
+			&i.Provider,
+			&i.Name,
+			&i.Version,
+			&i.Suite,
+			&i.Origin,
+			&i.Class,
+			&i.Summary,
+			&i.FirstSeenUs,
+			&i.DownloadBytes,
+			&i.Devices,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const procedureVersion = `-- name: ProcedureVersion :one
@@ -1328,12 +1696,13 @@ func (q *Queries) SetCampaignDue(ctx context.Context, arg SetCampaignDueParams) 
 }
 
 const setCampaignState = `-- name: SetCampaignState :exec
-UPDATE campaign SET state = $1, sealed_us = $2, verified_us = $3, closed_us = $4
-WHERE tenant = $5 AND id = $6
+UPDATE campaign SET state = $1, started_us = $2, sealed_us = $3, verified_us = $4, closed_us = $5
+WHERE tenant = $6 AND id = $7
 `
 
 type SetCampaignStateParams struct {
 	State      string
+	StartedUs  int64
 	SealedUs   int64
 	VerifiedUs int64
 	ClosedUs   int64
@@ -1344,12 +1713,28 @@ type SetCampaignStateParams struct {
 func (q *Queries) SetCampaignState(ctx context.Context, arg SetCampaignStateParams) error {
 	_, err := q.db.ExecContext(ctx, setCampaignState,
 		arg.State,
+		arg.StartedUs,
 		arg.SealedUs,
 		arg.VerifiedUs,
 		arg.ClosedUs,
 		arg.Tenant,
 		arg.ID,
 	)
+	return err
+}
+
+const setEnlisted = `-- name: SetEnlisted :exec
+UPDATE campaign SET enlisted_us = $1 WHERE tenant = $2 AND id = $3
+`
+
+type SetEnlistedParams struct {
+	EnlistedUs int64
+	Tenant     string
+	ID         string
+}
+
+func (q *Queries) SetEnlisted(ctx context.Context, arg SetEnlistedParams) error {
+	_, err := q.db.ExecContext(ctx, setEnlisted, arg.EnlistedUs, arg.Tenant, arg.ID)
 	return err
 }
 
@@ -1380,6 +1765,15 @@ func (q *Queries) SetGoal(ctx context.Context, arg SetGoalParams) (int64, error)
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const setHolds = `-- name: SetHolds :exec
+UPDATE tenant SET holds = $1 WHERE id = $2
+`
+
+func (q *Queries) SetHolds(ctx context.Context, holds string, iD string) error {
+	_, err := q.db.ExecContext(ctx, setHolds, holds, iD)
+	return err
 }
 
 const setOrderStep = `-- name: SetOrderStep :exec
@@ -1483,6 +1877,30 @@ func (q *Queries) SignOffs(ctx context.Context, tenant string, campaign string) 
 	return items, nil
 }
 
+const touchActiveDevices = `-- name: TouchActiveDevices :execrows
+UPDATE campaign_device SET due_us = 0 WHERE due_us > 0 AND EXISTS (
+  SELECT 1 FROM campaign c WHERE c.tenant = campaign_device.tenant AND c.id = campaign_device.campaign
+  AND c.state IN ('running', 'verifying', 'rolling_back'))
+`
+
+func (q *Queries) TouchActiveDevices(ctx context.Context) (int64, error) {
+	result, err := q.db.ExecContext(ctx, touchActiveDevices)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const touchAllCampaigns = `-- name: TouchAllCampaigns :exec
+UPDATE campaign SET due_us = 0 WHERE state <> 'closed'
+`
+
+// TouchAllCampaigns makes every open campaign look at everything again.
+func (q *Queries) TouchAllCampaigns(ctx context.Context) error {
+	_, err := q.db.ExecContext(ctx, touchAllCampaigns)
+	return err
+}
+
 const touchCampaign = `-- name: TouchCampaign :exec
 UPDATE campaign SET due_us = 0 WHERE tenant = $1 AND id = $2 AND state <> 'closed'
 `
@@ -1516,6 +1934,26 @@ func (q *Queries) TouchDeviceRows(ctx context.Context, tenant string, device str
 	return result.RowsAffected()
 }
 
+const touchDevicesWithItem = `-- name: TouchDevicesWithItem :execrows
+UPDATE campaign_device SET due_us = 0
+WHERE campaign_device.tenant = $1 AND campaign_device.campaign = $2 AND campaign_device.device IN (
+  SELECT i.device FROM campaign_device_item i WHERE i.tenant = $1 AND i.campaign = $2 AND i.item = $3)
+`
+
+type TouchDevicesWithItemParams struct {
+	Tenant   string
+	Campaign string
+	Item     string
+}
+
+func (q *Queries) TouchDevicesWithItem(ctx context.Context, arg TouchDevicesWithItemParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, touchDevicesWithItem, arg.Tenant, arg.Campaign, arg.Item)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const touchRingDevices = `-- name: TouchRingDevices :execrows
 UPDATE campaign_device SET due_us = 0
 WHERE tenant = $1 AND campaign = $2 AND amendment = $3 AND position <= $4
@@ -1539,6 +1977,16 @@ func (q *Queries) TouchRingDevices(ctx context.Context, arg TouchRingDevicesPara
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const wantCampaignScans = `-- name: WantCampaignScans :exec
+UPDATE device SET scan_wanted = 1
+WHERE device.tenant = $1 AND device.id IN (SELECT d.device FROM campaign_device d WHERE d.tenant = $1 AND d.campaign = $2 AND d.amendment = 0)
+`
+
+func (q *Queries) WantCampaignScans(ctx context.Context, tenant string, campaign string) error {
+	_, err := q.db.ExecContext(ctx, wantCampaignScans, tenant, campaign)
+	return err
 }
 
 const withdrawItem = `-- name: WithdrawItem :execrows

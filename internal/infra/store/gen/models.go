@@ -36,11 +36,14 @@ type Campaign struct {
 	State            string
 	Origin           string
 	Schedule         string
+	Patches          string
 	DayUs            int64
 	Windows          string
 	StartsUs         int64
 	VerificationUs   int64
+	StartedUs        int64
 	SealedUs         int64
+	EnlistedUs       int64
 	VerifiedUs       int64
 	ClosedUs         int64
 	CreatedUs        int64
@@ -342,4 +345,5 @@ type Tenant struct {
 	Name        string
 	CreatedUs   int64
 	HoldsSerial int64
+	Holds       string
 }

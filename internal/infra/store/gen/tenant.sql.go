@@ -101,7 +101,7 @@ func (q *Queries) Outbox(ctx context.Context, max int32) ([]Outbox, error) {
 }
 
 const tenant = `-- name: Tenant :one
-SELECT id, name, created_us, holds_serial FROM tenant WHERE id = $1
+SELECT id, name, created_us, holds_serial, holds FROM tenant WHERE id = $1
 `
 
 func (q *Queries) Tenant(ctx context.Context, id string) (Tenant, error) {
@@ -112,12 +112,13 @@ func (q *Queries) Tenant(ctx context.Context, id string) (Tenant, error) {
 		&i.Name,
 		&i.CreatedUs,
 		&i.HoldsSerial,
+		&i.Holds,
 	)
 	return i, err
 }
 
 const tenants = `-- name: Tenants :many
-SELECT id, name, created_us, holds_serial FROM tenant ORDER BY id
+SELECT id, name, created_us, holds_serial, holds FROM tenant ORDER BY id
 `
 
 func (q *Queries) Tenants(ctx context.Context) ([]Tenant, error) {
@@ -134,6 +135,7 @@ func (q *Queries) Tenants(ctx context.Context) ([]Tenant, error) {
 			&i.Name,
 			&i.CreatedUs,
 			&i.HoldsSerial,
+			&i.Holds,
 		); err != nil {
 			return nil, err
 		}

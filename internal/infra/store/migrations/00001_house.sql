@@ -7,7 +7,8 @@ CREATE TABLE tenant (
   id           TEXT PRIMARY KEY,
   name         TEXT NOT NULL,
   created_us   BIGINT NOT NULL,
-  holds_serial BIGINT NOT NULL DEFAULT 0
+  holds_serial BIGINT NOT NULL DEFAULT 0,
+  holds        TEXT NOT NULL DEFAULT '' -- the signed envelope of all holds in force
 );
 
 -- People. password is an argon2id string.
@@ -96,6 +97,7 @@ CREATE TABLE device (
 );
 CREATE INDEX device_name ON device (tenant, name, id);
 CREATE INDEX device_seen ON device (tenant, seen_us, id);
+CREATE INDEX device_enrolled ON device (tenant, enrolled_us, id);
 CREATE INDEX device_machine ON device (tenant, machine_id);
 
 CREATE TABLE device_tag (
@@ -196,11 +198,14 @@ CREATE TABLE campaign (
   state             TEXT NOT NULL,
   origin            TEXT NOT NULL, -- calendar or manual
   schedule          TEXT NOT NULL,
+  patches           TEXT NOT NULL,   -- limits the content to these; empty: all that policy approves
   day_us            BIGINT NOT NULL, -- length of a procedure day; a real one unless compressed
   windows           TEXT NOT NULL,   -- explicit intervals; empty: the procedure's rules
   starts_us         BIGINT NOT NULL,
   verification_us   BIGINT NOT NULL,
+  started_us        BIGINT NOT NULL DEFAULT 0,
   sealed_us         BIGINT NOT NULL DEFAULT 0,
+  enlisted_us       BIGINT NOT NULL DEFAULT 0, -- devices enrolled up to here have their ring
   verified_us       BIGINT NOT NULL DEFAULT 0,
   closed_us         BIGINT NOT NULL DEFAULT 0,
   created_us        BIGINT NOT NULL,

@@ -14,8 +14,8 @@ WHERE p.tenant = @tenant AND p.version = (SELECT max(q.version) FROM procedure_v
 ORDER BY p.name;
 
 -- name: AddCampaign :exec
-INSERT INTO campaign (tenant, id, name, procedure_name, procedure_version, state, origin, schedule, day_us, windows, starts_us, verification_us, created_us, actor, due_us)
-VALUES (@tenant, @id, @name, @procedure_name, @procedure_version, @state, @origin, @schedule, @day_us, @windows, @starts_us, @verification_us, @created_us, @actor, @due_us);
+INSERT INTO campaign (tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, created_us, actor, due_us)
+VALUES (@tenant, @id, @name, @procedure_name, @procedure_version, @state, @origin, @schedule, @patches, @day_us, @windows, @starts_us, @verification_us, @created_us, @actor, @due_us);
 
 -- name: Campaign :one
 SELECT * FROM campaign WHERE tenant = @tenant AND id = @id;
@@ -42,7 +42,7 @@ WHERE tenant = @tenant AND id = @id;
 UPDATE campaign SET due_us = 0 WHERE tenant = @tenant AND id = @id AND state <> 'closed';
 
 -- name: SetCampaignState :exec
-UPDATE campaign SET state = @state, sealed_us = @sealed_us, verified_us = @verified_us, closed_us = @closed_us
+UPDATE campaign SET state = @state, started_us = @started_us, sealed_us = @sealed_us, verified_us = @verified_us, closed_us = @closed_us
 WHERE tenant = @tenant AND id = @id;
 
 -- name: AddAmendment :exec
@@ -184,3 +184,75 @@ UPDATE device_order SET step = @step, step_us = @step_us, cause = @cause, next_u
 
 -- name: CloseOrder :execrows
 UPDATE device_order SET state = @state, step = @step, step_us = @step_us, cause = @cause, next_us = 0 WHERE tenant = @tenant AND id = @id AND state = 'open';
+
+-- name: SetEnlisted :exec
+UPDATE campaign SET enlisted_us = @enlisted_us WHERE tenant = @tenant AND id = @id;
+
+-- name: DevicesEnrolledAfter :many
+SELECT * FROM device WHERE tenant = @tenant AND retired_us = 0 AND enrolled_us >= @from_us AND (enrolled_us, id) > (@enrolled_us, @id)
+ORDER BY enrolled_us, id LIMIT @max;
+
+-- name: WantCampaignScans :exec
+UPDATE device SET scan_wanted = 1
+WHERE device.tenant = @tenant AND device.id IN (SELECT d.device FROM campaign_device d WHERE d.tenant = @tenant AND d.campaign = @campaign AND d.amendment = 0);
+
+-- CountUnscanned counts the reachable members whose last scan is older than an instant.
+-- name: CountUnscanned :one
+SELECT count(*) FROM campaign_device c JOIN device d ON d.tenant = c.tenant AND d.id = c.device
+WHERE c.tenant = @tenant AND c.campaign = @campaign AND c.amendment = 0 AND d.retired_us = 0
+  AND d.scan_us < @before_us AND d.seen_us >= @reachable_us;
+
+-- PerimeterPatches lists what members of a campaign miss now.
+-- name: PerimeterPatches :many
+SELECT p.* FROM patch p WHERE p.tenant = @tenant AND p.devices > 0 AND EXISTS (
+  SELECT 1 FROM missing m JOIN campaign_device c ON c.tenant = m.tenant AND c.device = m.device
+  WHERE m.tenant = p.tenant AND m.patch = p.id AND c.campaign = @campaign AND c.amendment = 0)
+ORDER BY p.id;
+
+-- CopyMembers gives an amendment the members of the sealed content.
+-- name: CopyMembers :exec
+INSERT INTO campaign_device (tenant, campaign, amendment, device, position, goal, bucket, due_us, updated_us)
+SELECT c.tenant, c.campaign, @amendment, c.device, c.position, 'install', 'not_reached', 0, @updated_us
+FROM campaign_device c WHERE c.tenant = @tenant AND c.campaign = @campaign AND c.amendment = 0;
+
+-- CountMembers counts members by ring.
+-- name: CountMembers :many
+SELECT position, count(*) AS members FROM campaign_device
+WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment GROUP BY position ORDER BY position;
+
+-- NextDue is when the conductor has something to look at.
+-- name: NextDue :one
+SELECT CAST(min(due_us) AS BIGINT) AS due_us FROM (
+  SELECT COALESCE(min(c.due_us), 9223372036854775807) AS due_us FROM campaign c WHERE c.state <> 'closed'
+  UNION ALL SELECT COALESCE(min(d.due_us), 9223372036854775807) FROM campaign_device d) due;
+
+-- TouchAllCampaigns makes every open campaign look at everything again.
+-- name: TouchAllCampaigns :exec
+UPDATE campaign SET due_us = 0 WHERE state <> 'closed';
+
+-- name: TouchActiveDevices :execrows
+UPDATE campaign_device SET due_us = 0 WHERE due_us > 0 AND EXISTS (
+  SELECT 1 FROM campaign c WHERE c.tenant = campaign_device.tenant AND c.id = campaign_device.campaign
+  AND c.state IN ('running', 'verifying', 'rolling_back'));
+
+-- name: InstalledItems :many
+SELECT i.*, c.position, d.name AS device_name FROM campaign_device_item i
+JOIN campaign_device c ON c.tenant = i.tenant AND c.campaign = i.campaign AND c.amendment = i.amendment AND c.device = i.device
+JOIN device d ON d.tenant = i.tenant AND d.id = i.device
+WHERE i.tenant = @tenant AND i.campaign = @campaign AND d.retired_us = 0
+  AND i.state IN ('verified', 'installed_pending_reboot', 'failed', 'rolled_back')
+ORDER BY i.device, i.item;
+
+-- name: TouchDevicesWithItem :execrows
+UPDATE campaign_device SET due_us = 0
+WHERE campaign_device.tenant = @tenant AND campaign_device.campaign = @campaign AND campaign_device.device IN (
+  SELECT i.device FROM campaign_device_item i WHERE i.tenant = @tenant AND i.campaign = @campaign AND i.item = @item);
+
+-- name: CancelOrders :many
+SELECT * FROM device_order WHERE tenant = @tenant AND campaign = @campaign AND state = 'open';
+
+-- name: SetHolds :exec
+UPDATE tenant SET holds = @holds WHERE id = @id;
+
+-- name: Hold :one
+SELECT * FROM hold WHERE tenant = @tenant AND id = @id;
