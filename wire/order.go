@@ -76,6 +76,9 @@ type Hold struct {
 	Ring     string `json:"ring,omitempty"`
 	Item     string `json:"item,omitempty"`
 	Device   string `json:"device,omitempty"`
+	// By and Reason are what the device says of its wait, offline too.
+	By     string `json:"by,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Step is where the order executor stands.
