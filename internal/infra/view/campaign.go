@@ -3,6 +3,7 @@ package view
 import (
 	"time"
 
+	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/procedure"
@@ -139,25 +140,16 @@ type Withdrawn struct {
 // BoardRing is a column of the board.
 type BoardRing struct {
 	RingBrief
-	Title     procedure.Text `json:"title"`
-	Reasons   []fault.Reason `json:"reasons"`
-	Evidence  []Evidence     `json:"evidence"`
-	Opened    time.Time      `json:"opened,omitzero"`
-	SoakUntil time.Time      `json:"soak_until,omitzero"`
-	Decided   time.Time      `json:"decided,omitzero"`
-	Expedited *Expedited     `json:"expedited,omitempty"`
-	SignOffs  []SignOffSlot  `json:"sign_offs"`
-	Held      bool           `json:"held"`
-	Devices   []RingDevice   `json:"devices"` // a few: what failed, then what is under way, then what is done
-}
-
-// Evidence is one measured fact against what the gate asks for.
-type Evidence struct {
-	Name    string `json:"name"`
-	Have    string `json:"have"`
-	Need    string `json:"need"`
-	OK      bool   `json:"ok"`
-	Unknown bool   `json:"unknown"` // there is no data: never a pass
+	Title     procedure.Text      `json:"title"`
+	Reasons   []fault.Reason      `json:"reasons"`
+	Evidence  []campaign.Evidence `json:"evidence"`
+	Opened    time.Time           `json:"opened,omitzero"`
+	SoakUntil time.Time           `json:"soak_until,omitzero"`
+	Decided   time.Time           `json:"decided,omitzero"`
+	Expedited *Expedited          `json:"expedited,omitempty"`
+	SignOffs  []SignOffSlot       `json:"sign_offs"`
+	Held      bool                `json:"held"`
+	Devices   []RingDevice        `json:"devices"` // a few: what failed, then what is under way, then what is done
 }
 
 // Expedited says who opened a ring before its date, and why.

@@ -3,10 +3,10 @@ package view
 import (
 	"time"
 
+	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
-	"patchring/internal/core/policy"
 	"patchring/wire"
 )
 
@@ -158,8 +158,9 @@ type Software struct {
 	Software []wire.Package `json:"software"`
 }
 
-// Why answers "why not, and when next" for a device: a chain of reasons for
-// each patch it misses or a campaign carries to it.
+// Why answers "why not, and when next" for a device and each patch it misses or
+// an open campaign carries to it. The chains are the conductor's: this package
+// decides nothing.
 type Why struct {
 	Device  DeviceRef     `json:"device"`
 	State   fleet.State   `json:"state"`
@@ -167,36 +168,25 @@ type Why struct {
 	Patches []WhyPatch    `json:"patches"`
 }
 
-// WhyPatch is one patch's chain, the nearest reason first.
+// WhyPatch is one patch: where it stands, and everything that was asked.
 type WhyPatch struct {
-	Patch    PatchRef       `json:"patch"`
-	State    patch.State    `json:"state"`
-	Verdict  policy.Verdict `json:"verdict,omitempty"` // given by hand; empty: nobody decided
-	Campaign *CampaignRef   `json:"campaign,omitempty"`
-	Ring     string         `json:"ring,omitempty"`
-	Chain    []WhyLink      `json:"chain"`
-	Next     time.Time      `json:"next,omitzero"` // the next attempt; none while a person must act
+	Patch    PatchRef      `json:"patch"`
+	State    patch.State   `json:"state"`
+	Reason   *fault.Reason `json:"reason,omitempty"`
+	Decision *Decision     `json:"decision,omitempty"` // given by hand, in force
+	Campaign *CampaignRef  `json:"campaign,omitempty"`
+	Ring     string        `json:"ring,omitempty"`
+	Chain    []WhyCheck    `json:"chain"`
+	Next     time.Time     `json:"next,omitzero"` // the next attempt; none while a person must act
 }
 
-// WhyLink is one reason and what it is about.
-type WhyLink struct {
-	About  WhyAbout     `json:"about"`
-	Reason fault.Reason `json:"reason"`
+// WhyCheck is one link of the chain that leads to an install.
+type WhyCheck struct {
+	Check  campaign.CheckName `json:"check"`
+	OK     bool               `json:"ok"`
+	Reason *fault.Reason      `json:"reason,omitempty"`
+	Next   time.Time          `json:"next,omitzero"` // when this link may change by itself
 }
-
-// WhyAbout says on which level a reason stands.
-type WhyAbout string
-
-// Levels.
-const (
-	AboutPatch    WhyAbout = "patch"
-	AboutDevice   WhyAbout = "device"
-	AboutOrder    WhyAbout = "order"
-	AboutHold     WhyAbout = "hold"
-	AboutPolicy   WhyAbout = "policy"
-	AboutRing     WhyAbout = "ring"
-	AboutCampaign WhyAbout = "campaign"
-)
 
 // GroupRow is a group in a list; its devices are DeviceQuery.Group.
 type GroupRow struct {

@@ -36,10 +36,11 @@ func (p Paging) limit() int {
 // cursor is where a list goes on: behind the row with these sort values. Sort
 // is the order it belongs to; a cursor of another order is refused.
 type cursor struct {
-	Sort string `json:"s"`
-	Text string `json:"t,omitempty"`
-	N    int64  `json:"n,omitempty"`
-	ID   string `json:"i,omitempty"`
+	Sort     string `json:"s"`
+	Provider string `json:"p,omitempty"`
+	Text     string `json:"t,omitempty"`
+	N        int64  `json:"n,omitempty"`
+	ID       string `json:"i,omitempty"`
 }
 
 func (c cursor) String() string {

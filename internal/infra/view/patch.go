@@ -76,7 +76,8 @@ type PatchCampaign struct {
 // PatchDevicesQuery chooses devices of a patch.
 type PatchDevicesQuery struct {
 	Paging
-	Patch patch.ID
+	Patch    patch.ID
+	Campaign string // id, for failed and pending; empty: the newest open one that carries it
 	// Which is missing (default: what scans say), failed or pending (what open
 	// campaigns say).
 	Which string

@@ -68,3 +68,9 @@ func oneOf(field, word string, choices []string) (string, error) {
 	}
 	return word, nil
 }
+
+// every makes the query of a list that its WHERE already bounds.
+func (b *builder) every(what, head, order string) query {
+	text := fmt.Sprintf("%s WHERE %s ORDER BY %s", head, strings.Join(b.where, " AND "), order)
+	return query{what: what, text: text, args: b.args}
+}

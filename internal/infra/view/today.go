@@ -1,0 +1,145 @@
+package view
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/procedure"
+)
+
+// todayRows bounds each list of the page; the counts are exact.
+const todayRows = 50
+
+// Today gathers what needs somebody.
+func (r *Reader) Today(ctx context.Context, tenant fleet.TenantID) (Today, error) {
+	t := Today{At: r.now()}
+	counts := map[string]*int64{
+		"": &t.Devices, "overdue": &t.Overdue, "failing": &t.Failing, "unreachable": &t.Unreachable,
+		"pending_reboot": &t.PendingReboot, "never_scanned": &t.NeverScanned, "duplicate": &t.Duplicate,
+	}
+	var errs []error
+	for filter, n := range counts {
+		var err error
+		*n, err = r.countDevices(ctx, tenant, filter)
+		errs = append(errs, err)
+	}
+	var e1, e2, e3, e4, e5 error
+	t.Undecided, e1 = r.count(ctx, ask("undecided patches", `SELECT count(*) FROM patch p WHERE p.tenant = $1 AND p.devices > 0 AND p.class <> 'security'
+AND NOT EXISTS (SELECT 1 FROM patch_decision d WHERE d.tenant = p.tenant AND d.scope IN (p.id, 'name:' || p.provider || '/' || p.name))`, tenant))
+	t.Gates, e2 = r.gatesWaiting(ctx, tenant)
+	t.Holds, e3 = r.Holds(ctx, tenant)
+	t.Quarantined, e4 = r.stuck(ctx, tenant)
+	var open CampaignPage
+	open, e5 = r.Campaigns(ctx, tenant, CampaignQuery{Open: true, Paging: Paging{Limit: todayRows}})
+	t.Campaigns = open.Rows
+	return t, errors.Join(append(errs, e1, e2, e3, e4, e5)...)
+}
+
+func (r *Reader) countDevices(ctx context.Context, tenant fleet.TenantID, filter string) (int64, error) {
+	var b builder
+	b.and("d.tenant = ?", tenant)
+	if err := r.filterDevices(&b, filter); err != nil {
+		return 0, err
+	}
+	return r.count(ctx, b.every("devices", "SELECT count(*) FROM device d", "1"))
+}
+
+func (r *Reader) count(ctx context.Context, q query) (int64, error) {
+	return one(ctx, r, q, q.what, func(rows *sql.Rows) (int64, error) {
+		var n int64
+		return n, rows.Scan(&n)
+	})
+}
+
+// Holds lists the holds in force, newest first.
+func (r *Reader) Holds(ctx context.Context, tenant fleet.TenantID) ([]HoldRow, error) {
+	var b builder
+	b.and("h.tenant = ?", tenant)
+	b.and("h.lifted_us = 0")
+	return r.holds(ctx, &b)
+}
+
+const gatesText = ` JOIN campaign c ON c.tenant = g.tenant AND c.id = g.campaign
+WHERE g.tenant = $1 AND c.state <> 'closed' AND g.state IN ('soaking', 'gate') ORDER BY g.campaign DESC, g.amendment, g.position LIMIT 50`
+
+// gatesWaiting lists the rings that are at their gate, or soak while a
+// sign-off can already be given.
+func (r *Reader) gatesWaiting(ctx context.Context, tenant fleet.TenantID) ([]GateWaiting, error) {
+	rings, err := all(ctx, r, ask("gates", ringHead+gatesText, tenant), scanRing)
+	if err != nil {
+		return nil, err
+	}
+	out := []GateWaiting{}
+	boards := map[string]gateContext{}
+	for _, g := range rings {
+		at, known := boards[g.campaign]
+		if !known {
+			if at, err = r.gateContext(ctx, tenant, g.campaign); err != nil {
+				return nil, err
+			}
+			boards[g.campaign] = at
+		}
+		w := GateWaiting{
+			Campaign: CampaignRef{ID: at.row.ID, Name: at.row.Name}, Amendment: g.amendment, Position: g.ring.Position, Ring: g.ring.Ring,
+			State: g.ring.State, Verdict: g.ring.Verdict, Reasons: g.ring.Reasons, Numbers: g.ring.Numbers, Missing: []SignOffSlot{},
+		}
+		_, asked := slots(at.procedure, g, at.given)
+		for _, slot := range asked {
+			if slot.Given == nil || !slot.Given.Yes {
+				w.Missing = append(w.Missing, slot)
+			}
+		}
+		if w.State == "gate" || len(w.Missing) > 0 {
+			out = append(out, w)
+		}
+	}
+	return out, nil
+}
+
+const stuckText = `SELECT x.device, d.name, x.item, i.name, i.version, c.id, c.name, x.reason, x.updated_us
+FROM campaign c
+JOIN campaign_item i ON i.tenant = c.tenant AND i.campaign = c.id AND i.withdrawn_us = 0
+JOIN campaign_device_item x ON x.tenant = i.tenant AND x.campaign = i.campaign AND x.item = i.id AND x.state = 'failed'
+JOIN device d ON d.tenant = x.tenant AND d.id = x.device
+WHERE c.tenant = $1 AND c.state <> 'closed' AND (x.reason LIKE '%"quarantined"%' OR x.reason LIKE '%"attempts_exhausted"%')
+ORDER BY x.updated_us DESC LIMIT $2`
+
+// stuck lists the device × patches that no further attempt is made on.
+func (r *Reader) stuck(ctx context.Context, tenant fleet.TenantID) ([]Stuck, error) {
+	return all(ctx, r, ask("quarantined patches", stuckText, tenant, todayRows), func(rows *sql.Rows) (Stuck, error) {
+		var s Stuck
+		var why string
+		var updatedUS int64
+		err := rows.Scan(&s.Device.ID, &s.Device.Name, &s.Patch.ID, &s.Patch.Name, &s.Patch.Version, &s.Campaign.ID, &s.Campaign.Name, &why, &updatedUS)
+		if because := reason(why); because != nil {
+			s.Reason = *because
+		} else {
+			s.Reason = fault.Because(fault.Quarantined)
+		}
+		s.Updated = instant(updatedUS)
+		return s, err
+	})
+}
+
+// gateContext is what the gates of one campaign are shown with.
+type gateContext struct {
+	row       CampaignRow
+	procedure procedure.Procedure
+	given     []signOffOf
+}
+
+func (r *Reader) gateContext(ctx context.Context, tenant fleet.TenantID, id string) (gateContext, error) {
+	row, err := one(ctx, r, ask("campaign", campaignHead+" WHERE c.tenant = $1 AND c.id = $2", tenant, id), id, scanCampaign)
+	if err != nil {
+		return gateContext{}, err
+	}
+	p, err := r.procedureOf(ctx, tenant, row)
+	if err != nil {
+		return gateContext{}, err
+	}
+	given, err := r.signOffs(ctx, tenant, id)
+	return gateContext{row: row, procedure: p, given: given}, err
+}
