@@ -40,7 +40,7 @@ const (
 	NoteVerificationNotThirdThursday NoteCode = "verification_not_third_thursday" // value: the 3rd Thursday
 	NotePatchTuesdayHoliday          NoteCode = "patch_tuesday_holiday"           // value: the holiday
 	NoteDayAfterHoliday              NoteCode = "day_after_holiday"               // value: the holiday
-	NoteReleaseHour                  NoteCode = "release_hour"                    // value: the hour, when it is not January's
+	NoteReleaseHour                  NoteCode = "release_hour"                    // value: the hour, when only the United States have changed their clocks
 )
 
 // Schedule gives the dates of a month. Every instant is in the procedure's
@@ -99,12 +99,23 @@ func (p Procedure) notes(s Schedule) []Note {
 	if name, is := holidays.Holiday(s.PatchTuesday.AddDays(1)); is {
 		notes = append(notes, Note{NoteDayAfterHoliday, name})
 	}
-	// In January both sides of the Atlantic are on winter time.
-	usual := calendar.Release(calendar.PatchTuesday(year, time.January)).In(p.Zone)
-	if hour := s.Release.Format("15:04"); hour != usual.Format("15:04") {
+	if hour, odd := p.oddRelease(s); odd {
 		notes = append(notes, Note{NoteReleaseHour, hour})
 	}
 	return notes
+}
+
+// oddRelease is the hour of release in a month when the United States alone
+// have changed their clocks, so that it is not the usual one. It is asked of
+// zones that have their summer when the United States do; elsewhere the hour
+// moves with the seasons and surprises nobody.
+func (p Procedure) oddRelease(s Schedule) (hour string, odd bool) {
+	year := s.PatchTuesday.Year
+	_, winter := time.Date(year, time.January, 15, 12, 0, 0, 0, p.Zone).Zone()
+	_, summer := time.Date(year, time.July, 15, 12, 0, 0, 0, p.Zone).Zone()
+	usual := calendar.Release(calendar.PatchTuesday(year, time.January)).In(p.Zone).Format("15:04")
+	hour = s.Release.Format("15:04")
+	return hour, summer > winter && hour != usual
 }
 
 // holidays are those of the procedure's country, as far as its zone tells it.

@@ -124,6 +124,24 @@ func TestFrenchHolidaysConcernThoseWhoKeepThem(t *testing.T) {
 	}
 }
 
+func TestAnOddReleaseHourIsAskedOfNorthernSummersOnly(t *testing.T) {
+	for zone, want := range map[string]string{
+		"Europe/London": "2026-03", "Africa/Cairo": "2026-03 2026-04", "America/Montreal": "", "Asia/Tokyo": "", "Pacific/Auckland": "", "America/Phoenix": "",
+	} {
+		p := parse(t, strings.Replace(short, "Europe/Paris", zone, 1))
+		var got []string
+		for m := time.January; m <= time.December; m++ {
+			s := p.Schedule(2026, m)
+			if slices.ContainsFunc(s.Notes, func(n procedure.Note) bool { return n.Code == procedure.NoteReleaseHour }) {
+				got = append(got, s.Campaign)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: got %v, want %s", zone, got, want)
+		}
+	}
+}
+
 func TestAucklandCannotOpenBeforeTheRelease(t *testing.T) {
 	auckland := strings.Replace(short, "Europe/Paris", "Pacific/Auckland", 1)
 	s := parse(t, auckland).Schedule(2026, time.July)
