@@ -109,6 +109,13 @@ func (r Ring) tooManyFailed() (fault.Reason, bool) {
 		"have", strconv.Itoa(r.Counters.Failed), "max", strconv.Itoa(r.Gate.MaxFailed)), true
 }
 
+// Breaker is why nobody else of an open ring receives the content for now:
+// more have failed than its gate will accept. Zero while all is well.
+func (r Ring) Breaker() fault.Reason {
+	reason, _ := r.tooManyFailed()
+	return reason
+}
+
 // missingSignOffs: each role the gate asks for must have said yes, last. A
 // later word of the same role replaces its earlier one.
 func (r Ring) missingSignOffs() []fault.Reason {

@@ -41,7 +41,7 @@ func (db *DB) entries(ctx context.Context, tenant string) iter.Seq2[register.Row
 				return
 			}
 			for _, row := range page {
-				if !yield(register.Row{Index: row.Idx, Raw: row.Body}, nil) {
+				if !yield(register.Row{Index: row.Idx, Raw: row.Body, Columns: columns(row)}, nil) {
 					return
 				}
 				from = row.Idx + 1
@@ -53,9 +53,23 @@ func (db *DB) entries(ctx context.Context, tenant string) iter.Seq2[register.Row
 	}
 }
 
+// columns are what is searched by beside the bytes: not under the hash, so the
+// verifier compares them with what the bytes say.
+func columns(row gen.RegisterEntry) *register.Columns {
+	return &register.Columns{
+		AtUS: row.AtUs, Actor: register.Actor(row.Actor), Kind: register.Kind(row.Kind),
+		Device: row.Device, Campaign: row.Campaign, Ring: row.Ring, Patch: row.Patch,
+	}
+}
+
 // Hashes reads stored hashes, for proofs.
 func (db *DB) Hashes(ctx context.Context, tenant string) HashReader {
 	return HashReader{ctx: ctx, q: db.Read(), tenant: tenant}
+}
+
+// Hashes reads stored hashes as this transaction sees them.
+func (tx *Tx) Hashes(ctx context.Context, tenant string) HashReader {
+	return HashReader{ctx: ctx, q: tx.Queries, tenant: tenant}
 }
 
 // HashReader implements tlog.HashReader on the stored hashes of one tenant.

@@ -832,25 +832,31 @@ func (q *Queries) DeviceItems(ctx context.Context, arg DeviceItemsParams) ([]Cam
 	return items, nil
 }
 
-const devicesEnrolledAfter = `-- name: DevicesEnrolledAfter :many
-SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why FROM device WHERE tenant = $1 AND retired_us = 0 AND enrolled_us >= $2 AND (enrolled_us, id) > ($3, $4)
-ORDER BY enrolled_us, id LIMIT $5
+const devicesToEnlist = `-- name: DevicesToEnlist :many
+SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why FROM device d WHERE d.tenant = $1 AND d.retired_us = 0 AND d.enrolled_us >= $2
+  AND (d.enrolled_us > $3 OR d.enrolled_us = $3 AND d.id > $4)
+  AND NOT EXISTS (SELECT 1 FROM campaign_device c WHERE c.tenant = d.tenant AND c.campaign = $5 AND c.amendment = 0 AND c.device = d.id)
+ORDER BY d.enrolled_us, d.id LIMIT $6
 `
 
-type DevicesEnrolledAfterParams struct {
+type DevicesToEnlistParams struct {
 	Tenant     string
 	FromUs     int64
 	EnrolledUs int64
-	ID         int64
+	ID         string
+	Campaign   string
 	Max        int32
 }
 
-func (q *Queries) DevicesEnrolledAfter(ctx context.Context, arg DevicesEnrolledAfterParams) ([]Device, error) {
-	rows, err := q.db.QueryContext(ctx, devicesEnrolledAfter,
+// DevicesToEnlist pages over the devices enrolled since an instant that have
+// no ring in the campaign yet.
+func (q *Queries) DevicesToEnlist(ctx context.Context, arg DevicesToEnlistParams) ([]Device, error) {
+	rows, err := q.db.QueryContext(ctx, devicesToEnlist,
 		arg.Tenant,
 		arg.FromUs,
 		arg.EnrolledUs,
 		arg.ID,
+		arg.Campaign,
 		arg.Max,
 	)
 	if err != nil {

@@ -240,6 +240,16 @@ type Hold struct {
 	LiftedBy string
 }
 
+type Idempotency struct {
+	Tenant    string
+	Account   string
+	Key       string
+	Request   string
+	Status    int64
+	Body      []byte
+	CreatedUs int64
+}
+
 type LoginSession struct {
 	Token     string
 	Data      []byte

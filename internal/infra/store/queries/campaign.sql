@@ -188,9 +188,13 @@ UPDATE device_order SET state = @state, step = @step, step_us = @step_us, cause 
 -- name: SetEnlisted :exec
 UPDATE campaign SET enlisted_us = @enlisted_us WHERE tenant = @tenant AND id = @id;
 
--- name: DevicesEnrolledAfter :many
-SELECT * FROM device WHERE tenant = @tenant AND retired_us = 0 AND enrolled_us >= @from_us AND (enrolled_us, id) > (@enrolled_us, @id)
-ORDER BY enrolled_us, id LIMIT @max;
+-- DevicesToEnlist pages over the devices enrolled since an instant that have
+-- no ring in the campaign yet.
+-- name: DevicesToEnlist :many
+SELECT * FROM device d WHERE d.tenant = @tenant AND d.retired_us = 0 AND d.enrolled_us >= @from_us
+  AND (d.enrolled_us > @enrolled_us OR d.enrolled_us = @enrolled_us AND d.id > @id)
+  AND NOT EXISTS (SELECT 1 FROM campaign_device c WHERE c.tenant = d.tenant AND c.campaign = @campaign AND c.amendment = 0 AND c.device = d.id)
+ORDER BY d.enrolled_us, d.id LIMIT @max;
 
 -- name: WantCampaignScans :exec
 UPDATE device SET scan_wanted = 1

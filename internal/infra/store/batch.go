@@ -1,0 +1,119 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"patchring/internal/infra/store/gen"
+)
+
+// Batch is everything the conductor reads of a set of devices, by device id:
+// four queries however many devices there are.
+type Batch struct {
+	Devices map[string]gen.Device
+	Missing map[string][]MissingPatch
+	Items   map[string][]gen.CampaignDeviceItem
+	Orders  map[string][]gen.DeviceOrder // open ones
+}
+
+// MissingPatch is a missing row with what the catalogue knows of its patch.
+type MissingPatch struct {
+	gen.Missing
+	Provider, Name, Version, Suite, Class string
+}
+
+const (
+	batchDevices = `SELECT id, name, kind, tags, seen_us, scan_us, scan_status, scan_cause, reboot_pending, retired_us, order_serial, checkpoint_size, scan_wanted
+FROM device WHERE tenant = $1 AND id IN (`
+	batchMissing = `SELECT m.device, m.patch, m.state, m.packages, p.provider, p.name, p.version, p.suite, p.class
+FROM missing m JOIN patch p ON p.tenant = m.tenant AND p.id = m.patch WHERE m.tenant = $1 AND m.device IN (`
+	batchItems = `SELECT device, campaign, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us
+FROM campaign_device_item WHERE tenant = $1 AND device IN (`
+	batchOrders = `SELECT id, device, serial, campaign, amendment, kind, step, cause, next_us, issued_us, expires_us, envelope
+FROM device_order WHERE tenant = $1 AND state = 'open' AND device IN (`
+)
+
+// Batch reads a set of devices of one tenant inside the transaction.
+func (tx *Tx) Batch(ctx context.Context, tenant string, devices []string) (Batch, error) {
+	b := Batch{
+		Devices: make(map[string]gen.Device, len(devices)), Missing: map[string][]MissingPatch{},
+		Items: map[string][]gen.CampaignDeviceItem{}, Orders: map[string][]gen.DeviceOrder{},
+	}
+	steps := []struct {
+		what, text, order string
+		scan              func(*sql.Rows) error
+	}{
+		{"devices", batchDevices, "", b.scanDevice},
+		{"missing patches", batchMissing, " ORDER BY m.device, m.patch", b.scanMissing},
+		{"items", batchItems, " ORDER BY device, campaign, item", b.scanItem},
+		{"orders", batchOrders, " ORDER BY device, serial", b.scanOrder},
+	}
+	for _, s := range steps {
+		if err := tx.each(ctx, s.text, s.order, tenant, devices, s.scan); err != nil {
+			return Batch{}, fmt.Errorf("read %s of %d devices: %w", s.what, len(devices), err)
+		}
+	}
+	return b, nil
+}
+
+// each runs text, completed with one placeholder a device, and scans its rows.
+func (tx *Tx) each(ctx context.Context, text, order, tenant string, devices []string, scan func(*sql.Rows) error) error {
+	if len(devices) == 0 {
+		return nil
+	}
+	args := []any{tenant}
+	var q strings.Builder
+	q.WriteString(text)
+	for i, id := range devices {
+		if i > 0 {
+			q.WriteString(", ")
+		}
+		args = append(args, id)
+		fmt.Fprintf(&q, "$%d", len(args))
+	}
+	q.WriteString(")" + order)
+	rows, err := tx.sql.QueryContext(ctx, q.String(), args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (b Batch) scanDevice(rows *sql.Rows) error {
+	var d gen.Device
+	err := rows.Scan(&d.ID, &d.Name, &d.Kind, &d.Tags, &d.SeenUs, &d.ScanUs, &d.ScanStatus, &d.ScanCause,
+		&d.RebootPending, &d.RetiredUs, &d.OrderSerial, &d.CheckpointSize, &d.ScanWanted)
+	b.Devices[d.ID] = d
+	return err
+}
+
+func (b Batch) scanMissing(rows *sql.Rows) error {
+	var m MissingPatch
+	err := rows.Scan(&m.Device, &m.Patch, &m.State, &m.Packages, &m.Provider, &m.Name, &m.Version, &m.Suite, &m.Class)
+	b.Missing[m.Device] = append(b.Missing[m.Device], m)
+	return err
+}
+
+func (b Batch) scanItem(rows *sql.Rows) error {
+	var i gen.CampaignDeviceItem
+	err := rows.Scan(&i.Device, &i.Campaign, &i.Item, &i.Amendment, &i.State, &i.Reason, &i.Attempts, &i.NoEffects,
+		&i.Rollback, &i.Packages, &i.NextUs, &i.UpdatedUs)
+	b.Items[i.Device] = append(b.Items[i.Device], i)
+	return err
+}
+
+func (b Batch) scanOrder(rows *sql.Rows) error {
+	var o gen.DeviceOrder
+	err := rows.Scan(&o.ID, &o.Device, &o.Serial, &o.Campaign, &o.Amendment, &o.Kind, &o.Step, &o.Cause, &o.NextUs,
+		&o.IssuedUs, &o.ExpiresUs, &o.Envelope)
+	b.Orders[o.Device] = append(b.Orders[o.Device], o)
+	return err
+}

@@ -1,0 +1,387 @@
+package conductor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/patch"
+	"patchring/internal/core/register"
+	"patchring/internal/infra/store"
+	"patchring/internal/infra/store/gen"
+	"patchring/wire"
+)
+
+// rowKey names one campaign of one tenant.
+type rowKey struct{ tenant, campaign string }
+
+// stepDevices decides on a batch of devices that are due. Claim, decision and
+// all that follows are one transaction: there is nothing to repair between.
+func (c *Conductor) stepDevices(ctx context.Context) (int, error) {
+	var claimed []gen.CampaignDevice
+	touched := map[rowKey]bool{}
+	err := c.DB.Write(ctx, func(tx *store.Tx) (err error) {
+		clear(touched)
+		now := c.Clock()
+		claimed, err = tx.ClaimCampaignDevices(ctx, gen.ClaimCampaignDevicesParams{
+			LeaseUs: now.Add(lease).UnixMicro(), NowUs: now.UnixMicro(), Max: deviceBatch,
+		})
+		if err != nil {
+			return err
+		}
+		return c.decideDevices(ctx, tx, claimed, touched)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("decide on devices: %w", err)
+	}
+	for key := range touched {
+		c.Changed(fleet.TenantID(key.tenant), campaign.ID(key.campaign))
+	}
+	return len(claimed), nil
+}
+
+func (c *Conductor) decideDevices(ctx context.Context, tx *store.Tx, claimed []gen.CampaignDevice, touched map[rowKey]bool) error {
+	groups := map[rowKey][]gen.CampaignDevice{}
+	for _, row := range claimed {
+		key := rowKey{row.Tenant, row.Campaign}
+		groups[key] = append(groups[key], row)
+	}
+	for key, rows := range groups {
+		crow, err := tx.Campaign(ctx, key.tenant, key.campaign)
+		if err != nil {
+			return fmt.Errorf("read campaign %s: %w", key.campaign, err)
+		}
+		s, err := c.scene(ctx, tx.Queries, crow)
+		if err != nil {
+			return err
+		}
+		moved, err := c.decideGroup(ctx, tx, s, rows)
+		if err != nil {
+			return fmt.Errorf("campaign %s: %w", crow.Name, err)
+		}
+		if moved {
+			if err := tx.TouchCampaign(ctx, key.tenant, key.campaign); err != nil {
+				return err
+			}
+		}
+		touched[key] = true
+	}
+	return nil
+}
+
+// group decides the claimed devices of one campaign.
+type group struct {
+	*Conductor
+	tx     *store.Tx
+	scene  *scene
+	batch  store.Batch
+	scenes map[int64]campaign.Scene        // by amendment
+	deltas map[[2]int64]*campaign.Counters // by amendment and position
+	moved  bool
+}
+
+func (c *Conductor) decideGroup(ctx context.Context, tx *store.Tx, s *scene, rows []gen.CampaignDevice) (bool, error) {
+	ids := make([]string, 0, len(rows))
+	for _, r := range rows {
+		ids = append(ids, r.Device)
+	}
+	slices.Sort(ids)
+	batch, err := tx.Batch(ctx, s.row.Tenant, slices.Compact(ids))
+	if err != nil {
+		return false, err
+	}
+	g := group{Conductor: c, tx: tx, scene: s, batch: batch, scenes: map[int64]campaign.Scene{}, deltas: map[[2]int64]*campaign.Counters{}}
+	for _, r := range rows {
+		if err := g.decide(ctx, r); err != nil {
+			return false, fmt.Errorf("device %s: %w", r.Device, err)
+		}
+	}
+	return g.moved, g.writeDeltas(ctx)
+}
+
+func (g *group) decide(ctx context.Context, row gen.CampaignDevice) error {
+	scene, ok := g.scenes[row.Amendment]
+	if !ok {
+		scene = g.scene.devices(row.Amendment)
+		g.scenes[row.Amendment] = scene
+	}
+	now := g.Clock()
+	device, err := g.device(ctx, row, now)
+	if err != nil {
+		return err
+	}
+	d := campaign.DecideDevice(now, scene, device)
+	if err := g.expire(ctx, row, device, d); err != nil {
+		return err
+	}
+	orderID := row.OrderID
+	if d.Order != nil {
+		if orderID, err = g.issue(ctx, row, device, d); err != nil {
+			return err
+		}
+	}
+	if err := g.keepItems(ctx, row, device, d, now); err != nil {
+		return err
+	}
+	if d.Rescan && g.batch.Devices[row.Device].ScanWanted == 0 {
+		if _, err := g.tx.WantScan(ctx, row.Tenant, row.Device); err != nil {
+			return err
+		}
+	}
+	return g.keep(ctx, row, d, orderID, now)
+}
+
+// device is the decision's view of one claimed row.
+func (g *group) device(ctx context.Context, row gen.CampaignDevice, now time.Time) (campaign.Device, error) {
+	dr := g.batch.Devices[row.Device]
+	d := campaign.Device{
+		ID: fleet.DeviceID(row.Device), Position: int(row.Position), Goal: campaign.Goal(row.Goal), Retired: dr.RetiredUs > 0,
+		LastSeen: instant(dr.SeenUs), ScanAt: instant(dr.ScanUs), Scan: wire.ScanStatus(dr.ScanStatus), RebootPending: dr.RebootPending == 1,
+	}
+	cause, err := reasonFrom(dr.ScanCause)
+	if err != nil {
+		return d, err
+	}
+	d.ScanWhy = string(cause.Code)
+	if d.Missing, err = missingOf(g.batch.Missing[row.Device]); err != nil {
+		return d, err
+	}
+	if d.Progress, err = progressOf(g.batch.Items[row.Device], row); err != nil {
+		return d, err
+	}
+	for _, o := range g.batch.Orders[row.Device] {
+		if o.Campaign != row.Campaign || o.Amendment != row.Amendment {
+			d.OtherCampaign = o.Campaign
+			continue
+		}
+		if d.Order, err = openOrder(o); err != nil {
+			return d, err
+		}
+	}
+	d.Windows, err = g.windows(ctx, row, dr, now)
+	return d, err
+}
+
+// windows are the row's own (an emergency window given with a rollback), or
+// those of the campaign for this device.
+func (g *group) windows(ctx context.Context, row gen.CampaignDevice, dr gen.Device, now time.Time) (out []interval, err error) {
+	if row.Windows != "" {
+		var own []interval
+		if err := json.Unmarshal([]byte(row.Windows), &own); err != nil {
+			return nil, fmt.Errorf("read windows: %w", err)
+		}
+		return clip(own, now), nil
+	}
+	groups, err := g.tx.GroupsOfDevice(ctx, row.Tenant, row.Device)
+	if err != nil {
+		return nil, err
+	}
+	m, err := memberOf(dr, groups)
+	if err != nil {
+		return nil, err
+	}
+	return g.scene.windowsFor(m, now), nil
+}
+
+func missingOf(rows []store.MissingPatch) ([]campaign.Missing, error) {
+	out := make([]campaign.Missing, 0, len(rows))
+	for _, m := range rows {
+		missing := campaign.Missing{
+			ID: patch.ID(m.Patch), Key: patch.Key{Provider: m.Provider, Name: m.Name, Version: m.Version, Suite: m.Suite},
+			Class: patch.ParseClass(m.Class), State: m.State,
+		}
+		if err := json.Unmarshal([]byte(m.Packages), &missing.Packages); err != nil {
+			return nil, fmt.Errorf("read packages of %s: %w", m.Patch, err)
+		}
+		out = append(out, missing)
+	}
+	return out, nil
+}
+
+func progressOf(rows []gen.CampaignDeviceItem, of gen.CampaignDevice) ([]campaign.Progress, error) {
+	var out []campaign.Progress
+	for _, i := range rows {
+		if i.Campaign != of.Campaign || i.Amendment != of.Amendment {
+			continue
+		}
+		p, err := progressFrom(i)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func progressFrom(i gen.CampaignDeviceItem) (campaign.Progress, error) {
+	p := campaign.Progress{
+		Item: patch.ID(i.Item), State: patch.State(i.State), Attempts: int(i.Attempts), NoEffects: int(i.NoEffects),
+		Rollback: i.Rollback == 1, Next: instant(i.NextUs), Updated: instant(i.UpdatedUs),
+	}
+	var err error
+	if p.Reason, err = reasonFrom(i.Reason); err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal([]byte(i.Packages), &p.Packages); err != nil {
+		return p, fmt.Errorf("read packages of item %s: %w", i.Item, err)
+	}
+	return p, nil
+}
+
+func openOrder(o gen.DeviceOrder) (*campaign.OpenOrder, error) {
+	cause, err := reasonFrom(o.Cause)
+	if err != nil {
+		return nil, err
+	}
+	var envelope wire.Envelope
+	if err := json.Unmarshal([]byte(o.Envelope), &envelope); err != nil {
+		return nil, fmt.Errorf("read envelope of order %s: %w", o.ID, err)
+	}
+	var order wire.Order
+	if err := json.Unmarshal(envelope.Payload, &order); err != nil { // our own signature: no need to verify it
+		return nil, fmt.Errorf("read order %s: %w", o.ID, err)
+	}
+	open := &campaign.OpenOrder{
+		ID: o.ID, Kind: wire.OrderKind(o.Kind), Step: wire.Step(o.Step), Cause: cause,
+		Next: instant(o.NextUs), Issued: instant(o.IssuedUs), Expires: instant(o.ExpiresUs),
+	}
+	for _, item := range order.Items {
+		open.Items = append(open.Items, patch.ID(item.ID))
+	}
+	return open, nil
+}
+
+// keepItems writes the items whose state or reason changed. An item that only
+// waits for its ring, its window or its verdict has no row: why it waits is
+// worked out when someone asks.
+func (g *group) keepItems(ctx context.Context, row gen.CampaignDevice, device campaign.Device, d campaign.DeviceDecision, now time.Time) error {
+	ordered := map[patch.ID][]wire.Change{}
+	if d.Order != nil {
+		for _, item := range d.Order.Items {
+			ordered[patch.ID(item.ID)] = item.Packages
+		}
+	}
+	for _, item := range d.Items {
+		before, known := progressOn(device.Progress, item.Item)
+		after := before
+		after.Item = item.Item
+		packages, isOrdered := ordered[item.Item]
+		switch {
+		case isOrdered:
+			after.State, after.Reason, after.Updated = patch.Scheduled, fault.Reason{}, now
+			if d.Order.Kind == wire.OrderInstall {
+				after.Packages = packages
+			}
+		case !item.Counted && !known:
+			continue
+		case before.State == item.State && sameReason(before.Reason, item.Reason):
+			continue
+		case device.Order != nil && !d.Cancel && !item.State.Settled():
+			continue // in flight: the order's step says where it is
+		default:
+			after.State, after.Reason = item.State, item.Reason
+			g.recordItem(row, item, now)
+		}
+		if err := g.putItem(ctx, row, after); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *group) recordItem(row gen.CampaignDevice, item campaign.ItemDecision, now time.Time) {
+	kind := register.PatchDecided
+	switch {
+	case item.State == patch.Verified:
+		kind = register.PatchVerified
+	case item.Reason.Code == fault.Quarantined:
+		kind = register.PatchQuarantined
+	}
+	g.tx.Record(register.Entry{
+		Tenant: row.Tenant, AtUS: now.UnixMicro(), Actor: actor, Kind: kind, Device: row.Device, Campaign: row.Campaign,
+		Ring: ringName(g.scene, row.Position), Patch: string(item.Item), Reason: item.Reason,
+		Detail: map[string]any{"state": string(item.State)},
+	})
+}
+
+func (g *group) putItem(ctx context.Context, row gen.CampaignDevice, p campaign.Progress) error {
+	params, err := itemParams(row.Tenant, row.Campaign, row.Device, row.Amendment, p)
+	if err != nil {
+		return err
+	}
+	return g.tx.PutDeviceItem(ctx, params)
+}
+
+func itemParams(tenant, campaignID, device string, amendment int64, p campaign.Progress) (gen.PutDeviceItemParams, error) {
+	reason, err := reasonText(p.Reason)
+	if err != nil {
+		return gen.PutDeviceItemParams{}, err
+	}
+	if p.Packages == nil {
+		p.Packages = []wire.Change{}
+	}
+	packages, err := json.Marshal(p.Packages)
+	if err != nil {
+		return gen.PutDeviceItemParams{}, err
+	}
+	rollback := int64(0)
+	if p.Rollback {
+		rollback = 1
+	}
+	return gen.PutDeviceItemParams{
+		Tenant: tenant, Campaign: campaignID, Device: device, Item: string(p.Item), Amendment: amendment, State: string(p.State),
+		Reason: reason, Attempts: int64(p.Attempts), NoEffects: int64(p.NoEffects), Rollback: rollback,
+		Packages: string(packages), NextUs: micros(p.Next), UpdatedUs: micros(p.Updated),
+	}, nil
+}
+
+// keep writes the device's own row and moves the ring's numbers.
+func (g *group) keep(ctx context.Context, row gen.CampaignDevice, d campaign.DeviceDecision, orderID string, now time.Time) error {
+	reason, err := reasonText(d.Reason)
+	if err != nil {
+		return err
+	}
+	if string(d.Bucket) != row.Bucket {
+		g.moved = true
+		key := [2]int64{row.Amendment, row.Position}
+		if g.deltas[key] == nil {
+			g.deltas[key] = &campaign.Counters{}
+		}
+		g.deltas[key].Add(campaign.Bucket(row.Bucket), -1)
+		g.deltas[key].Add(d.Bucket, 1)
+	}
+	return g.tx.SetCampaignDevice(ctx, gen.SetCampaignDeviceParams{
+		Tenant: row.Tenant, Campaign: row.Campaign, Amendment: row.Amendment, Device: row.Device,
+		Bucket: string(d.Bucket), Reason: reason, OrderID: orderID, SeenUs: row.DueUs, DueUs: due(d.Look), UpdatedUs: now.UnixMicro(),
+	})
+}
+
+func (g *group) writeDeltas(ctx context.Context) error {
+	for key, d := range g.deltas {
+		err := g.tx.AddRingCounts(ctx, gen.AddRingCountsParams{
+			Tenant: g.scene.row.Tenant, Campaign: g.scene.row.ID, Amendment: key[0], Position: key[1],
+			Done: int64(d.Done), Failed: int64(d.Failed), NotReached: int64(d.NotReached),
+			Unreachable: int64(d.Unreachable), Exempt: int64(d.Exempt),
+		})
+		if err != nil {
+			return fmt.Errorf("count ring: %w", err)
+		}
+	}
+	return nil
+}
+
+func progressOn(list []campaign.Progress, id patch.ID) (campaign.Progress, bool) {
+	for _, p := range list {
+		if p.Item == id {
+			return p, true
+		}
+	}
+	return campaign.Progress{}, false
+}
+
+func sameReason(a, b fault.Reason) bool { return a.String() == b.String() }

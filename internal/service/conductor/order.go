@@ -1,0 +1,157 @@
+package conductor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"patchring/internal/core/calendar"
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/register"
+	"patchring/internal/infra/store/gen"
+	"patchring/wire"
+)
+
+type interval = calendar.Interval
+
+func clip(list []interval, now time.Time) []interval {
+	return calendar.Intersect(list, []interval{{Start: now, End: now.Add(horizon)}})
+}
+
+// States of an order.
+const (
+	orderExpired   = "expired"
+	orderCancelled = "cancelled"
+)
+
+// expire closes the open order when its time has run out, or when it no longer
+// stands. The agent drops it too: by its own clock, or when told to.
+func (g *group) expire(ctx context.Context, row gen.CampaignDevice, device campaign.Device, d campaign.DeviceDecision) error {
+	if device.Order == nil {
+		return nil
+	}
+	now := g.Clock()
+	state, code := "", fault.Code("")
+	switch {
+	case d.Cancel:
+		state, code = orderCancelled, fault.OrderCancelled
+	case !now.Before(device.Order.Expires):
+		state, code = orderExpired, fault.OrderExpired
+	default:
+		return nil
+	}
+	_, err := g.tx.CloseOrder(ctx, gen.CloseOrderParams{
+		Tenant: row.Tenant, ID: device.Order.ID, State: state, Step: string(device.Order.Step), StepUs: now.UnixMicro(),
+	})
+	if err != nil {
+		return fmt.Errorf("close order %s: %w", device.Order.ID, err)
+	}
+	g.tx.Record(register.Entry{
+		Tenant: row.Tenant, AtUS: now.UnixMicro(), Actor: actor, Kind: register.OrderResult, Device: row.Device, Campaign: row.Campaign,
+		Ring: ringName(g.scene, row.Position), Reason: fault.Because(code), Detail: map[string]any{"order": device.Order.ID, "state": state},
+	})
+	return nil
+}
+
+// issue writes, signs and sends one order.
+func (g *group) issue(ctx context.Context, row gen.CampaignDevice, device campaign.Device, d campaign.DeviceDecision) (string, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("make an order id: %w", err)
+	}
+	order, err := g.write(ctx, row, d.Order, id.String())
+	if err != nil {
+		return "", err
+	}
+	envelope, err := g.seal(fleet.TenantID(row.Tenant), wire.EnvelopeOrder, order)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(envelope)
+	if err != nil {
+		return "", fmt.Errorf("encode envelope: %w", err)
+	}
+	err = g.tx.AddOrder(ctx, gen.AddOrderParams{
+		Tenant: row.Tenant, ID: order.ID, Device: row.Device, Serial: order.Serial, Campaign: row.Campaign, Amendment: row.Amendment,
+		Kind: string(order.Kind), Envelope: string(text), IssuedUs: order.IssuedUS, ExpiresUs: order.ExpiresUS,
+	})
+	if err != nil {
+		return "", fmt.Errorf("keep order: %w", err)
+	}
+	g.tx.Record(register.Entry{
+		Tenant: row.Tenant, AtUS: order.IssuedUS, Actor: actor, Kind: register.OrderIssued, Device: row.Device, Campaign: row.Campaign,
+		Ring: order.Ring, Detail: map[string]any{
+			"order": order.ID, "serial": order.Serial, "kind": string(order.Kind), "items": orderItems(order.Items), "expires": order.ExpiresUS,
+		},
+	})
+	g.Log.Info("order", "device", row.Device, "campaign", g.scene.row.Name, "kind", order.Kind, "items", len(order.Items), "serial", order.Serial)
+	return order.ID, g.tx.Send(ctx, fleet.TenantID(row.Tenant), wire.OrderSubject(row.Device), envelope, order.IssuedUS)
+}
+
+func (g *group) write(ctx context.Context, row gen.CampaignDevice, spec *campaign.OrderSpec, id string) (wire.Order, error) {
+	serial, err := g.tx.NextOrderSerial(ctx, row.Tenant, row.Device)
+	if err != nil {
+		return wire.Order{}, fmt.Errorf("take an order serial: %w", err)
+	}
+	terms := g.scene.terms()
+	order := wire.Order{
+		ID: id, Serial: serial, Tenant: row.Tenant, Device: row.Device, Campaign: row.Campaign,
+		Ring: ringName(g.scene, row.Position), Kind: spec.Kind, Items: spec.Items,
+		IssuedUS: g.Clock().UnixMicro(), ExpiresUS: spec.Expires.UnixMicro(), Reboot: wire.RebootMode(terms.Reboot),
+		LockWaitS: int64(lockWait / time.Second), MarginS: int64(margin(terms.Margin, spec.Windows) / time.Second), AllowNew: true,
+	}
+	for _, w := range spec.Windows {
+		order.Windows = append(order.Windows, wire.Interval{StartUS: w.Start.UnixMicro(), EndUS: w.End.UnixMicro()})
+	}
+	return order, g.attachCheckpoint(ctx, row, &order)
+}
+
+// lockWait is how long an agent waits for another holder of the package
+// manager's lock before it reports who holds it.
+const lockWait = 10 * time.Minute
+
+// margin never eats more than half of the shortest window.
+func margin(want time.Duration, windows []interval) time.Duration {
+	for _, w := range windows {
+		want = min(want, w.Length()/2)
+	}
+	return want
+}
+
+// attachCheckpoint gives the device the register's latest checkpoint, with the
+// proof that it extends the one the device remembers: every agent is a witness.
+func (g *group) attachCheckpoint(ctx context.Context, row gen.CampaignDevice, order *wire.Order) error {
+	head, err := g.tx.RegisterHead(ctx, row.Tenant)
+	if err != nil {
+		return fmt.Errorf("read the register's head: %w", err)
+	}
+	order.Checkpoint, order.ProofFrom = head.Checkpoint, g.batch.Devices[row.Device].CheckpointSize
+	if order.ProofFrom == 0 || order.ProofFrom >= head.Size {
+		return nil
+	}
+	proof, err := register.ProveExtends(order.ProofFrom, head.Size, g.tx.Hashes(ctx, row.Tenant))
+	if err != nil {
+		return fmt.Errorf("prove that the register only grew: %w", err)
+	}
+	for _, h := range proof {
+		order.CheckpointProof = append(order.CheckpointProof, h[:])
+	}
+	return nil
+}
+
+func orderItems(items []wire.Item) []any {
+	out := make([]any, 0, len(items))
+	for _, i := range items {
+		packages := make([]any, 0, len(i.Packages))
+		for _, p := range i.Packages {
+			packages = append(packages, map[string]any{"name": p.Name, "from": p.From, "to": p.To})
+		}
+		out = append(out, map[string]any{"patch": i.ID, "name": i.Name, "version": i.Version, "packages": packages})
+	}
+	return out
+}

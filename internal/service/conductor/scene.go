@@ -1,0 +1,288 @@
+package conductor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"patchring/internal/core/calendar"
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/patch"
+	"patchring/internal/core/policy"
+	"patchring/internal/core/procedure"
+	"patchring/internal/infra/store/gen"
+)
+
+// scene is one campaign as read in one transaction: what rings and devices are
+// decided on, but for themselves.
+type scene struct {
+	row       gen.Campaign
+	procedure procedure.Procedure
+	schedule  procedure.Schedule
+	windows   []calendar.Interval // explicit ones; nil: the procedure's rules
+	items     []campaign.Item
+	rings     []gen.CampaignRing
+	holds     []campaign.Hold
+	signOffs  []gen.SignOff
+	rules     policy.Rules
+	amended   map[int64]int64 // amendment → created
+	cache     map[procedure.RuleSet][]calendar.Interval
+}
+
+// scenes keeps parsed procedures: a version never changes.
+type scenes struct {
+	mu     *sync.Mutex // guards parsed
+	parsed map[string]procedure.Procedure
+}
+
+func newScenes() scenes {
+	return scenes{mu: &sync.Mutex{}, parsed: map[string]procedure.Procedure{}}
+}
+
+func (s scenes) procedure(ctx context.Context, q *gen.Queries, tenant, name string, version int64) (procedure.Procedure, error) {
+	key := fmt.Sprintf("%s\x00%s\x00%d", tenant, name, version)
+	s.mu.Lock()
+	p, ok := s.parsed[key]
+	s.mu.Unlock()
+	if ok {
+		return p, nil
+	}
+	row, err := q.ProcedureVersion(ctx, gen.ProcedureVersionParams{Tenant: tenant, Name: name, Version: version})
+	if err != nil {
+		return p, fmt.Errorf("read procedure %s version %d: %w", name, version, err)
+	}
+	if p, err = procedure.Parse(name, []byte(row.Body)); err != nil {
+		return p, fmt.Errorf("parse procedure %s version %d: %w", name, version, err)
+	}
+	s.mu.Lock()
+	s.parsed[key] = p
+	s.mu.Unlock()
+	return p, nil
+}
+
+// scene reads one campaign.
+func (c *Conductor) scene(ctx context.Context, q *gen.Queries, row gen.Campaign) (*scene, error) {
+	p, err := c.scenes.procedure(ctx, q, row.Tenant, row.ProcedureName, row.ProcedureVersion)
+	if err != nil {
+		return nil, err
+	}
+	s := &scene{row: row, procedure: p, amended: map[int64]int64{}, cache: map[procedure.RuleSet][]calendar.Interval{}}
+	if err := json.Unmarshal([]byte(row.Schedule), &s.schedule); err != nil {
+		return nil, fmt.Errorf("read the schedule of campaign %s: %w", row.Name, err)
+	}
+	if row.Windows != "" {
+		if err := json.Unmarshal([]byte(row.Windows), &s.windows); err != nil {
+			return nil, fmt.Errorf("read the windows of campaign %s: %w", row.Name, err)
+		}
+	}
+	if err := s.load(ctx, q); err != nil {
+		return nil, fmt.Errorf("read campaign %s: %w", row.Name, err)
+	}
+	s.rules.Classes = p.Classes
+	return s, nil
+}
+
+func (s *scene) load(ctx context.Context, q *gen.Queries) error {
+	tenant, id := s.row.Tenant, s.row.ID
+	items, err := q.Items(ctx, tenant, id)
+	if err != nil {
+		return err
+	}
+	for _, i := range items {
+		s.items = append(s.items, itemOf(i))
+	}
+	if s.rings, err = q.Rings(ctx, tenant, id); err != nil {
+		return err
+	}
+	if s.signOffs, err = q.SignOffs(ctx, tenant, id); err != nil {
+		return err
+	}
+	amendments, err := q.Amendments(ctx, tenant, id)
+	if err != nil {
+		return err
+	}
+	for _, a := range amendments {
+		s.amended[a.Number] = a.CreatedUs
+	}
+	if s.holds, err = holds(ctx, q, tenant); err != nil {
+		return err
+	}
+	s.rules.Decisions, err = decisions(ctx, q, tenant)
+	return err
+}
+
+func itemOf(i gen.CampaignItem) campaign.Item {
+	return campaign.Item{
+		ID:        patch.ID(i.ID),
+		Key:       patch.Key{Provider: i.Provider, Name: i.Name, Version: i.Version, Suite: i.Suite},
+		Amendment: int(i.Amendment), Promoted: int(i.Promoted),
+		Withdrawn: i.WithdrawnUs > 0, By: i.WithdrawnBy, Why: i.WithdrawnReason,
+	}
+}
+
+func holds(ctx context.Context, q *gen.Queries, tenant string) ([]campaign.Hold, error) {
+	rows, err := q.HoldsInForce(ctx, tenant)
+	if err != nil {
+		return nil, fmt.Errorf("read holds: %w", err)
+	}
+	out := make([]campaign.Hold, 0, len(rows))
+	for _, h := range rows {
+		out = append(out, campaign.Hold{
+			ID: h.ID, Campaign: campaign.ID(h.Campaign), Ring: h.Ring, Item: h.Item, Device: h.Device, Reason: h.Reason, Actor: h.Actor,
+		})
+	}
+	return out, nil
+}
+
+func decisions(ctx context.Context, q *gen.Queries, tenant string) (map[policy.Scope]policy.Decision, error) {
+	rows, err := q.Decisions(ctx, tenant)
+	if err != nil {
+		return nil, fmt.Errorf("read decisions on patches: %w", err)
+	}
+	out := make(map[policy.Scope]policy.Decision, len(rows))
+	for _, d := range rows {
+		out[policy.Scope(d.Scope)] = policy.Decision{
+			Verdict: policy.Verdict(d.Verdict), Until: instant(d.UntilUs), Reason: d.Reason, Actor: d.Actor, At: instant(d.AtUs),
+		}
+	}
+	return out, nil
+}
+
+// instant reads a stored time; 0 is none.
+func instant(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// devices is the device side of the scene for one amendment.
+func (s *scene) devices(amendment int64) campaign.Scene {
+	out := campaign.Scene{
+		Campaign: campaign.ID(s.row.ID), State: campaign.State(s.row.State), Sealed: s.sealed(amendment),
+		Content: campaign.NewContent(s.items), Amendment: int(amendment), Rules: s.rules,
+		Terms: s.terms(), Holds: s.holds,
+	}
+	for _, r := range s.rings {
+		if r.Amendment == amendment {
+			out.Rings = append(out.Rings, s.ringView(r))
+		}
+	}
+	return out
+}
+
+// sealed is from when a scan counts for the content: a scan from before says
+// nothing about what became content afterwards.
+func (s *scene) sealed(amendment int64) time.Time {
+	if amendment == 0 {
+		return instant(s.row.StartedUs)
+	}
+	return instant(s.amended[amendment])
+}
+
+func (s *scene) terms() campaign.Terms { return campaign.TermsOf(s.procedure, s.schedule.Compress) }
+
+func (s *scene) ringView(r gen.CampaignRing) campaign.RingView {
+	view := campaign.RingView{Name: r.Ring, State: campaign.RingState(r.State), Opens: instant(r.OpensUs)}
+	ring := s.ring(r)
+	if !view.State.Passed() {
+		view.Stopped = ring.Breaker()
+	}
+	return view
+}
+
+// ring is the decision's view of one ring row.
+func (s *scene) ring(r gen.CampaignRing) campaign.Ring {
+	rule := s.procedure.Rings[r.Position]
+	out := campaign.Ring{
+		Campaign: campaign.ID(s.row.ID), State: campaign.State(s.row.State), Name: r.Ring, Ring: campaign.RingState(r.State),
+		Verdict: campaign.Verdict(r.Verdict), Opens: instant(r.OpensUs), Closes: instant(r.ClosesUs), SoakUntil: instant(r.SoakUntilUs),
+		Soak: rule.Soak, Expedited: r.ExpeditedBy != "", Gate: rule.Gate, Holds: s.holds, First: r.Position == 0,
+		Counters: campaign.Counters{
+			Done: int(r.Done), Failed: int(r.Failed), NotReached: int(r.NotReached), Unreachable: int(r.Unreachable), Exempt: int(r.Exempt),
+		},
+	}
+	if c := s.schedule.Compress; !c.IsZero() {
+		out.Soak = c.Duration(rule.Soak)
+	}
+	for _, p := range s.rings {
+		if p.Amendment == r.Amendment && p.Position == r.Position-1 {
+			out.Previous = campaign.Before{Name: p.Ring, State: campaign.RingState(p.State)}
+		}
+	}
+	for _, o := range s.signOffs {
+		if o.Amendment == r.Amendment && o.Position == r.Position {
+			out.SignOffs = append(out.SignOffs, campaign.SignOff{
+				Role: o.Role, Yes: o.Decision == "yes", Actor: o.Actor, Comment: o.Comment, At: instant(o.AtUs),
+			})
+		}
+	}
+	return out
+}
+
+// horizon is how far ahead an order's windows reach: long enough that an agent
+// without the server has its next two weekly windows, short enough that a
+// change of the rules is not outlived by old orders.
+const horizon = 15 * 24 * time.Hour
+
+// windowsFor are the intervals in which a device may act from now on. Those of
+// devices selected by the same rules are worked out once.
+func (s *scene) windowsFor(m fleet.Member, now time.Time) []calendar.Interval {
+	if s.windows != nil {
+		return calendar.Intersect(s.windows, []calendar.Interval{{Start: now, End: now.Add(horizon)}})
+	}
+	if c := s.schedule.Compress; !c.IsZero() {
+		return []calendar.Interval{{Start: now, End: now.Add(compressedHorizon)}}
+	}
+	rules := s.procedure.RulesFor(m)
+	cached, ok := s.cache[rules]
+	if !ok {
+		cached = calendar.Intervals(s.procedure.WindowsOf(rules), now, now.Add(horizon))
+		s.cache[rules] = cached
+	}
+	return cached
+}
+
+// compressedHorizon: a compressed campaign is a rehearsal of minutes.
+const compressedHorizon = time.Hour
+
+func memberOf(d gen.Device, groups []string) (fleet.Member, error) {
+	m := fleet.Member{Device: fleet.DeviceID(d.ID), Name: d.Name, Kind: fleet.Kind(d.Kind), Groups: groups}
+	if d.Tags != "" {
+		if err := json.Unmarshal([]byte(d.Tags), &m.Tags); err != nil {
+			return m, fmt.Errorf("read tags of device %s: %w", d.ID, err)
+		}
+	}
+	return m, nil
+}
+
+// reasonText is how a reason is stored: empty for none.
+func reasonText(r fault.Reason) (string, error) {
+	if r.IsZero() {
+		return "", nil
+	}
+	text, err := json.Marshal(r)
+	return string(text), err
+}
+
+func reasonFrom(text string) (fault.Reason, error) {
+	var r fault.Reason
+	if text == "" {
+		return r, nil
+	}
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		return r, fmt.Errorf("read reason %q: %w", text, err)
+	}
+	return r, nil
+}
