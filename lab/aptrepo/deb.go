@@ -79,7 +79,7 @@ func buildDeb(ctx context.Context, folder string, c Case, v Version) error {
 	// gzip: built three times as fast as xz, and nobody downloads these from afar.
 	_, err := tool.Cmd{
 		Args: []string{"dpkg-deb", "-Zgzip", "--root-owner-group", "--build", tree, filepath.Join(folder, id.file())},
-		Env:  []string{"SOURCE_DATE_EPOCH=1700000000"},
+		Env:  append(tool.Environment(), "SOURCE_DATE_EPOCH=1700000000"),
 	}.Output(ctx)
 	return err
 }

@@ -89,7 +89,7 @@ func (k Key) sign(ctx context.Context, release, signed string) (err error) {
 
 // gpg starts a gpg-agent that would outlive the lab: it is ended at once.
 func gpg(ctx context.Context, dir string, args ...string) (out []byte, err error) {
-	env := []string{"GNUPGHOME=" + filepath.Join(dir, "gnupg")}
+	env := append(tool.Environment(), "GNUPGHOME="+filepath.Join(dir, "gnupg"))
 	defer func() {
 		_, killed := tool.Cmd{Args: []string{"gpgconf", "--kill", "gpg-agent"}, Env: env}.Output(context.WithoutCancel(ctx))
 		err = errors.Join(err, killed)

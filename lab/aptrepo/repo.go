@@ -222,7 +222,10 @@ func writeIndex(folder, before string, index []byte) error {
 
 // release writes and signs the Release file of a folder with those fields.
 func (k Key) release(ctx context.Context, folder string, fields []string) error {
-	args := []string{"apt-ftparchive", "-o", "APT::FTPArchive::Release::Origin=Patchring Lab"}
+	// apt asks for an index by the strongest hash that Release lists: only the one
+	// under which writeIndex files them.
+	args := []string{"apt-ftparchive", "-o", "APT::FTPArchive::MD5=false", "-o", "APT::FTPArchive::SHA1=false",
+		"-o", "APT::FTPArchive::SHA512=false", "-o", "APT::FTPArchive::Release::Origin=Patchring Lab"}
 	for _, f := range fields {
 		args = append(args, "-o", "APT::FTPArchive::Release::"+f)
 	}

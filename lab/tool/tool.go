@@ -35,7 +35,7 @@ const tailLimit = 2000
 type Cmd struct {
 	Args  []string
 	Dir   string
-	Env   []string  // added to the fixed environment
+	Env   []string  // the whole environment; Environment() when nil
 	Stdin io.Reader // nothing when nil
 	Log   io.Writer // gets a copy of both streams when set
 }
@@ -97,7 +97,10 @@ func (c Cmd) Do(ctx context.Context) (Result, error) {
 
 	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	cmd.Dir = c.Dir
-	cmd.Env = append(Environment(), c.Env...)
+	cmd.Env = c.Env
+	if cmd.Env == nil {
+		cmd.Env = Environment()
+	}
 	cmd.Stdin = c.Stdin
 	log := &shared{w: c.Log}
 	stdout, stderr := &capped{copy: log}, &capped{copy: log}
@@ -119,10 +122,15 @@ func (c Cmd) Do(ctx context.Context) (Result, error) {
 	return res, nil
 }
 
-// Environment is the same for every tool on every machine, except for the proxies
-// through which this machine reaches its package archive.
+// Environment is the same for every tool on every machine.
 func Environment() []string {
-	env := []string{"PATH=" + Path, "LC_ALL=C", "HOME=/root", "TERM=dumb", "DEBIAN_FRONTEND=noninteractive"}
+	return []string{"PATH=" + Path, "LC_ALL=C", "HOME=/root", "TERM=dumb", "DEBIAN_FRONTEND=noninteractive"}
+}
+
+// OnlineEnvironment adds the proxies through which this machine reaches its package
+// archive. Inside the lab they would lead nowhere.
+func OnlineEnvironment() []string {
+	env := Environment()
 	for _, name := range []string{"http_proxy", "https_proxy", "no_proxy"} {
 		if v := os.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
