@@ -72,6 +72,10 @@ func TestASaturdayNightBelongsToSaturday(t *testing.T) {
 			t.Errorf("%s: open %t, want %t", at, got, want)
 		}
 	}
+	over := instant(t, "2026-01-18T04:00:00+01:00")
+	if i, ok := calendar.Next([]calendar.Window{w}, over); !ok || i.Start.Format(time.RFC3339) != "2026-01-24T22:00:00+01:00" {
+		t.Errorf("when it has just closed the next one is next Saturday's: got %v, %t", i, ok)
+	}
 	// Asked in another zone on another date: the window's own zone decides.
 	auckland := instant(t, "2026-01-18T01:00:00+01:00").In(zone(t, "Pacific/Auckland"))
 	if i, ok := calendar.Open([]calendar.Window{w}, auckland); !ok || i.Start.Format(time.RFC3339) != "2026-01-17T22:00:00+01:00" {
@@ -113,6 +117,10 @@ func TestTouchingWindowsAreOne(t *testing.T) {
 	i, ok := calendar.Open([]calendar.Window{afternoon, noon}, instant(t, "2026-01-12T13:00:00+01:00"))
 	if !ok || i.Length() != 6*time.Hour {
 		t.Errorf("got %v, %t, want one window of six hours", i, ok)
+	}
+	day := window(t, "Europe/Paris", "22:00", "22:00", time.Monday)
+	if i, ok := day.On(mustDate(t, "2026-01-12")); !ok || i.Length() != 24*time.Hour {
+		t.Errorf("an end at the hour of the start is the next day's: got %v, %t", i, ok)
 	}
 	always := window(t, "Europe/Paris", "00:00", "24:00", everyDay...)
 	now := instant(t, "2026-03-20T13:00:00+01:00")
