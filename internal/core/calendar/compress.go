@@ -50,9 +50,9 @@ func (c Compress) Intervals(from, to time.Time, of func(from, to time.Time) []In
 	within := Interval{from, to}
 	var out []Interval
 	for _, i := range of(c.Source(from), c.Source(to)) {
-		real := Interval{c.Instant(i.Start), c.Instant(i.End)}.Intersect(within)
-		if !real.Empty() {
-			out = append(out, real)
+		played := Interval{c.Instant(i.Start), c.Instant(i.End)}.Intersect(within)
+		if !played.Empty() {
+			out = append(out, played)
 		}
 	}
 	return out
