@@ -24,34 +24,49 @@ import (
 type baseline struct {
 	Order  string              `json:"order"`
 	Before map[dpkg.Key]string `json:"before"`
+	New    map[dpkg.Key]bool   `json:"new,omitempty"` // what the order's plan brings onto the device
 }
 
 func (p *Provider) baselineFile() string { return filepath.Join(p.o.State, "apt", "baseline.json") }
 
-func (p *Provider) baseline(kind wire.OrderKind, items []wire.Item, in *intent) (map[dpkg.Key]string, error) {
+func (p *Provider) baseline(kind wire.OrderKind, items []wire.Item, in *intent) (baseline, error) {
 	order, err := orderKey(kind, items)
 	if err != nil {
-		return nil, err
+		return baseline{}, err
 	}
+	base := baseline{Order: order, Before: map[dpkg.Key]string{}, New: map[dpkg.Key]bool{}}
 	var last baseline
 	text, err := os.ReadFile(p.baselineFile())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return nil, fmt.Errorf("read baseline: %w", err)
+		return baseline{}, fmt.Errorf("read baseline: %w", err)
 	case json.Unmarshal(text, &last) == nil && last.Order == order:
-		return last.Before, nil
+		if last.New == nil {
+			last.New = map[dpkg.Key]bool{}
+		}
+		return last, nil
 	}
-	last = baseline{Order: order, Before: map[dpkg.Key]string{}}
 	for key, pkg := range in.before {
 		if pkg.Present() {
-			last.Before[key] = pkg.Version
+			base.Before[key] = pkg.Version
 		}
 	}
-	if text, err = json.Marshal(last); err != nil {
-		return nil, fmt.Errorf("encode baseline: %w", err)
+	return base, nil
+}
+
+// keepBaseline notes what the plan brings, and makes the baseline last.
+func (p *Provider) keepBaseline(base baseline, plan simulation) error {
+	for _, a := range plan.actions {
+		if a.verb == "Inst" && a.old == "" {
+			base.New[dpkg.Key(a.name)] = true
+		}
 	}
-	return last.Before, tool.WriteDurable(p.baselineFile(), text)
+	text, err := json.Marshal(base)
+	if err != nil {
+		return fmt.Errorf("encode baseline: %w", err)
+	}
+	return tool.WriteDurable(p.baselineFile(), text)
 }
 
 // orderKey names a set of items at their versions, whatever is known of their

@@ -119,10 +119,11 @@ func (r *run) do(ctx context.Context, items []wire.Item) ([]wire.Outcome, error)
 		return nil, err
 	}
 	r.db = in.before
-	if r.before, err = r.p.baseline(r.kind, items, in); err != nil {
+	if r.base, err = r.p.baseline(r.kind, items, in); err != nil {
 		return nil, err
 	}
-	if _, err := r.p.resolve(ctx, in, r.limits); err != nil {
+	plan, err := r.p.resolve(ctx, in, r.limits)
+	if err != nil {
 		return nil, err
 	}
 	for item, why := range in.problems {
@@ -130,6 +131,9 @@ func (r *run) do(ctx context.Context, items []wire.Item) ([]wire.Outcome, error)
 	}
 	if len(in.targets) > 0 {
 		if err := r.p.waitLocks(ctx, transactionLocks, r.limits.LockWait, r.tell); err != nil {
+			return nil, err
+		}
+		if err := r.p.keepBaseline(r.base, plan); err != nil {
 			return nil, err
 		}
 		// From here on nothing is cancelled: ctx would only end the questions
@@ -174,7 +178,6 @@ func (r *run) transact(ctx context.Context, in *intent) error {
 
 // apt runs one transaction and reads what it left.
 func (r *run) apt(ctx context.Context, args []string) (tool.Exit, []packageError, error) {
-	r.acted = true
 	exit, err := r.p.bench.Run(r.log, r.p.transaction(args), r.tell)
 	if err != nil {
 		return exit, nil, err
@@ -231,7 +234,7 @@ func (r *run) outcomes(items []wire.Item) []wire.Outcome {
 		for j := range item.Packages {
 			c := &item.Packages[j]
 			key := dpkg.KeyOf(c.Name, c.Arch, r.p.native)
-			c.From = r.before[key]
+			c.From = r.base.Before[key]
 			moved = moved || r.db[key].Present() && r.db[key].Version != c.From
 		}
 		out := verify(r.kind, item, r.db, r.p.native)

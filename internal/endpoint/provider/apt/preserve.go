@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -227,7 +228,9 @@ func (p *Provider) adopt(ctx context.Context, index *[]keptPackage, old keptPack
 	if err := p.checkFile(ctx, file, old); err != nil {
 		return err
 	}
-	old.File = filepath.Join(p.keepDir(), dpkg.FileName(old.Name, old.Version, old.Arch))
+	// apt takes a percent sign in a path for the start of an escape, so an
+	// epoch is set off by a character that no version holds.
+	old.File = filepath.Join(p.keepDir(), old.Name+"_"+strings.ReplaceAll(old.Version, ":", "_")+"_"+old.Arch+".deb")
 	old.Bytes, old.SHA256, err = copyDurable(old.File, file)
 	if err != nil {
 		return err

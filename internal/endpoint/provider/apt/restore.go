@@ -148,7 +148,7 @@ func (r *run) putBack(ctx context.Context, failed []target) error {
 	for _, t := range failed {
 		back := target{item: t.item}
 		for _, w := range t.wants {
-			now, old := r.db[w.key], r.before[w.key]
+			now, old := r.db[w.key], r.base.Before[w.key]
 			if old == "" || now.Version == old && now.Sound() {
 				continue
 			}
@@ -184,13 +184,13 @@ func (r *run) putBack(ctx context.Context, failed []target) error {
 	return nil
 }
 
-// dropNew removes packages that this run brought onto the device and that are
-// broken, when nothing else goes with them: before the run they were not there.
+// dropNew removes packages that the order brought onto the device and that are
+// broken, when nothing else goes with them: before it they were not there.
 func (r *run) dropNew(ctx context.Context) error {
 	args := []string{"-o", "APT::Get::Remove=true", "remove"}
 	fixed := len(args)
 	for key, pkg := range r.db {
-		if _, had := r.before[key]; !had && pkg.Broken() {
+		if r.base.New[key] && pkg.Broken() {
 			args = append(args, string(key))
 		}
 	}
