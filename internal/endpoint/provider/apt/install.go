@@ -86,10 +86,9 @@ type run struct {
 	limits provider.Limits
 	tell   provider.Progress
 	log    *tool.Log
-	before map[dpkg.Key]string       // versions when the order first acted
+	base   baseline                  // when the order first acted
 	db     map[dpkg.Key]dpkg.Package // as last read
 	failed map[string]fault.Reason   // by item
-	acted  bool                      // a transaction ran
 }
 
 // recover goes on with broken packages when they are the order's own: its
