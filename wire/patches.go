@@ -63,3 +63,9 @@ type Cause struct {
 	Code string            `json:"code"`
 	Args map[string]string `json:"args,omitempty"`
 }
+
+// What is known of the rollback of a change.
+const (
+	RollbackReady      = "ready"
+	RollbackImpossible = "impossible"
+)

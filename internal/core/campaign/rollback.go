@@ -63,7 +63,7 @@ func (w *weighing) retriesRollback(p *Progress) bool {
 // not kept. It was known before the install; this is where it is used.
 func CannotGoBack(packages []wire.Change) (fault.Reason, bool) {
 	for _, c := range packages {
-		if c.Rollback == "impossible" {
+		if c.Rollback == wire.RollbackImpossible {
 			return fault.Because(fault.RollbackCannot, "package", c.Name, "why", c.Why), true
 		}
 	}

@@ -12,6 +12,7 @@ package conductor
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -74,7 +75,7 @@ func (c *Conductor) Run(ctx context.Context) error {
 	nextFull := c.Clock() // the first pass repairs what a crash left
 	for ctx.Err() == nil {
 		if now := c.Clock(); !now.Before(nextFull) {
-			if err := c.touchAll(ctx); err != nil {
+			if err := errors.Join(c.Plan(ctx), c.touchAll(ctx)); err != nil {
 				c.Log.Error("full pass", "err", err)
 			}
 			nextFull = now.Add(fullPassEvery)

@@ -477,6 +477,54 @@ func (q *Queries) CampaignDevice(ctx context.Context, arg CampaignDeviceParams) 
 	return i, err
 }
 
+const campaignDevicesIn = `-- name: CampaignDevicesIn :many
+SELECT tenant, campaign, amendment, device, position, goal, bucket, reason, order_id, windows, due_us, lease_us, updated_us FROM campaign_device
+WHERE tenant = $1 AND campaign = $2 AND device = $3 ORDER BY amendment
+`
+
+type CampaignDevicesInParams struct {
+	Tenant   string
+	Campaign string
+	Device   string
+}
+
+func (q *Queries) CampaignDevicesIn(ctx context.Context, arg CampaignDevicesInParams) ([]CampaignDevice, error) {
+	rows, err := q.db.QueryContext(ctx, campaignDevicesIn, arg.Tenant, arg.Campaign, arg.Device)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CampaignDevice{}
+	for rows.Next() {
+		var i CampaignDevice
+		if err := rows.Scan(
+			&i.Tenant,
+			&i.Campaign,
+			&i.Amendment,
+			&i.Device,
+			&i.Position,
+			&i.Goal,
+			&i.Bucket,
+			&i.Reason,
+			&i.OrderID,
+			&i.Windows,
+			&i.DueUs,
+			&i.LeaseUs,
+			&i.UpdatedUs,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const campaignDevicesOfDevice = `-- name: CampaignDevicesOfDevice :many
 SELECT tenant, campaign, amendment, device, position, goal, bucket, reason, order_id, windows, due_us, lease_us, updated_us FROM campaign_device WHERE tenant = $1 AND device = $2 ORDER BY campaign, amendment
 `
@@ -1779,6 +1827,30 @@ UPDATE tenant SET holds = $1 WHERE id = $2
 
 func (q *Queries) SetHolds(ctx context.Context, holds string, iD string) error {
 	_, err := q.db.ExecContext(ctx, setHolds, holds, iD)
+	return err
+}
+
+const setItemRollback = `-- name: SetItemRollback :exec
+UPDATE campaign_device_item SET rollback = 1, state = 'scheduled', reason = '', attempts = 0, next_us = 0, updated_us = $1
+WHERE tenant = $2 AND campaign = $3 AND device = $4 AND item = $5
+`
+
+type SetItemRollbackParams struct {
+	UpdatedUs int64
+	Tenant    string
+	Campaign  string
+	Device    string
+	Item      string
+}
+
+func (q *Queries) SetItemRollback(ctx context.Context, arg SetItemRollbackParams) error {
+	_, err := q.db.ExecContext(ctx, setItemRollback,
+		arg.UpdatedUs,
+		arg.Tenant,
+		arg.Campaign,
+		arg.Device,
+		arg.Item,
+	)
 	return err
 }
 

@@ -260,3 +260,12 @@ UPDATE tenant SET holds = @holds WHERE id = @id;
 
 -- name: Hold :one
 SELECT * FROM hold WHERE tenant = @tenant AND id = @id;
+
+-- name: CampaignDevicesIn :many
+SELECT * FROM campaign_device
+WHERE tenant = @tenant AND campaign = @campaign AND device = @device ORDER BY amendment;
+
+-- name: SetItemRollback :exec
+UPDATE campaign_device_item SET rollback = 1, state = 'scheduled', reason = '', attempts = 0, next_us = 0, updated_us = @updated_us
+WHERE tenant = @tenant AND campaign = @campaign AND device = @device AND item = @item;
+
