@@ -80,15 +80,22 @@ type Provider interface {
 	// Install does the items in one transaction, repairs what a failed package
 	// left (restoring its previous version), and returns one outcome per item
 	// from the package database, not from the exit code. Running it again after
-	// a crash finishes or repairs the interrupted transaction first.
+	// a crash finishes or repairs the interrupted transaction first, and tells
+	// what changed since the same items were first installed. Done is claimed:
+	// verified is for Verify to say. An item that Plan would refuse is failed,
+	// or skipped when the device's administrator holds it, and the others are
+	// done. With an error there are no outcomes and nothing has been changed.
 	Install(ctx context.Context, items []wire.Item, limits Limits, p Progress) (Log, []wire.Outcome, error)
 
 	// Rollback puts back the version in each package's To, from what Preserve
-	// kept or the repositories still offer. Same rules as Install.
+	// kept or the repositories still offer. Same rules as Install. A package
+	// that came new (To empty) stays.
 	Rollback(ctx context.Context, items []wire.Item, limits Limits, p Progress) (Log, []wire.Outcome, error)
 
-	// Verify reads the package database and says where each item is now.
-	// kind tells which way: an install or a rollback. Idempotent.
+	// Verify reads the package database and says where each item is now:
+	// verified (rolled_back for a rollback), no_effect when a package is still
+	// behind, failed when one is broken, not_applicable when none is installed
+	// or another actor went further. kind tells which way. Idempotent.
 	Verify(ctx context.Context, kind wire.OrderKind, items []wire.Item) ([]wire.Outcome, error)
 
 	// Recover makes the package manager usable again after a power cut or a
