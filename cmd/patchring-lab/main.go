@@ -27,13 +27,13 @@ const (
 func main() {
 	fleet.Reexec()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, newCommand(), os.Stderr)
+	status := run(ctx, newCommand())
 	stop()
 	os.Exit(status)
 }
 
 // run executes the command and chooses the exit status.
-func run(ctx context.Context, cmd *cobra.Command, stderr *os.File) int {
+func run(ctx context.Context, cmd *cobra.Command) int {
 	err := cmd.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -41,7 +41,7 @@ func run(ctx context.Context, cmd *cobra.Command, stderr *os.File) int {
 	if exit, ok := errors.AsType[exitStatus](err); ok {
 		return int(exit)
 	}
-	fmt.Fprintln(stderr, "patchring-lab:", err)
+	fmt.Fprintln(cmd.ErrOrStderr(), "patchring-lab:", err)
 	switch {
 	case errors.Is(err, fleet.ErrUnsupported):
 		return exitUnsupported
