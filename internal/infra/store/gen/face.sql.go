@@ -9,6 +9,27 @@ import (
 	"context"
 )
 
+const aPIToken = `-- name: APIToken :one
+SELECT tenant, id, hash, name, account, created_us, expires_us, used_us, revoked_us FROM api_token WHERE tenant = $1 AND id = $2
+`
+
+func (q *Queries) APIToken(ctx context.Context, tenant string, iD string) (ApiToken, error) {
+	row := q.db.QueryRowContext(ctx, aPIToken, tenant, iD)
+	var i ApiToken
+	err := row.Scan(
+		&i.Tenant,
+		&i.ID,
+		&i.Hash,
+		&i.Name,
+		&i.Account,
+		&i.CreatedUs,
+		&i.ExpiresUs,
+		&i.UsedUs,
+		&i.RevokedUs,
+	)
+	return i, err
+}
+
 const accountInTenant = `-- name: AccountInTenant :one
 SELECT tenant, id, name, password, roles, lang, created_us, closed_us FROM account WHERE tenant = $1 AND name = $2 AND closed_us = 0
 `
@@ -27,6 +48,24 @@ func (q *Queries) AccountInTenant(ctx context.Context, tenant string, name strin
 		&i.ClosedUs,
 	)
 	return i, err
+}
+
+const cancelOrdersOf = `-- name: CancelOrdersOf :execrows
+UPDATE device_order SET state = 'cancelled', cause = $1, next_us = 0 WHERE tenant = $2 AND device = $3 AND state = 'open'
+`
+
+type CancelOrdersOfParams struct {
+	Cause  string
+	Tenant string
+	Device string
+}
+
+func (q *Queries) CancelOrdersOf(ctx context.Context, arg CancelOrdersOfParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, cancelOrdersOf, arg.Cause, arg.Tenant, arg.Device)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const claimIdempotency = `-- name: ClaimIdempotency :execrows
@@ -165,6 +204,17 @@ func (q *Queries) FinishIdempotency(ctx context.Context, arg FinishIdempotencyPa
 	return err
 }
 
+const forgetMissing = `-- name: ForgetMissing :exec
+UPDATE patch SET devices = devices - 1 WHERE patch.tenant = $1 AND patch.id IN (
+  SELECT m.patch FROM missing m WHERE m.tenant = $1 AND m.device = $2)
+`
+
+// ForgetMissing takes a device out of the count of each patch it misses.
+func (q *Queries) ForgetMissing(ctx context.Context, tenant string, device string) error {
+	_, err := q.db.ExecContext(ctx, forgetMissing, tenant, device)
+	return err
+}
+
 const idempotency = `-- name: Idempotency :one
 SELECT tenant, account, key, request, status, body, created_us FROM idempotency WHERE tenant = $1 AND account = $2 AND key = $3
 `
@@ -232,6 +282,19 @@ type SetLangParams struct {
 
 func (q *Queries) SetLang(ctx context.Context, arg SetLangParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, setLang, arg.Lang, arg.Tenant, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const touchOpenCampaigns = `-- name: TouchOpenCampaigns :execrows
+UPDATE campaign SET due_us = 0 WHERE tenant = $1 AND state <> 'closed'
+`
+
+// TouchOpenCampaigns makes a tenant's open campaigns look for new members.
+func (q *Queries) TouchOpenCampaigns(ctx context.Context, tenant string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, touchOpenCampaigns, tenant)
 	if err != nil {
 		return 0, err
 	}

@@ -33,3 +33,18 @@ SELECT count(*) FROM account WHERE tenant = @tenant AND closed_us = 0 AND roles 
 
 -- name: RevokeTokensOf :execrows
 UPDATE api_token SET revoked_us = @revoked_us WHERE tenant = @tenant AND account = @account AND revoked_us = 0;
+
+-- TouchOpenCampaigns makes a tenant's open campaigns look for new members.
+-- name: TouchOpenCampaigns :execrows
+UPDATE campaign SET due_us = 0 WHERE tenant = @tenant AND state <> 'closed';
+
+-- ForgetMissing takes a device out of the count of each patch it misses.
+-- name: ForgetMissing :exec
+UPDATE patch SET devices = devices - 1 WHERE patch.tenant = @tenant AND patch.id IN (
+  SELECT m.patch FROM missing m WHERE m.tenant = @tenant AND m.device = @device);
+
+-- name: CancelOrdersOf :execrows
+UPDATE device_order SET state = 'cancelled', cause = @cause, next_us = 0 WHERE tenant = @tenant AND device = @device AND state = 'open';
+
+-- name: APIToken :one
+SELECT * FROM api_token WHERE tenant = @tenant AND id = @id;
