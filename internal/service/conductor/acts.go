@@ -464,14 +464,14 @@ func (c *Conductor) Decide(ctx context.Context, tenant fleet.TenantID, by regist
 	err = c.DB.Write(ctx, func(tx *store.Tx) error {
 		now := c.Clock().UnixMicro()
 		if err := tx.PutDecision(ctx, gen.PutDecisionParams{
-			Tenant: string(tenant), Scope: string(scope), Verdict: string(ask.Verdict), UntilUs: micros(ask.Until),
+			Tenant: string(tenant), Scope: string(scope), Verdict: string(ask.Verdict), UntilUs: store.Micros(ask.Until),
 			Reason: ask.Reason, Actor: string(by), AtUs: now,
 		}); err != nil {
 			return fmt.Errorf("keep the decision: %w", err)
 		}
 		tx.Record(register.Entry{
 			Tenant: string(tenant), AtUS: now, Actor: by, Kind: register.VerdictGiven, Patch: string(ask.Patch),
-			Detail: map[string]any{"scope": string(scope), "verdict": string(ask.Verdict), "until": micros(ask.Until), "why": ask.Reason},
+			Detail: map[string]any{"scope": string(scope), "verdict": string(ask.Verdict), "until": store.Micros(ask.Until), "why": ask.Reason},
 		})
 		open, err := tx.OpenCampaigns(ctx, string(tenant))
 		if err != nil {

@@ -141,9 +141,9 @@ func (g *group) device(ctx context.Context, row gen.CampaignDevice, now time.Tim
 	dr := g.batch.Devices[row.Device]
 	d := campaign.Device{
 		ID: fleet.DeviceID(row.Device), Position: int(row.Position), Goal: campaign.Goal(row.Goal), Retired: dr.RetiredUs > 0,
-		LastSeen: instant(dr.SeenUs), ScanAt: instant(dr.ScanUs), Scan: wire.ScanStatus(dr.ScanStatus), RebootPending: dr.RebootPending == 1,
+		LastSeen: store.Instant(dr.SeenUs), ScanAt: store.Instant(dr.ScanUs), Scan: wire.ScanStatus(dr.ScanStatus), RebootPending: dr.RebootPending == 1,
 	}
-	cause, err := reasonFrom(dr.ScanCause)
+	cause, err := store.ReasonFrom(dr.ScanCause)
 	if err != nil {
 		return d, err
 	}
@@ -209,7 +209,7 @@ func progressOf(rows []gen.CampaignDeviceItem, of gen.CampaignDevice) ([]campaig
 		if i.Campaign != of.Campaign || i.Amendment != of.Amendment {
 			continue
 		}
-		p, err := progressFrom(i)
+		p, err := store.Progress(i)
 		if err != nil {
 			return nil, err
 		}
@@ -218,23 +218,8 @@ func progressOf(rows []gen.CampaignDeviceItem, of gen.CampaignDevice) ([]campaig
 	return out, nil
 }
 
-func progressFrom(i gen.CampaignDeviceItem) (campaign.Progress, error) {
-	p := campaign.Progress{
-		Item: patch.ID(i.Item), State: patch.State(i.State), Attempts: int(i.Attempts), NoEffects: int(i.NoEffects),
-		Rollback: i.Rollback == 1, Next: instant(i.NextUs), Updated: instant(i.UpdatedUs),
-	}
-	var err error
-	if p.Reason, err = reasonFrom(i.Reason); err != nil {
-		return p, err
-	}
-	if err := json.Unmarshal([]byte(i.Packages), &p.Packages); err != nil {
-		return p, fmt.Errorf("read packages of item %s: %w", i.Item, err)
-	}
-	return p, nil
-}
-
 func openOrder(o gen.DeviceOrder) (*campaign.OpenOrder, error) {
-	cause, err := reasonFrom(o.Cause)
+	cause, err := store.ReasonFrom(o.Cause)
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +233,7 @@ func openOrder(o gen.DeviceOrder) (*campaign.OpenOrder, error) {
 	}
 	open := &campaign.OpenOrder{
 		ID: o.ID, Kind: wire.OrderKind(o.Kind), Step: wire.Step(o.Step), Cause: cause,
-		Next: instant(o.NextUs), Issued: instant(o.IssuedUs), Expires: instant(o.ExpiresUs),
+		Next: store.Instant(o.NextUs), Issued: store.Instant(o.IssuedUs), Expires: store.Instant(o.ExpiresUs),
 	}
 	for _, item := range order.Items {
 		open.Items = append(open.Items, patch.ID(item.ID))
@@ -310,39 +295,16 @@ func (g *group) recordItem(row gen.CampaignDevice, item campaign.ItemDecision, n
 }
 
 func (g *group) putItem(ctx context.Context, row gen.CampaignDevice, p campaign.Progress) error {
-	params, err := itemParams(row.Tenant, row.Campaign, row.Device, row.Amendment, p)
+	params, err := store.DeviceItem(row, p)
 	if err != nil {
 		return err
 	}
 	return g.tx.PutDeviceItem(ctx, params)
 }
 
-func itemParams(tenant, campaignID, device string, amendment int64, p campaign.Progress) (gen.PutDeviceItemParams, error) {
-	reason, err := reasonText(p.Reason)
-	if err != nil {
-		return gen.PutDeviceItemParams{}, err
-	}
-	if p.Packages == nil {
-		p.Packages = []wire.Change{}
-	}
-	packages, err := json.Marshal(p.Packages)
-	if err != nil {
-		return gen.PutDeviceItemParams{}, err
-	}
-	rollback := int64(0)
-	if p.Rollback {
-		rollback = 1
-	}
-	return gen.PutDeviceItemParams{
-		Tenant: tenant, Campaign: campaignID, Device: device, Item: string(p.Item), Amendment: amendment, State: string(p.State),
-		Reason: reason, Attempts: int64(p.Attempts), NoEffects: int64(p.NoEffects), Rollback: rollback,
-		Packages: string(packages), NextUs: micros(p.Next), UpdatedUs: micros(p.Updated),
-	}, nil
-}
-
 // keep writes the device's own row and moves the ring's numbers.
 func (g *group) keep(ctx context.Context, row gen.CampaignDevice, d campaign.DeviceDecision, orderID string, now time.Time) error {
-	reason, err := reasonText(d.Reason)
+	reason, err := store.ReasonText(d.Reason)
 	if err != nil {
 		return err
 	}

@@ -9,11 +9,11 @@ import (
 
 	"patchring/internal/core/calendar"
 	"patchring/internal/core/campaign"
-	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
 	"patchring/internal/core/procedure"
+	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 )
 
@@ -146,25 +146,10 @@ func decisions(ctx context.Context, q *gen.Queries, tenant string) (map[policy.S
 	out := make(map[policy.Scope]policy.Decision, len(rows))
 	for _, d := range rows {
 		out[policy.Scope(d.Scope)] = policy.Decision{
-			Verdict: policy.Verdict(d.Verdict), Until: instant(d.UntilUs), Reason: d.Reason, Actor: d.Actor, At: instant(d.AtUs),
+			Verdict: policy.Verdict(d.Verdict), Until: store.Instant(d.UntilUs), Reason: d.Reason, Actor: d.Actor, At: store.Instant(d.AtUs),
 		}
 	}
 	return out, nil
-}
-
-// instant reads a stored time; 0 is none.
-func instant(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(us).UTC()
-}
-
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
 }
 
 // devices is the device side of the scene for one amendment.
@@ -186,15 +171,15 @@ func (s *scene) devices(amendment int64) campaign.Scene {
 // nothing about what became content afterwards.
 func (s *scene) sealed(amendment int64) time.Time {
 	if amendment == 0 {
-		return instant(s.row.StartedUs)
+		return store.Instant(s.row.StartedUs)
 	}
-	return instant(s.amended[amendment])
+	return store.Instant(s.amended[amendment])
 }
 
 func (s *scene) terms() campaign.Terms { return campaign.TermsOf(s.procedure, s.schedule.Compress) }
 
 func (s *scene) ringView(r gen.CampaignRing) campaign.RingView {
-	view := campaign.RingView{Name: r.Ring, State: campaign.RingState(r.State), Opens: instant(r.OpensUs)}
+	view := campaign.RingView{Name: r.Ring, State: campaign.RingState(r.State), Opens: store.Instant(r.OpensUs)}
 	ring := s.ring(r)
 	if !view.State.Passed() {
 		view.Stopped = ring.Breaker()
@@ -207,7 +192,7 @@ func (s *scene) ring(r gen.CampaignRing) campaign.Ring {
 	rule := s.procedure.Rings[r.Position]
 	out := campaign.Ring{
 		Campaign: campaign.ID(s.row.ID), State: campaign.State(s.row.State), Name: r.Ring, Ring: campaign.RingState(r.State),
-		Verdict: campaign.Verdict(r.Verdict), Opens: instant(r.OpensUs), Closes: instant(r.ClosesUs), SoakUntil: instant(r.SoakUntilUs),
+		Verdict: campaign.Verdict(r.Verdict), Opens: store.Instant(r.OpensUs), Closes: store.Instant(r.ClosesUs), SoakUntil: store.Instant(r.SoakUntilUs),
 		Soak: rule.Soak, Expedited: r.ExpeditedBy != "", Gate: rule.Gate, Holds: s.holds, First: r.Position == 0,
 		Counters: campaign.Counters{
 			Done: int(r.Done), Failed: int(r.Failed), NotReached: int(r.NotReached), Unreachable: int(r.Unreachable), Exempt: int(r.Exempt),
@@ -224,7 +209,7 @@ func (s *scene) ring(r gen.CampaignRing) campaign.Ring {
 	for _, o := range s.signOffs {
 		if o.Amendment == r.Amendment && o.Position == r.Position {
 			out.SignOffs = append(out.SignOffs, campaign.SignOff{
-				Role: o.Role, Yes: o.Decision == "yes", Actor: o.Actor, Comment: o.Comment, At: instant(o.AtUs),
+				Role: o.Role, Yes: o.Decision == "yes", Actor: o.Actor, Comment: o.Comment, At: store.Instant(o.AtUs),
 			})
 		}
 	}
@@ -267,22 +252,19 @@ func memberOf(d gen.Device, groups []string) (fleet.Member, error) {
 	return m, nil
 }
 
-// reasonText is how a reason is stored: empty for none.
-func reasonText(r fault.Reason) (string, error) {
-	if r.IsZero() {
-		return "", nil
+// Terms are the procedure's terms of one campaign, for whoever moves progress.
+func (c *Conductor) Terms(ctx context.Context, q *gen.Queries, tenant, id string) (campaign.Terms, error) {
+	row, err := q.Campaign(ctx, tenant, id)
+	if err != nil {
+		return campaign.Terms{}, fmt.Errorf("read campaign %s: %w", id, err)
 	}
-	text, err := json.Marshal(r)
-	return string(text), err
-}
-
-func reasonFrom(text string) (fault.Reason, error) {
-	var r fault.Reason
-	if text == "" {
-		return r, nil
+	p, err := c.scenes.procedure(ctx, q, tenant, row.ProcedureName, row.ProcedureVersion)
+	if err != nil {
+		return campaign.Terms{}, err
 	}
-	if err := json.Unmarshal([]byte(text), &r); err != nil {
-		return r, fmt.Errorf("read reason %q: %w", text, err)
+	var schedule procedure.Schedule
+	if err := json.Unmarshal([]byte(row.Schedule), &schedule); err != nil {
+		return campaign.Terms{}, fmt.Errorf("read the schedule of campaign %s: %w", row.Name, err)
 	}
-	return r, nil
+	return campaign.TermsOf(p, schedule.Compress), nil
 }

@@ -66,7 +66,7 @@ func (c *Conductor) tick(ctx context.Context, row gen.Campaign) error {
 // advance decides the campaign's state, seals its content, then its rings.
 func (c *Conductor) advance(ctx context.Context, tx *store.Tx, s *scene) (time.Time, error) {
 	now := c.Clock()
-	state, look := campaign.DecideState(now, campaign.State(s.row.State), instant(s.row.StartsUs), instant(s.row.VerificationUs))
+	state, look := campaign.DecideState(now, campaign.State(s.row.State), store.Instant(s.row.StartsUs), store.Instant(s.row.VerificationUs))
 	if state != campaign.State(s.row.State) {
 		if err := c.enter(ctx, tx, s, state); err != nil {
 			return time.Time{}, err
@@ -146,7 +146,7 @@ func (c *Conductor) seal0(ctx context.Context, tx *store.Tx, s *scene) (sealed b
 	if compress := s.schedule.Compress; !compress.IsZero() {
 		wait = max(compress.Duration(sealWait), 30*time.Second)
 	}
-	limit := instant(s.row.StartedUs).Add(wait)
+	limit := store.Instant(s.row.StartedUs).Add(wait)
 	unscanned, err := tx.CountUnscanned(ctx, gen.CountUnscannedParams{
 		Tenant: s.row.Tenant, Campaign: s.row.ID, BeforeUs: s.row.StartedUs,
 		ReachableUs: now.Add(-s.terms().UnreachableAfter).UnixMicro(),
@@ -263,7 +263,7 @@ func (c *Conductor) setRing(ctx context.Context, tx *store.Tx, s *scene, i int, 
 		return err
 	}
 	after.State, after.Verdict, after.Reasons, after.Evidence = string(d.State), string(d.Verdict), string(reasons), string(evidence)
-	after.SoakUntilUs = micros(d.SoakUntil)
+	after.SoakUntilUs = store.Micros(d.SoakUntil)
 	if after == before {
 		return nil
 	}

@@ -1,0 +1,314 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/register"
+	"patchring/internal/infra/store"
+	"patchring/internal/infra/store/gen"
+	"patchring/wire"
+)
+
+// States of an order that an agent's word ends.
+const (
+	orderDone    = "done"
+	orderRefused = "refused"
+)
+
+// events keeps a batch from a device's spool. The highest sequence number is
+// written with what the events change, so an event counts once however often
+// it is sent.
+func (g *Gateway) events(ctx context.Context, tenant fleet.TenantID, device fleet.DeviceID, m wire.Events) (any, error) {
+	if len(m.Events) > wire.MaxEventsPerSend {
+		return nil, fault.New(fault.InvalidField, "field", "events", "problem", "too many", "fix", "send fewer at once")
+	}
+	var upTo int64
+	woke := false
+	err := g.writer.do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		woke = false
+		d, err := known(ctx, tx, tenant, device)
+		if err != nil {
+			return err
+		}
+		upTo = d.LastSeq
+		for _, e := range m.Events {
+			if e.Seq <= upTo {
+				continue
+			}
+			touched, err := g.event(ctx, tx, d, e)
+			if err != nil {
+				return fmt.Errorf("event %d of %s: %w", e.Seq, d.ID, err)
+			}
+			woke = woke || touched
+			upTo = e.Seq
+			if e.BootID != "" {
+				d.BootID = wire.Clean(e.BootID, 64)
+			}
+		}
+		if upTo == d.LastSeq {
+			return nil
+		}
+		if woke {
+			if _, err := tx.TouchDeviceRows(ctx, d.Tenant, d.ID); err != nil {
+				return err
+			}
+		}
+		return tx.SetDeviceSeq(ctx, gen.SetDeviceSeqParams{Tenant: d.Tenant, ID: d.ID, LastSeq: upTo, SeenUs: g.nowUS(), BootID: d.BootID})
+	})
+	if err == nil && woke {
+		g.Wake()
+	}
+	return wire.EventsReply{UpTo: upTo}, err
+}
+
+// event keeps one event, and tells whether the device must be decided again.
+func (g *Gateway) event(ctx context.Context, tx *store.Tx, d gen.Device, e wire.Event) (bool, error) {
+	e.Cause = cleanCause(e.Cause)
+	switch e.Kind {
+	case wire.EventStep, wire.EventWaiting:
+		return true, g.step(ctx, tx, d, e)
+	case wire.EventResult:
+		return true, g.result(ctx, tx, d, e)
+	case wire.EventRefused:
+		return true, g.refused(ctx, tx, d, e)
+	case wire.EventRebooted, wire.EventRecovered, wire.EventActor, wire.EventDropped:
+		g.recordEvent(tx, d, e)
+		return false, nil
+	default:
+		// A newer agent may speak of something this server does not know: kept
+		// in the register, so that nothing it said is lost.
+		g.recordEvent(tx, d, e)
+		return false, nil
+	}
+}
+
+func (g *Gateway) step(ctx context.Context, tx *store.Tx, d gen.Device, e wire.Event) error {
+	cause, err := causeText(e.Cause)
+	if err != nil {
+		return err
+	}
+	if e.Kind == wire.EventStep && e.Step == wire.StepAccepted {
+		if err := g.witnessed(ctx, tx, d, e.Order); err != nil {
+			return err
+		}
+	}
+	return tx.SetOrderStep(ctx, gen.SetOrderStepParams{
+		Tenant: d.Tenant, ID: wire.Clean(e.Order, 64), Step: wire.Clean(string(e.Step), 32), StepUs: e.AtUS, Cause: cause, NextUs: e.NextUS,
+	})
+}
+
+// witnessed: the device accepted an order, so it remembers that order's
+// checkpoint from now on.
+func (g *Gateway) witnessed(ctx context.Context, tx *store.Tx, d gen.Device, order string) error {
+	row, err := tx.Order(ctx, d.Tenant, order)
+	if store.IsNone(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read order %s: %w", order, err)
+	}
+	o, err := payload(row)
+	if err != nil || o.Checkpoint == "" {
+		return err
+	}
+	size, err := register.CheckpointSize(o.Checkpoint)
+	if err != nil {
+		return fmt.Errorf("read checkpoint of order %s: %w", order, err)
+	}
+	return tx.SetDeviceCheckpoint(ctx, gen.SetDeviceCheckpointParams{Tenant: d.Tenant, ID: d.ID, CheckpointSize: size})
+}
+
+func payload(row gen.DeviceOrder) (wire.Order, error) {
+	var envelope wire.Envelope
+	var o wire.Order
+	if err := json.Unmarshal([]byte(row.Envelope), &envelope); err != nil {
+		return o, fmt.Errorf("read envelope of order %s: %w", row.ID, err)
+	}
+	if err := json.Unmarshal(envelope.Payload, &o); err != nil { // signed by us
+		return o, fmt.Errorf("read order %s: %w", row.ID, err)
+	}
+	return o, nil
+}
+
+// result ends an order and moves each item's progress. A result that comes
+// after its order was closed here (expired, cancelled) still tells what
+// happened on the device, so it counts.
+func (g *Gateway) result(ctx context.Context, tx *store.Tx, d gen.Device, e wire.Event) error {
+	row, ok, err := g.orderOf(ctx, tx, d, e)
+	if err != nil || !ok || e.Result == nil {
+		return err
+	}
+	if err := g.closeOrder(ctx, tx, row, e, orderDone); err != nil {
+		return err
+	}
+	terms, err := g.terms(ctx, tx, row)
+	if err != nil {
+		return err
+	}
+	outcomes := make([]any, 0, len(e.Result.Outcomes))
+	for _, o := range e.Result.Outcomes {
+		o = cleanOutcome(o)
+		outcomes = append(outcomes, outcomeText(o))
+		err := g.progress(ctx, tx, row, o.Item, func(p campaign.Progress) campaign.Progress {
+			return p.Apply(wire.OrderKind(row.Kind), o, terms, g.Clock())
+		})
+		if err != nil {
+			return err
+		}
+	}
+	g.record(tx, d, e, register.OrderResult, row.Campaign, map[string]any{
+		"order": row.ID, "kind": row.Kind, "outcomes": outcomes, "rebooted": e.Result.Rebooted, "reboot_pending": e.Result.RebootPending,
+		"duration_s": e.Result.DurationS, "log_sha256": wire.Clean(e.Result.LogSHA256, 64), "log_tail": wire.Clean(e.Result.LogTail, wire.MaxLogTailBytes),
+	})
+	return nil
+}
+
+// refused ends an order the device did not carry out.
+func (g *Gateway) refused(ctx context.Context, tx *store.Tx, d gen.Device, e wire.Event) error {
+	row, ok, err := g.orderOf(ctx, tx, d, e)
+	if err != nil || !ok {
+		return err
+	}
+	if err := g.closeOrder(ctx, tx, row, e, orderRefused); err != nil {
+		return err
+	}
+	terms, err := g.terms(ctx, tx, row)
+	if err != nil {
+		return err
+	}
+	o, err := payload(row)
+	if err != nil {
+		return err
+	}
+	for _, item := range o.Items {
+		err := g.progress(ctx, tx, row, item.ID, func(p campaign.Progress) campaign.Progress {
+			return p.Refuse(reasonOf(e.Cause), terms, g.Clock())
+		})
+		if err != nil {
+			return err
+		}
+	}
+	g.record(tx, d, e, register.OrderResult, row.Campaign, map[string]any{"order": row.ID, "kind": row.Kind, "state": orderRefused})
+	return nil
+}
+
+// orderOf finds the order an event speaks of. One that is not this device's is
+// no outage: the event is kept in the register and ignored.
+func (g *Gateway) orderOf(ctx context.Context, tx *store.Tx, d gen.Device, e wire.Event) (gen.DeviceOrder, bool, error) {
+	row, err := tx.Order(ctx, d.Tenant, e.Order)
+	if err != nil && !store.IsNone(err) {
+		return row, false, fmt.Errorf("read order %s: %w", e.Order, err)
+	}
+	if err != nil || row.Device != d.ID {
+		g.recordEvent(tx, d, e)
+		return row, false, nil
+	}
+	return row, true, nil
+}
+
+func (g *Gateway) closeOrder(ctx context.Context, tx *store.Tx, row gen.DeviceOrder, e wire.Event, state string) error {
+	cause, err := causeText(e.Cause)
+	if err != nil {
+		return err
+	}
+	_, err = tx.CloseOrder(ctx, gen.CloseOrderParams{
+		Tenant: row.Tenant, ID: row.ID, State: state, Step: string(wire.StepDone), StepUs: e.AtUS, Cause: cause,
+	})
+	if err != nil {
+		return fmt.Errorf("close order %s: %w", row.ID, err)
+	}
+	return nil
+}
+
+func (g *Gateway) terms(ctx context.Context, tx *store.Tx, row gen.DeviceOrder) (campaign.Terms, error) {
+	return g.Terms(ctx, tx.Queries, row.Tenant, row.Campaign)
+}
+
+// progress moves one item's row by f.
+func (g *Gateway) progress(ctx context.Context, tx *store.Tx, row gen.DeviceOrder, item string, f func(campaign.Progress) campaign.Progress) error {
+	rows, err := tx.DeviceItems(ctx, gen.DeviceItemsParams{Tenant: row.Tenant, Campaign: row.Campaign, Device: row.Device})
+	if err != nil {
+		return fmt.Errorf("read items of %s: %w", row.Device, err)
+	}
+	for _, r := range rows {
+		if r.Item != item {
+			continue
+		}
+		p, err := store.Progress(r)
+		if err != nil {
+			return err
+		}
+		params, err := store.DeviceItem(gen.CampaignDevice{
+			Tenant: r.Tenant, Campaign: r.Campaign, Amendment: r.Amendment, Device: r.Device,
+		}, f(p))
+		if err != nil {
+			return err
+		}
+		return tx.PutDeviceItem(ctx, params)
+	}
+	return nil // an item the order does not have: the agent's word alone adds nothing
+}
+
+func (g *Gateway) recordEvent(tx *store.Tx, d gen.Device, e wire.Event) {
+	detail := map[string]any{"event": wire.Clean(string(e.Kind), 32), "seq": e.Seq}
+	if e.Order != "" {
+		detail["order"] = wire.Clean(e.Order, 64)
+	}
+	if e.BootID != "" {
+		detail["boot_id"] = wire.Clean(e.BootID, 64)
+	}
+	if e.Actor != nil {
+		detail["actor"] = wire.Clean(e.Actor.Name, 256)
+	}
+	g.record(tx, d, e, register.DeviceEvent, "", detail)
+}
+
+func (g *Gateway) record(tx *store.Tx, d gen.Device, e wire.Event, kind register.Kind, campaignID string, detail map[string]any) {
+	detail["device_time"] = e.AtUS
+	tx.Record(register.Entry{
+		Tenant: d.Tenant, AtUS: g.nowUS(), Actor: register.Agent(d.ID), Kind: kind, Device: d.ID, Campaign: campaignID,
+		Reason: reasonOf(e.Cause), Detail: detail,
+	})
+}
+
+func outcomeText(o wire.Outcome) map[string]any {
+	packages := make([]any, 0, len(o.Packages))
+	for _, p := range o.Packages {
+		packages = append(packages, map[string]any{"name": p.Name, "from": p.From, "to": p.To, "rollback": p.Rollback})
+	}
+	text := map[string]any{"patch": o.Item, "state": string(o.State), "packages": packages}
+	if o.Cause != nil {
+		text["cause"] = o.Cause.Code
+	}
+	return text
+}
+
+func cleanOutcome(o wire.Outcome) wire.Outcome {
+	o.Item, o.Cause, o.Packages = wire.Clean(o.Item, 64), cleanCause(o.Cause), cleanChanges(o.Packages)
+	return o
+}
+
+func cleanCause(c *wire.Cause) *wire.Cause {
+	if c == nil {
+		return nil
+	}
+	out := &wire.Cause{Code: wire.Clean(c.Code, 64), Args: make(map[string]string, len(c.Args))}
+	for k, v := range c.Args {
+		out.Args[wire.Clean(k, 32)] = wire.Clean(v, wire.MaxTextBytes)
+	}
+	return out
+}
+
+func reasonOf(c *wire.Cause) fault.Reason {
+	if c == nil {
+		return fault.Reason{}
+	}
+	return fault.Reason{Code: fault.Code(c.Code), Args: c.Args}
+}
+
+func causeText(c *wire.Cause) (string, error) { return store.ReasonText(reasonOf(c)) }
