@@ -84,7 +84,8 @@ type Provider interface {
 	// what changed since the same items were first installed. Done is claimed:
 	// verified is for Verify to say. An item that Plan would refuse is failed,
 	// or skipped when the device's administrator holds it, and the others are
-	// done. With an error there are no outcomes and nothing has been changed.
+	// done. With an error there are no outcomes; the same call again goes on
+	// from what is on the device.
 	Install(ctx context.Context, items []wire.Item, limits Limits, p Progress) (Log, []wire.Outcome, error)
 
 	// Rollback puts back the version in each package's To, from what Preserve

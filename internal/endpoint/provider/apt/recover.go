@@ -48,6 +48,7 @@ func (p *Provider) recover(ctx context.Context, log *tool.Log, limits provider.L
 		if err := p.bench.Await(ctx, survivor, tell); err != nil {
 			return err
 		}
+		log.Include(survivor.Log)
 	}
 	broken, err := p.unfinished(ctx)
 	if err != nil || len(broken) == 0 {

@@ -57,6 +57,19 @@ func (l *Log) Note(format string, args ...any) {
 	_, _ = fmt.Fprintf(l.file, "# "+format+"\n", args...)
 }
 
+// Include takes over what an earlier agent's log holds.
+func (l *Log) Include(path string) {
+	file, err := os.Open(path)
+	if err != nil {
+		l.Note("the earlier log cannot be read: %s", err)
+		return
+	}
+	defer file.Close()
+	if _, err := io.Copy(l.file, file); err != nil {
+		l.Note("the earlier log could not be taken over: %s", err)
+	}
+}
+
 // Close ends the log and says what is in it. An empty log leaves no file.
 func (l *Log) Close() (provider.Log, error) {
 	defer l.file.Close()
