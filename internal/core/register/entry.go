@@ -49,6 +49,11 @@ const (
 	RegisterExported   Kind = "register_exported"
 	RegisterRestored   Kind = "register_restored" // a backup was restored; what came after it is lost
 	AdministratorAdded Kind = "administrator_added"
+	AccountAdded       Kind = "account_added"
+	AccountChanged     Kind = "account_changed" // its roles or its password
+	AccountClosed      Kind = "account_closed"
+	TokenCreated       Kind = "token_created" // of the API
+	TokenRevoked       Kind = "token_revoked"
 )
 
 // Actor is who did it: a person, a device's agent, or a part of the server.
