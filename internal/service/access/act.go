@@ -1,0 +1,117 @@
+package access
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/register"
+)
+
+// Act is what somebody may be allowed to do. This file has the whole table:
+// nothing else in the program asks for a role by name, but for the gates, whose
+// roles are the procedure's.
+type Act string
+
+// Acts.
+const (
+	See        Act = "see"        // every list and page of the tenant
+	RunAct     Act = "run"        // campaigns: create, hold, resume, expedite, withdraw, amend, roll back, close
+	DecideAct  Act = "decide"     // verdicts on patches
+	Procedures Act = "procedures" // apply a procedure
+	FleetAct   Act = "fleet"      // groups, and retiring a device
+	EnrollAct  Act = "enroll"     // enrolment tokens
+	Export     Act = "export"     // the register, whole or a device's passport
+	Accounts   Act = "accounts"   // people and their roles, everybody's API tokens
+	Backup     Act = "backup"     // a copy of everything
+)
+
+// Roles that grant acts. Every other word is a role of the organisation's own:
+// it grants seeing, and signing the gates that ask for it.
+const (
+	Admin    = "admin"
+	Operator = "operator"
+	Auditor  = "auditor"
+)
+
+// granted lists, for each act, the roles that grant it; anyone means every
+// account. Signing a gate is not here: it needs the very role that the gate
+// asks for, and no other role stands for it, not even admin.
+var granted = map[Act][]string{
+	See:        {anyone},
+	RunAct:     {Admin, Operator},
+	DecideAct:  {Admin, Operator},
+	Procedures: {Admin, Operator},
+	FleetAct:   {Admin, Operator},
+	EnrollAct:  {Admin, Operator},
+	Export:     {Admin, Operator, Auditor},
+	Accounts:   {Admin},
+	Backup:     {Admin},
+}
+
+const anyone = "*"
+
+// Principal is who asks: a person by a session, or a program by a token that
+// acts for a person.
+type Principal struct {
+	Tenant  fleet.TenantID
+	Account string // id
+	Name    string
+	Roles   []string
+	Lang    string
+	Token   string // id of the API token used; empty with a session
+}
+
+// Actor is how the register names the principal.
+func (p Principal) Actor() register.Actor { return register.User(p.Name) }
+
+// May tells whether the principal's roles grant the act.
+func (p Principal) May(a Act) bool {
+	return slices.ContainsFunc(granted[a], func(role string) bool { return role == anyone || p.Has(role) })
+}
+
+// Has tells whether the principal has a role.
+func (p Principal) Has(role string) bool { return slices.Contains(p.Roles, role) }
+
+// Need refuses an act that the principal's roles do not grant.
+func (p Principal) Need(a Act) error {
+	if p.May(a) {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "role", strings.Join(granted[a], ","))
+}
+
+// NeedRole refuses to sign for a role that the principal does not have.
+func (p Principal) NeedRole(role string) error {
+	if p.Has(role) {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "role", role)
+}
+
+var roleWord = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+const maxRoles, maxRole = 20, 63
+
+// checkRoles wants words, each once. Procedures may name roles freely; a role
+// that no gate asks for is harmless.
+func checkRoles(roles []string) ([]string, error) {
+	out := slices.Clone(roles)
+	slices.Sort(out)
+	out = slices.Compact(out)
+	if len(out) == 0 || len(out) > maxRoles {
+		return nil, invalid("roles", "no_role", "admin, operator, auditor, it, business")
+	}
+	for _, r := range out {
+		if !roleWord.MatchString(r) || len(r) > maxRole {
+			return nil, invalid("roles", "not_a_word", "a-z 0-9 -")
+		}
+	}
+	return out, nil
+}
+
+func invalid(field, problem, fix string) *fault.Error {
+	return fault.New(fault.InvalidField, "field", field, "problem", problem, "fix", fix)
+}
