@@ -18,6 +18,7 @@ const (
 	DeviceRenewed      Kind = "device_renewed" // a new certificate for a known device
 	DeviceRevoked      Kind = "device_revoked"
 	DeviceRetired      Kind = "device_retired"
+	GroupChanged       Kind = "group_changed"
 	ProcedureApplied   Kind = "procedure_applied"
 	CampaignCreated    Kind = "campaign_created"
 	CampaignClosed     Kind = "campaign_closed"

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"patchring/internal/core/campaign"
@@ -40,8 +41,9 @@ type Options struct {
 // Conductor of all tenants' campaigns.
 type Conductor struct {
 	Options
-	wake   chan struct{}
-	scenes scenes
+	wake     chan struct{}
+	enrolled atomic.Bool
+	scenes   scenes
 }
 
 // New makes a conductor; Run starts it.
@@ -58,6 +60,12 @@ func (c *Conductor) Wake() {
 	case c.wake <- struct{}{}:
 	default:
 	}
+}
+
+// Enlist makes the next look give rings to devices that have just enrolled.
+func (c *Conductor) Enlist() {
+	c.enrolled.Store(true)
+	c.Wake()
 }
 
 const (
@@ -96,6 +104,11 @@ func (c *Conductor) Run(ctx context.Context) error {
 
 // Step does one round of what is due, and tells whether there was any.
 func (c *Conductor) Step(ctx context.Context) (busy bool, err error) {
+	if c.enrolled.Swap(false) {
+		if err := c.touchCampaigns(ctx); err != nil {
+			return false, err
+		}
+	}
 	campaigns, err := c.stepCampaigns(ctx)
 	if err != nil {
 		return false, err
@@ -141,6 +154,14 @@ func due(look time.Time) int64 {
 		return never
 	}
 	return look.UnixMicro()
+}
+
+func (c *Conductor) touchCampaigns(ctx context.Context) error {
+	err := c.DB.Write(ctx, func(tx *store.Tx) error { return tx.TouchAllCampaigns(ctx) })
+	if err != nil {
+		return fmt.Errorf("touch every open campaign: %w", err)
+	}
+	return nil
 }
 
 func (c *Conductor) touchAll(ctx context.Context) error {

@@ -1,0 +1,143 @@
+// Package roster keeps the groups of a fleet: devices chosen by name. It
+// refuses a device it does not know, and a name that a procedure could not
+// spell. Safe from any goroutine.
+package roster
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"time"
+
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/register"
+	"patchring/internal/infra/store"
+	"patchring/internal/infra/store/gen"
+)
+
+// Options of a roster.
+type Options struct {
+	DB    *store.DB
+	Clock func() time.Time
+}
+
+// Roster of all tenants' groups.
+type Roster struct{ Options }
+
+// New makes a roster.
+func New(o Options) *Roster { return &Roster{o} }
+
+// Create makes a group, or gives an existing one a new title.
+func (r *Roster) Create(ctx context.Context, tenant fleet.TenantID, by register.Actor, name, title string) error {
+	if !validName(name) {
+		return fault.New(fault.InvalidField, "field", "name", "problem", fmt.Sprintf("%q is not a group name", name),
+			"fix", "use letters, digits, dots and dashes, as procedures do")
+	}
+	now := r.Clock().UnixMicro()
+	return r.DB.Write(ctx, func(tx *store.Tx) error {
+		err := tx.AddGroup(ctx, gen.AddGroupParams{Tenant: string(tenant), Name: name, Title: title, CreatedUs: now})
+		if err != nil {
+			return fmt.Errorf("create group %s: %w", name, err)
+		}
+		r.record(tx, tenant, by, "", map[string]any{"group": name, "act": "created", "title": title})
+		return nil
+	})
+}
+
+func validName(name string) bool {
+	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`).MatchString(name)
+}
+
+// Add puts devices, by id or name, into a group. All of them or none.
+func (r *Roster) Add(ctx context.Context, tenant fleet.TenantID, by register.Actor, group string, devices []string) error {
+	return r.change(ctx, tenant, by, group, devices, "added", func(tx *store.Tx, device string) error {
+		return tx.AddGroupMember(ctx, gen.AddGroupMemberParams{Tenant: string(tenant), GroupName: group, Device: device})
+	})
+}
+
+// Remove takes devices out of a group. All of them or none.
+func (r *Roster) Remove(ctx context.Context, tenant fleet.TenantID, by register.Actor, group string, devices []string) error {
+	return r.change(ctx, tenant, by, group, devices, "removed", func(tx *store.Tx, device string) error {
+		n, err := tx.DropGroupMember(ctx, gen.DropGroupMemberParams{Tenant: string(tenant), GroupName: group, Device: device})
+		if err == nil && n == 0 {
+			return fault.New(fault.NotFound, "what", "device", "name", device)
+		}
+		return err
+	})
+}
+
+// Drop ends a group; its devices stay.
+func (r *Roster) Drop(ctx context.Context, tenant fleet.TenantID, by register.Actor, group string) error {
+	return r.DB.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.DropGroupMembers(ctx, string(tenant), group); err != nil {
+			return fmt.Errorf("empty group %s: %w", group, err)
+		}
+		n, err := tx.DropGroup(ctx, string(tenant), group)
+		if err != nil {
+			return fmt.Errorf("drop group %s: %w", group, err)
+		}
+		if n == 0 {
+			return fault.New(fault.NotFound, "what", "group", "name", group)
+		}
+		r.record(tx, tenant, by, "", map[string]any{"group": group, "act": "dropped"})
+		return nil
+	})
+}
+
+func (r *Roster) change(ctx context.Context, tenant fleet.TenantID, by register.Actor, group string, devices []string, act string, f func(*store.Tx, string) error) error {
+	return r.DB.Write(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Group(ctx, string(tenant), group); store.IsNone(err) {
+			return fault.New(fault.NotFound, "what", "group", "name", group)
+		} else if err != nil {
+			return fmt.Errorf("read group %s: %w", group, err)
+		}
+		for _, ref := range devices {
+			device, err := resolve(ctx, tx, tenant, ref)
+			if err != nil {
+				return err
+			}
+			if err := f(tx, device); err != nil {
+				return fmt.Errorf("%s %s: %w", group, ref, err)
+			}
+			r.record(tx, tenant, by, device, map[string]any{"group": group, "act": act})
+		}
+		return nil
+	})
+}
+
+// resolve finds a device by its id or its name. Two devices of one name are
+// not guessed between.
+func resolve(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, ref string) (string, error) {
+	d, err := tx.Device(ctx, string(tenant), ref)
+	if err == nil {
+		return d.ID, nil
+	}
+	if !store.IsNone(err) {
+		return "", fmt.Errorf("read device %s: %w", ref, err)
+	}
+	named, err := tx.DevicesByName(ctx, string(tenant), ref)
+	if err != nil {
+		return "", fmt.Errorf("read devices named %s: %w", ref, err)
+	}
+	var live []string
+	for _, d := range named {
+		if d.RetiredUs == 0 {
+			live = append(live, d.ID)
+		}
+	}
+	switch len(live) {
+	case 0:
+		return "", fault.New(fault.NotFound, "what", "device", "name", ref)
+	case 1:
+		return live[0], nil
+	default:
+		return "", fault.New(fault.InvalidField, "field", "device", "problem", fmt.Sprintf("%d devices are named %s", len(live), ref), "fix", "give its id")
+	}
+}
+
+func (r *Roster) record(tx *store.Tx, tenant fleet.TenantID, by register.Actor, device string, detail map[string]any) {
+	tx.Record(register.Entry{
+		Tenant: string(tenant), AtUS: r.Clock().UnixMicro(), Actor: by, Kind: register.GroupChanged, Device: device, Detail: detail,
+	})
+}
