@@ -1,0 +1,326 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/register"
+	"patchring/internal/infra/store"
+	"patchring/internal/infra/store/gen"
+	"patchring/internal/server"
+	"patchring/wire"
+)
+
+// world is a whole server with a clock of its own and a fleet of devices that
+// report as an agent does: through the gateway, in the wire's messages. Nothing
+// runs by itself: settle lets everybody act until nobody has anything to do.
+type world struct {
+	t       *testing.T
+	now     time.Time
+	srv     *server.Server
+	devices map[string]*fakeDevice
+	order   []string
+	by      register.Actor
+}
+
+// fakeDevice is a device with packages instead of a package manager.
+type fakeDevice struct {
+	id       fleet.DeviceID
+	away     bool
+	seq      int64
+	packages map[string]string // name → version
+	offers   map[string]string // name → version the repository has
+	breaks   map[string]bool   // name+version whose install fails
+	orders   map[string]wire.Order
+	holds    wire.Holds
+	installs []install // everything it ever did
+}
+
+type install struct {
+	at            time.Time
+	kind          wire.OrderKind
+	name, version string
+	inside        bool // of a window of its order
+}
+
+func newWorld(t *testing.T, start time.Time) *world {
+	t.Helper()
+	w := &world{t: t, now: start, devices: map[string]*fakeDevice{}, by: register.User("admin")}
+	srv, err := server.New(t.Context(), server.Options{
+		Config: server.Config{
+			Data: t.TempDir(), Listen: "127.0.0.1:0", Broker: "127.0.0.1:0", Names: []string{"127.0.0.1"}, Checkin: server.Duration(time.Minute),
+		},
+		Version: "test", Clock: func() time.Time { return w.now }, Log: quiet(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.srv = srv
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- srv.Gateway.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := srv.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+func quiet() *slog.Logger {
+	if os.Getenv("PATCHRING_TEST_LOG") != "" {
+		return slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return slog.New(slog.NewTextHandler(io.Discard, nil))
+}
+
+// device enrols one: in a group, with installed and offered versions.
+func (w *world) device(name string, kind fleet.Kind, group string, installed, offers map[string]string) *fakeDevice {
+	w.t.Helper()
+	d := &fakeDevice{
+		id: fleet.DeviceID(fmt.Sprintf("01900000-0000-7000-8000-%012d", len(w.order)+1)), packages: installed, offers: offers,
+		breaks: map[string]bool{}, orders: map[string]wire.Order{},
+	}
+	ctx := w.t.Context()
+	w.must(w.srv.DB.Write(ctx, func(tx *store.Tx) error {
+		return tx.AddDevice(ctx, gen.AddDeviceParams{
+			Tenant: "main", ID: string(d.id), Name: name, MachineID: name, Kind: string(kind), Tags: "{}",
+			CertSerial: name, EnrolledUs: w.now.UnixMicro(), SeenUs: w.now.UnixMicro(),
+		})
+	}))
+	if group != "" {
+		w.must(w.srv.Roster.Create(ctx, "main", w.by, group, ""))
+		w.must(w.srv.Roster.Add(ctx, "main", w.by, group, []string{name}))
+	}
+	w.devices[name] = d
+	w.order = append(w.order, name)
+	return d
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// report sends one message and decodes the reply.
+func report[R any](w *world, d *fakeDevice, kind wire.ReportKind, m any) R {
+	w.t.Helper()
+	payload, err := json.Marshal(m)
+	w.must(err)
+	out, err := w.srv.Gateway.Handle(w.t.Context(), "main", d.id, kind, payload)
+	w.must(err)
+	var reply R
+	w.must(json.Unmarshal(out, &reply))
+	return reply
+}
+
+func (w *world) event(d *fakeDevice, e wire.Event) {
+	w.t.Helper()
+	d.seq++
+	e.Seq, e.AtUS = d.seq, w.now.UnixMicro()
+	reply := report[wire.EventsReply](w, d, wire.ReportEvents, wire.Events{Events: []wire.Event{e}})
+	if reply.Error != nil || reply.UpTo != d.seq {
+		w.t.Fatalf("event %d: acknowledged up to %d, error %v", d.seq, reply.UpTo, reply.Error)
+	}
+}
+
+// scan reports what the device misses now.
+func (w *world) scan(d *fakeDevice) {
+	w.t.Helper()
+	p := wire.Patches{Provider: "apt", Status: wire.ScanOK, ListsUS: w.now.UnixMicro()}
+	for name, offered := range d.offers {
+		if have := d.packages[name]; have != "" && have != offered {
+			p.Patches = append(p.Patches, wire.Patch{
+				Provider: "apt", Name: name, Version: offered, Suite: "bookworm-security", Origin: "Debian-Security", Class: "security",
+				State: wire.PatchOffered, Packages: []wire.Change{{Name: name, From: have, To: offered}},
+			})
+		}
+	}
+	part, err := wire.Pack(wire.PartPatches, w.now.UnixMicro(), p)
+	w.must(err)
+	if reply := report[wire.PartReply](w, d, wire.ReportPart, part); reply.Error != nil {
+		w.t.Fatalf("scan of %s: %v", d.id, reply.Error)
+	}
+}
+
+// act is one heartbeat of a device: it takes orders and holds, and installs
+// when it is inside a window and nothing holds it.
+func (w *world) act(d *fakeDevice) (busy bool) {
+	w.t.Helper()
+	if d.away {
+		return false
+	}
+	m := wire.Checkin{NowUS: w.now.UnixMicro(), HoldsSerial: d.holds.Serial}
+	for _, o := range d.orders {
+		m.Orders = append(m.Orders, wire.OrderStatus{ID: o.ID, Serial: o.Serial})
+	}
+	reply := report[wire.CheckinReply](w, d, wire.ReportCheckin, m)
+	if reply.Error != nil {
+		w.t.Fatalf("check-in of %s: %v", d.id, reply.Error)
+	}
+	if reply.Holds != nil {
+		w.must(json.Unmarshal(reply.Holds.Payload, &d.holds))
+	}
+	for _, id := range reply.Cancel {
+		delete(d.orders, id)
+	}
+	for _, e := range reply.Orders {
+		var o wire.Order
+		w.must(json.Unmarshal(e.Payload, &o))
+		d.orders[o.ID] = o
+		w.event(d, wire.Event{Kind: wire.EventStep, Order: o.ID, Serial: o.Serial, Step: wire.StepAccepted})
+	}
+	if reply.Scan {
+		w.scan(d)
+	}
+	for id, o := range d.orders {
+		if d.mayAct(w.now, o) {
+			delete(d.orders, id)
+			w.carryOut(d, o)
+			busy = true
+		}
+	}
+	return busy || reply.Scan || len(reply.Orders) > 0
+}
+
+func (d *fakeDevice) mayAct(now time.Time, o wire.Order) bool {
+	for _, h := range d.holds.Holds {
+		if o.Kind == wire.OrderInstall && (h.Campaign == "" || h.Campaign == o.Campaign) && (h.Ring == "" || h.Ring == o.Ring) &&
+			(h.Device == "" || h.Device == string(d.id)) && h.Item == "" {
+			return false
+		}
+	}
+	return inside(o.Windows, now)
+}
+
+func inside(windows []wire.Interval, now time.Time) bool {
+	for _, i := range windows {
+		if us := now.UnixMicro(); us >= i.StartUS && us < i.EndUS {
+			return true
+		}
+	}
+	return false
+}
+
+// carryOut changes the packages and reports, then scans again.
+func (w *world) carryOut(d *fakeDevice, o wire.Order) {
+	w.t.Helper()
+	w.event(d, wire.Event{Kind: wire.EventStep, Order: o.ID, Serial: o.Serial, Step: wire.StepInstall})
+	var outcomes []wire.Outcome
+	for _, item := range o.Items {
+		outcomes = append(outcomes, w.apply(d, o, item))
+	}
+	w.event(d, wire.Event{Kind: wire.EventResult, Order: o.ID, Serial: o.Serial, Result: &wire.Result{Outcomes: outcomes}})
+	w.now = w.now.Add(time.Second) // a scan is later than the install it verifies
+	w.scan(d)
+}
+
+func (w *world) apply(d *fakeDevice, o wire.Order, item wire.Item) wire.Outcome {
+	out := wire.Outcome{Item: item.ID, State: wire.ItemVerified}
+	for _, c := range item.Packages {
+		d.installs = append(d.installs, install{at: w.now, kind: o.Kind, name: c.Name, version: c.To, inside: inside(o.Windows, w.now)})
+		switch {
+		case o.Kind == wire.OrderRollback:
+			d.packages[c.Name] = c.To
+			out.State = wire.ItemRolledBack
+		case d.breaks[c.Name+c.To]:
+			out.State, out.Cause = wire.ItemFailed, &wire.Cause{Code: "package_failed", Args: map[string]string{"package": c.Name}}
+		case d.offers[c.Name] != c.To:
+			out.State, out.Cause = wire.ItemFailed, &wire.Cause{Code: "version_gone", Args: map[string]string{"package": c.Name}}
+		default:
+			d.packages[c.Name] = c.To
+		}
+		c.Rollback = wire.RollbackReady
+		out.Packages = append(out.Packages, c)
+	}
+	return out
+}
+
+// settle lets the conductor and every device act until nobody does.
+func (w *world) settle() {
+	w.t.Helper()
+	for range 100 {
+		busy, err := w.srv.Conductor.Step(w.t.Context())
+		w.must(err)
+		for _, name := range w.order {
+			busy = w.act(w.devices[name]) || busy
+		}
+		if !busy {
+			return
+		}
+	}
+	w.t.Fatal("the world never settles")
+}
+
+// until advances the clock in steps, letting everybody act at each.
+func (w *world) until(end time.Time, step time.Duration) {
+	w.t.Helper()
+	for w.now.Before(end) {
+		next := w.now.Add(step)
+		if next.After(end) {
+			next = end
+		}
+		w.now = next
+		w.settle()
+	}
+}
+
+func (w *world) ring(c campaign.ID, amendment int, name string) gen.CampaignRing {
+	w.t.Helper()
+	rings, err := w.srv.DB.Read().Rings(w.t.Context(), "main", string(c))
+	w.must(err)
+	for _, r := range rings {
+		if r.Ring == name && r.Amendment == int64(amendment) {
+			return r
+		}
+	}
+	w.t.Fatalf("no ring %s", name)
+	return gen.CampaignRing{}
+}
+
+func (w *world) sign(c campaign.ID, ring, role string, tests int) {
+	w.t.Helper()
+	ticked := make([]int, tests)
+	for i := range ticked {
+		ticked[i] = i
+	}
+	w.must(w.srv.Conductor.Sign(w.t.Context(), "main", register.User(role+"-lead"), campaign.Sign{
+		Campaign: string(c), Ring: ring, Role: role, Yes: true, Ticked: ticked,
+	}))
+}
+
+// verifyRegister reads the whole register back and checks every byte.
+func (w *world) verifyRegister() {
+	w.t.Helper()
+	stored, err := w.srv.DB.Register(w.t.Context(), "main")
+	w.must(err)
+	key, err := w.srv.Keys.RegisterKey("main")
+	w.must(err)
+	if _, err := register.VerifyStored(stored, register.Trust{Key: key.Verifier}); err != nil {
+		w.t.Errorf("register: %v", err)
+	}
+}
+
+func example(t *testing.T, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "examples", "procedures", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
