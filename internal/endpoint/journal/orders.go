@@ -33,10 +33,11 @@ type Order struct {
 	Cancelled    bool  `json:"cancelled,omitempty"`     // the server said it no longer stands
 	SupersededBy int64 `json:"superseded_by,omitempty"` // serial of a newer order of the same campaign
 
-	Installs  int    `json:"installs,omitempty"`   // transactions begun
-	StartedUS int64  `json:"started_us,omitempty"` // of the first one
-	LogTail   string `json:"log_tail,omitempty"`
-	LogSHA256 string `json:"log_sha256,omitempty"`
+	Installs   int    `json:"installs,omitempty"`   // transactions begun
+	StartedUS  int64  `json:"started_us,omitempty"` // of the first one
+	Recovering bool   `json:"recovering,omitempty"` // its interruption was told
+	LogTail    string `json:"log_tail,omitempty"`
+	LogSHA256  string `json:"log_sha256,omitempty"`
 
 	AskedBoot   string      `json:"asked_boot,omitempty"` // boot id under which a reboot was asked for
 	AskedUS     int64       `json:"asked_us,omitempty"`

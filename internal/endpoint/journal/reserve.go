@@ -29,15 +29,19 @@ func (j *Journal) Room() error {
 	if at, err := os.Stat(path); err == nil && at.Size() == reserveBytes {
 		return nil
 	}
-	err := replaceFile(path, reserve())
-	if err == nil {
-		return nil
+	free, err := Free(j.dir)
+	if err != nil {
+		return err
 	}
-	args := []string{"mount", j.dir, "need", strconv.Itoa(reserveBytes)}
-	if free, freeErr := Free(j.dir); freeErr == nil {
-		args = append(args, "free", strconv.FormatInt(free, 10))
+	full := fault.Again(fault.DiskFull, "mount", j.dir,
+		"need", strconv.Itoa(2*reserveBytes), "free", strconv.FormatInt(free, 10))
+	if free < 2*reserveBytes { // do not push a nearly full disk over the edge by trying
+		return full
 	}
-	return fault.Again(fault.DiskFull, args...).Wrap(fmt.Errorf("reserve room for the journal: %w", err))
+	if err := replaceFile(path, reserve()); err != nil {
+		return full.Wrap(fmt.Errorf("reserve room for the journal: %w", err))
+	}
+	return nil
 }
 
 // reserve is random so that no file system stores it in less than its size.

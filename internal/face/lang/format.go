@@ -145,9 +145,12 @@ func (w Words) Share(part, whole int64) string {
 	if whole <= 0 {
 		return "—"
 	}
-	tenths := part * 1000 / whole
-	if tenths == 0 && part > 0 {
+	tenths := (part*2000 + whole) / (2 * whole)
+	switch {
+	case tenths == 0 && part > 0:
 		return "<" + noBreak + w.Percent(0.1)
+	case tenths == 1000 && part < whole:
+		tenths = 999
 	}
 	return w.Percent(float64(tenths) / 10)
 }
@@ -163,4 +166,46 @@ func (w Words) Percent(p float64) string {
 		return s + noBreak + "%"
 	}
 	return s + "%"
+}
+
+// Near is an instant as short as it stays clear beside now: "19:42" today,
+// "13 janv. 19:42" this year, "13 janv. 2025 19:42" otherwise.
+func (w Words) Near(t, now time.Time) string {
+	a, b := t.In(w.zone), now.In(w.zone)
+	switch {
+	case a.Year() != b.Year():
+		return w.DateShort(t) + " " + w.Clock(t)
+	case a.YearDay() != b.YearDay():
+		return w.DayShort(t) + " " + w.Clock(t)
+	}
+	return w.Clock(t)
+}
+
+// Range is an interval as short as it stays clear beside now.
+func (w Words) Range(from, to, now time.Time) string {
+	switch {
+	case from.IsZero() && to.IsZero():
+		return "—"
+	case to.IsZero():
+		return w.T("time.from", "from", w.Near(from, now))
+	case w.DateShort(from) == w.DateShort(to):
+		return w.Near(from, now) + "–" + w.Clock(to)
+	}
+	return w.T("time.span", "from", w.near(from, now), "to", w.near(to, now))
+}
+
+// near is Near that never leaves the day out.
+func (w Words) near(t, now time.Time) string {
+	if t.In(w.zone).Year() != now.In(w.zone).Year() {
+		return w.DateShort(t) + " " + w.Clock(t)
+	}
+	return w.DayShort(t) + " " + w.Clock(t)
+}
+
+// DayOfMonth is the bare number of the day.
+func (w Words) DayOfMonth(t time.Time) string { return strconv.Itoa(t.In(w.zone).Day()) }
+
+// MonthShort is the month's abbreviation.
+func (w Words) MonthShort(t time.Time) string {
+	return w.locale.MonthAbbreviated(t.In(w.zone).Month())
 }

@@ -140,8 +140,10 @@ func (w Words) roles(value string) string {
 
 // nested is a reason code inside a reason, or a text the device gave.
 func (w Words) nested(value string) string {
-	if id := "reason." + value; w.Has(id) {
-		return w.T(id)
+	for _, prefix := range []string{"cause.", "reason."} {
+		if w.Has(prefix + value) {
+			return w.T(prefix + value)
+		}
 	}
 	return value
 }
@@ -161,3 +163,6 @@ func split(value string) []string {
 	}
 	return items
 }
+
+// Cause is the short title of a reason code, without arguments: for counts.
+func (w Words) Cause(code fault.Code) string { return w.nested(string(code)) }

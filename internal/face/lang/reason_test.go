@@ -46,8 +46,8 @@ func TestReasonsReadAsSentences(t *testing.T) {
 			"Refused: it would change packages outside the order: libc6, libc-bin",
 		}, {
 			fault.Because(fault.ScanRefused, "cause", "repository_down"),
-			"L’analyse a échoué : Le dépôt ne répond pas",
-			"The scan failed: The repository does not answer",
+			"L’analyse a échoué : Dépôt injoignable",
+			"The scan failed: Repository unreachable",
 		}, {
 			fault.Because("of_a_newer_server", "x", "1"),
 			`of_a_newer_server x="1"`,

@@ -1,0 +1,284 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"patchring/internal/core/fault"
+	"patchring/internal/endpoint/journal"
+	"patchring/wire"
+)
+
+const (
+	// rebootGrace is how long a device may take to go down after it was asked to.
+	rebootGrace = 10 * time.Minute
+	// A done order is remembered after it expired, so that a late copy of it is
+	// known; and one that waits for somebody's reboot, until that came.
+	tombstone      = 24 * time.Hour
+	claimTombstone = 60 * 24 * time.Hour
+	// verifyTries is how often a re-scan is tried before its failure is the answer.
+	verifyTries = 5
+)
+
+// success tells that an item changed the device as it was meant to.
+func success(s wire.ItemState) bool {
+	return s == wire.ItemVerified || s == wire.ItemClaimed || s == wire.ItemRolledBack
+}
+
+func changed(o journal.Order) bool {
+	return slices.ContainsFunc(o.Outcomes, func(e wire.Outcome) bool { return success(e.State) })
+}
+
+// reboot decides whether the device reboots, asks for it, and, on the other
+// side of it, sees by the boot id that it happened.
+func (e *Executor) reboot(ctx context.Context, o journal.Order, s scene) (*wait, error) {
+	boot, err := e.BootID()
+	if err != nil {
+		return nil, fmt.Errorf("read boot id: %w", err)
+	}
+	if o.AskedBoot != "" {
+		return nil, e.afterAsking(o, boot)
+	}
+	if !changed(o) {
+		return nil, e.enter(o, wire.StepReport, nil)
+	}
+	signals, err := e.Signals(ctx)
+	if err != nil {
+		if ctx.Err() != nil || o.Attempts < verifyTries {
+			return e.later(ctx, o, err)
+		}
+		return nil, e.leaveReboot(o, reasonOf(err)) // unknown is not "no reboot needed"
+	}
+	if len(signals) == 0 {
+		return nil, e.enter(o, wire.StepVerify, nil)
+	}
+	boots, err := e.Journal.Boots()
+	if err != nil {
+		return nil, err
+	}
+	if why := s.bootForbidden(o, boots); !why.IsZero() {
+		return nil, e.leaveReboot(o, why)
+	}
+	if w := s.mayReboot(o); w != nil {
+		if w.cause.Code == fault.NoWindow {
+			return nil, e.leaveReboot(o, w.cause)
+		}
+		return w, nil
+	}
+	return e.askReboot(ctx, o, s, boot)
+}
+
+// leaveReboot goes on without the reboot that a live signal asks for: the
+// items are then claimed, and why is told with them.
+func (e *Executor) leaveReboot(o journal.Order, why fault.Reason) error {
+	return e.enter(o, wire.StepVerify, func(k *journal.Order) { k.BootPending, k.BootCause = true, causeOf(why) })
+}
+
+// afterAsking looks at what became of a reboot.
+func (e *Executor) afterAsking(o journal.Order, boot string) error {
+	return e.update(o, func(tx *journal.Tx, k *journal.Order) error {
+		if boot != k.AskedBoot {
+			k.Rebooted = true
+			event := e.event(*k, wire.EventRebooted)
+			event.BootID = boot
+			tx.Emit(event)
+		} else { // it had its time, and more
+			e.nowWaits(tx, k, wait{cause: fault.Because(fault.RebootRefused, "problem", "the device is still up")})
+		}
+		k.AskedBoot = ""
+		return nil
+	})
+}
+
+// askReboot counts the reboot before it asks for it.
+//
+// Crash story: before the commit no reboot was asked for; after it the next
+// start compares boot ids: another one means it happened, the same one waits
+// its grace and decides again, at most twice an order.
+func (e *Executor) askReboot(ctx context.Context, o journal.Order, s scene, boot string) (*wait, error) {
+	var closed *wait
+	err := e.update(o, func(tx *journal.Tx, k *journal.Order) error {
+		holds, err := tx.Holds()
+		if err != nil {
+			return err
+		}
+		s.holds, s.now, s.clockOff = holds.Holds, e.Now().Round(0), e.look()
+		if closed = s.mayReboot(*k); closed != nil {
+			return errNoNews
+		}
+		k.AskedBoot, k.AskedUS = boot, us(s.now)
+		k.Boots++
+		tx.Emit(e.event(*k, wire.EventStep))
+		return tx.AddBoot(us(s.now))
+	})
+	if errors.Is(err, errNoNews) {
+		return closed, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask for a reboot: %w", err)
+	}
+	e.Log.Warn("asks for a reboot", "order", o.Order.ID)
+	if err := e.Reboot(ctx); err != nil {
+		return e.rebootRefused(o, err)
+	}
+	return &wait{fault.Because(fault.RebootPendingNow), e.Now().Add(rebootGrace).Truncate(time.Microsecond)}, nil
+}
+
+func (e *Executor) rebootRefused(o journal.Order, err error) (*wait, error) {
+	var w *wait
+	reason := fault.Because(fault.RebootRefused, "problem", wire.Clean(err.Error(), wire.MaxTextBytes))
+	err = e.update(o, func(tx *journal.Tx, k *journal.Order) error {
+		k.AskedBoot = ""
+		w = e.backOff(tx, k, reason)
+		return nil
+	})
+	return w, err
+}
+
+// verify asks the package database again, after the reboot if there was one.
+func (e *Executor) verify(ctx context.Context, o journal.Order) (*wait, error) {
+	var ends []wire.Outcome
+	for _, g := range groups(doneItems(o)) {
+		now, err := e.verifyGroup(ctx, o, g)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil && o.Attempts < verifyTries:
+			return e.later(ctx, o, err)
+		case err != nil:
+			for _, item := range g.items { // installed, and nothing can confirm it
+				ends = append(ends, wire.Outcome{Item: item.ID, State: wire.ItemClaimed, Cause: causeOf(reasonOf(err))})
+			}
+		default:
+			ends = append(ends, now...)
+		}
+	}
+	return nil, e.enter(o, wire.StepReport, func(k *journal.Order) {
+		for i := range k.Outcomes {
+			if now := outcomeOf(ends, k.Outcomes[i].Item); now != nil && success(k.Outcomes[i].State) {
+				k.Outcomes[i] = confirmed(*k, k.Outcomes[i], *now)
+			}
+		}
+	})
+}
+
+func (e *Executor) verifyGroup(ctx context.Context, o journal.Order, g transaction) ([]wire.Outcome, error) {
+	p, err := e.provider(g.provider)
+	if err != nil {
+		return nil, err
+	}
+	return p.Verify(ctx, o.Order.Kind, g.items)
+}
+
+// doneItems are the order's items that changed the device.
+func doneItems(o journal.Order) []wire.Item {
+	var list []wire.Item
+	for _, item := range o.Order.Items {
+		if end := outcomeOf(o.Outcomes, item.ID); end != nil && success(end.State) {
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
+// confirmed grades an item that was installed: as the database says now, and
+// only claimed as long as a reboot is missing.
+func confirmed(k journal.Order, before, now wire.Outcome) wire.Outcome {
+	if len(now.Packages) == 0 {
+		now.Packages = before.Packages
+	}
+	now = described(now, wire.Item{ID: before.Item, Packages: before.Packages})
+	if k.BootPending && success(now.State) {
+		now.State, now.Cause = wire.ItemClaimed, k.BootCause
+	}
+	return now
+}
+
+// report spools the result and ends the order in one commit.
+//
+// Crash story: before it the next start reports; after it the result is in the
+// spool until the server has committed it.
+func (e *Executor) report(o journal.Order) error {
+	boot, err := e.BootID()
+	if err != nil {
+		return fmt.Errorf("read boot id: %w", err)
+	}
+	err = e.update(o, func(tx *journal.Tx, k *journal.Order) error {
+		now := e.Now()
+		k.DoneUS = us(now)
+		k.ClaimBoot = ""
+		if k.BootPending {
+			k.ClaimBoot = boot
+		}
+		e.moved(tx, k, wire.StepDone)
+		tx.Emit(resultOf(*k, now))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	e.Log.Info("order done", "order", o.Order.ID)
+	e.Ended()
+	return nil
+}
+
+func resultOf(k journal.Order, now time.Time) wire.Event {
+	result := &wire.Result{
+		Outcomes: k.Outcomes, Rebooted: k.Rebooted, RebootPending: k.BootPending,
+		LogTail: k.LogTail, LogSHA256: k.LogSHA256,
+	}
+	if k.StartedUS > 0 {
+		result.DurationS = max(0, k.DoneUS-k.StartedUS) / 1e6
+	}
+	return wire.Event{
+		AtUS: us(now), Kind: wire.EventResult, Order: k.Order.ID, Serial: k.Order.Serial, Step: wire.StepDone, Result: result,
+	}
+}
+
+// tidy forgets orders that are long over, and takes up again those that were
+// claimed under another boot: somebody rebooted the device, and what they
+// installed can be verified now. The rest is what Tick works on.
+func (e *Executor) tidy() ([]journal.Order, error) {
+	kept, err := e.Journal.Orders()
+	if err != nil || len(kept) == 0 {
+		return nil, err
+	}
+	boot, err := e.BootID()
+	if err != nil {
+		return nil, fmt.Errorf("read boot id: %w", err)
+	}
+	var open []journal.Order
+	var over []int64
+	for _, o := range kept {
+		switch {
+		case !o.Done():
+			open = append(open, o)
+		case o.ClaimBoot != "" && o.ClaimBoot != boot:
+			if err := e.enter(o, wire.StepReboot, func(k *journal.Order) {
+				k.BootPending, k.BootCause, k.ClaimBoot = false, nil, ""
+			}); err != nil {
+				return nil, err
+			}
+			open = append(open, o)
+		case e.forgettable(o):
+			over = append(over, o.Order.Serial)
+		}
+	}
+	if len(over) > 0 {
+		if err := e.Journal.Drop(over...); err != nil {
+			return nil, err
+		}
+	}
+	return open, nil
+}
+
+func (e *Executor) forgettable(o journal.Order) bool {
+	last := time.UnixMicro(max(o.DoneUS, o.Order.ExpiresUS)).Add(tombstone)
+	if o.ClaimBoot != "" {
+		last = last.Add(claimTombstone)
+	}
+	return e.look() == 0 && e.Now().After(last)
+}

@@ -1,0 +1,55 @@
+// The console works without this file. It adds: forms in a dialog, keyboard
+// shortcuts, filters that apply by themselves.
+(() => {
+  "use strict";
+  const dialog = document.getElementById("dialog");
+  const shortcuts = document.getElementById("shortcuts");
+
+  // A link with data-dialog has its form fetched by htmx into the dialog.
+  document.addEventListener("htmx:after:swap", () => {
+    if (dialog && dialog.querySelector("#act") && !dialog.open) dialog.showModal();
+  });
+  document.addEventListener("click", (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    if (!target) return;
+    if (dialog && dialog.open && (target.closest("[data-close]") || target === dialog)) {
+      event.preventDefault();
+      dialog.close();
+    }
+    if (shortcuts && target.closest("[data-shortcuts]")) shortcuts.showModal();
+  });
+  if (dialog) {
+    dialog.addEventListener("close", () => {
+      document.getElementById("dialog-body").replaceChildren();
+    });
+  }
+
+  document.addEventListener("change", (event) => {
+    const form = event.target instanceof Element && event.target.closest("form[data-auto]");
+    if (form && event.target.matches("select")) form.requestSubmit();
+  });
+
+  // "g" then a letter goes to a section, "/" to the search, "?" tells them all.
+  let wasG = 0;
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const at = event.target;
+    if (at instanceof Element && at.closest("input, textarea, select, dialog[open]")) return;
+    if (event.key === "/") {
+      const search = document.querySelector("[data-search]");
+      if (search) {
+        event.preventDefault();
+        search.focus();
+      }
+    } else if (event.key === "?" && shortcuts) {
+      shortcuts.showModal();
+    } else if (event.key === "g") {
+      wasG = event.timeStamp;
+      return;
+    } else if (wasG && event.timeStamp - wasG < 1500) {
+      const link = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+      if (link) link.click();
+    }
+    wasG = 0;
+  });
+})();

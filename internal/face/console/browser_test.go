@@ -1,0 +1,169 @@
+//go:build e2e
+
+package console
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"patchring/internal/face/console/assets"
+	"patchring/internal/face/console/stories"
+	"patchring/internal/face/console/ui"
+	"patchring/internal/face/lang"
+)
+
+//go:embed testdata/axe.min.js
+var axe string
+
+// browser starts Chromium once for a test, with no way out of this machine.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	alloc, stop := chromedp.NewExecAllocator(context.Background(),
+		append(chromedp.DefaultExecAllocatorOptions[:],
+			chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.DisableGPU,
+			chromedp.UserDataDir(t.TempDir()),
+			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+			chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-sync", true),
+			chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))...)
+	t.Cleanup(stop)
+	ctx, cancel := chromedp.NewContext(alloc)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, 5*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// shots is where screenshots go: PATCHRING_SHOTS, to look at them, or a folder
+// that disappears with the test.
+func shots(t *testing.T) string {
+	t.Helper()
+	if dir := os.Getenv("PATCHRING_SHOTS"); dir != "" {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	return t.TempDir()
+}
+
+// storybook serves every story at /NAME/LANG/THEME under the console's own
+// security headers.
+func storybook(t *testing.T) *httptest.Server {
+	t.Helper()
+	files, err := assets.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle(assets.Prefix, files)
+	for _, s := range stories.All() {
+		mux.HandleFunc("GET /"+s.Name+"/{lang}/{theme}", func(w http.ResponseWriter, r *http.Request) {
+			f, err := s.Frame(lang.Lang(r.PathValue("lang")), ui.ParseTheme(r.PathValue("theme")), files)
+			if err != nil {
+				t.Error(err)
+			}
+			secure(w.Header())
+			if err := s.Page(f).Render(r.Context(), w); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server
+}
+
+func TestStoriesInABrowser(t *testing.T) {
+	server, dir, ctx := storybook(t), shots(t), browser(t)
+	only := os.Getenv("PATCHRING_STORY")
+	for _, s := range stories.All() {
+		if only != "" && only != s.Name {
+			continue
+		}
+		for _, l := range lang.Langs() {
+			for _, theme := range []ui.Theme{ui.ThemeLight, ui.ThemeDark} {
+				name := fmt.Sprintf("%s-%s-%s", s.Name, l, theme)
+				t.Run(name, func(t *testing.T) {
+					url := fmt.Sprintf("%s/%s/%s/%s", server.URL, s.Name, l, theme)
+					open(t, ctx, url, 1440, 900)
+					shoot(t, ctx, filepath.Join(dir, name+".png"))
+					accessible(t, ctx)
+					fits(t, ctx)
+				})
+			}
+		}
+		t.Run(s.Name+"-narrow", func(t *testing.T) {
+			open(t, ctx, fmt.Sprintf("%s/%s/fr/light", server.URL, s.Name), 390, 800)
+			shoot(t, ctx, filepath.Join(dir, s.Name+"-narrow.png"))
+			fits(t, ctx)
+		})
+	}
+}
+
+func open(t *testing.T, ctx context.Context, url string, width, height int64) {
+	t.Helper()
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height), chromedp.Navigate(url)); err != nil {
+		t.Fatalf("open %s: %v", url, err)
+	}
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("document.fonts.ready.then(() => true)", chromedp.EvalAwaitPromise)); err != nil {
+		t.Fatalf("wait for the fonts of %s: %v", url, err)
+	}
+}
+
+func shoot(t *testing.T, ctx context.Context, path string) {
+	t.Helper()
+	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		t.Fatalf("take %s: %v", path, err)
+	}
+	if err := os.WriteFile(path, png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// accessible runs axe-core on the page as it stands.
+func accessible(t *testing.T, ctx context.Context) {
+	t.Helper()
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](axe+";true")); err != nil {
+		t.Fatalf("load axe: %v", err)
+	}
+	raw, err := chromedp.Run(ctx, chromedp.Evaluate[string](
+		`axe.run().then(r => JSON.stringify(r.violations.map(v => ({rule: v.id, help: v.help, nodes: v.nodes.map(n => n.html.slice(0, 160) + " :: " + n.failureSummary)}))))`,
+		chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatalf("run axe: %v", err)
+	}
+	var violations []struct {
+		Rule, Help string
+		Nodes      []string
+	}
+	if err := json.Unmarshal([]byte(raw), &violations); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range violations {
+		t.Errorf("%s: %s\n%s", v.Rule, v.Help, v.Nodes)
+	}
+}
+
+// fits tells that nothing makes the page scroll sideways.
+func fits(t *testing.T, ctx context.Context) {
+	t.Helper()
+	over, err := chromedp.Run(ctx, chromedp.Evaluate[int64]("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if over > 0 {
+		t.Errorf("the page is %d px wider than its window", over)
+	}
+}

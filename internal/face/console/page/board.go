@@ -1,0 +1,222 @@
+package page
+
+import (
+	"strconv"
+	"time"
+
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
+	"patchring/internal/core/patch"
+	"patchring/internal/face/console/ui"
+)
+
+// Board is one campaign.
+type Board struct {
+	ID               string
+	Name             string
+	State            campaign.State
+	Held             bool // a hold is in force on the whole campaign
+	Origin           campaign.Origin
+	Procedure        string
+	ProcedureVersion int64
+	Starts           time.Time
+	Verification     time.Time
+	Sealed           time.Time // zero: the content is not sealed yet
+	Closed           time.Time
+	Day              time.Duration // length of a procedure day; zero or 24 h unless compressed
+	Rings            []Ring        // of the sealed content
+	Amendments       []Amendment
+	Content          []Item
+	Holds            []Hold
+	Causes           []Cause // of failures, most frequent first
+	Events           []Event // newest first, the last few
+}
+
+// Ring is a column of the board.
+type Ring struct {
+	Position  int
+	Name      string
+	Title     string // in the reader's language
+	Amendment int64  // 0: the sealed content
+	State     campaign.RingState
+	Verdict   campaign.Verdict
+	Held      bool
+	Counters  campaign.Counters
+	Opens     time.Time
+	Closes    time.Time
+	Opened    time.Time
+	SoakUntil time.Time
+	Reasons   []fault.Reason
+	Evidence  []campaign.Evidence
+	Visas     []Visa
+	Expedited *Expedited
+}
+
+// Visa is one sign-off a gate asks for, given or not.
+type Visa struct {
+	Role      string
+	Title     string
+	Checklist []string
+	Given     bool
+	Yes       bool
+	By        string
+	At        time.Time
+	Comment   string
+}
+
+// Expedited says who opened a ring ahead of its calendar, and why.
+type Expedited struct{ By, Reason string }
+
+// Amendment is a late addition with its own way through the rings.
+type Amendment struct {
+	Number int64
+	Reason string
+	By     string
+	At     time.Time
+	Rings  []Ring
+}
+
+// Item is one patch of the content.
+type Item struct {
+	ID        string
+	Name      string
+	Version   string
+	Class     patch.Class
+	Amendment int64
+	Promoted  string // the furthest ring it may reach; empty: none yet
+	Failed    int64
+	Withdrawn *Withdrawn
+}
+
+// Withdrawn says who took an item out, and why.
+type Withdrawn struct {
+	By, Reason string
+	At         time.Time
+}
+
+// Hold is a stop in force.
+type Hold struct {
+	ID         string
+	Campaign   string // empty: on every campaign
+	Name       string // of the campaign
+	Ring       string
+	Item       string // id of the patch
+	ItemName   string
+	Device     string
+	DeviceName string
+	Reason     string
+	By         string
+	At         time.Time
+}
+
+// Cause is a reason code with the number of devices that fail for it.
+type Cause struct {
+	Code fault.Code
+	N    int64
+}
+
+// Event is a register entry as people read it.
+type Event struct {
+	Index      int64
+	At         time.Time
+	Kind       string
+	Actor      string
+	Device     string
+	DeviceName string
+	Campaign   string
+	Ring       string
+	Patch      string
+	PatchName  string
+	Reason     fault.Reason
+	Detail     string // what the kind keeps beside: a comment, a decision
+}
+
+// Total is the five numbers of all rings together.
+func (b Board) Total() campaign.Counters {
+	var sum campaign.Counters
+	for _, r := range b.Rings {
+		for _, k := range ui.Buckets {
+			sum.Add(k, int(ui.Count(r.Counters, k)))
+		}
+	}
+	return sum
+}
+
+// Over tells that nothing can be done on the campaign any more.
+func (b Board) Over() bool { return b.State == campaign.Closed }
+
+// Compressed tells that a day of the procedure is not a day.
+func (b Board) Compressed() bool { return b.Day != 0 && b.Day != 24*time.Hour }
+
+// Awaits lists the visas this ring's gate lacks that the reader may give.
+// Signing may begin once the ring is open: tests are done while it soaks.
+func (r Ring) Awaits(roles []string) []Visa {
+	if !r.State.Opened() || r.State.Passed() {
+		return nil
+	}
+	var out []Visa
+	for _, v := range r.Visas {
+		if !v.Given && has(roles, v.Role) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// Signable lists the visas of the reader's roles, given or not: a later word
+// replaces the earlier one until the gate has passed.
+func (r Ring) Signable(roles []string) []Visa {
+	if !r.State.Opened() || r.State.Passed() {
+		return nil
+	}
+	var out []Visa
+	for _, v := range r.Visas {
+		if has(roles, v.Role) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// Next is the first ring that is not passed, the one the campaign is about now.
+func (b Board) Next() (Ring, bool) {
+	for _, r := range b.Rings {
+		if !r.State.Passed() {
+			return r, true
+		}
+	}
+	return Ring{}, false
+}
+
+func has(list []string, one string) bool {
+	for _, s := range list {
+		if s == one {
+			return true
+		}
+	}
+	return false
+}
+
+// Addresses of a campaign and what belongs to it.
+func campaignPath(id string, more ...string) string {
+	return ui.Path(append([]string{"campaigns", id}, more...)...)
+}
+
+func (r Ring) list(campaignID string) func(campaign.Bucket) string {
+	return func(b campaign.Bucket) string { return r.path(campaignID, string(b)) }
+}
+
+func (r Ring) path(campaignID, bucket string) string {
+	return ui.With(campaignPath(campaignID, "rings", r.Name), "bucket", bucket, "amendment", amendment(r.Amendment))
+}
+
+func (r Ring) act(campaignID, verb string) string {
+	return ui.With(campaignPath(campaignID, verb), "ring", r.Name, "amendment", amendment(r.Amendment))
+}
+
+func amendment(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
+}

@@ -1,0 +1,131 @@
+package page
+
+import (
+	"strconv"
+
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
+	"patchring/internal/face/console/ui"
+)
+
+// anchor is unique on a board: an amendment repeats the rings' names.
+func (r Ring) anchor() string {
+	return "ring-" + strconv.FormatInt(r.Amendment, 10) + "-" + strconv.Itoa(r.Position)
+}
+
+func (r Ring) tone() ui.Tone {
+	if r.Held {
+		return ui.Warn
+	}
+	return ui.OfRing(r.State, r.Verdict)
+}
+
+func (r Ring) icon() string {
+	switch {
+	case r.Held:
+		return "hand"
+	case r.State.Passed():
+		return "circle-check"
+	case r.State == campaign.RingOpen:
+		return "refresh-cw"
+	case r.State == campaign.RingSoaking:
+		return "hourglass"
+	case r.State == campaign.RingGate:
+		return "milestone"
+	default:
+		return "clock"
+	}
+}
+
+// standing are the reasons a reader does not see otherwise: what the evidence
+// lines and the visas below already say is not said twice.
+func (r Ring) standing() []fault.Reason {
+	var out []fault.Reason
+	for _, why := range r.Reasons {
+		switch why.Code {
+		case fault.GateDoneTooLow, fault.GateFailedTooMany, fault.GateUnreachable, fault.GateNotReached,
+			fault.GateSignOffMissing, fault.GateSignOffRefused, fault.GatePassed, fault.Expedited:
+			continue
+		}
+		out = append(out, why)
+	}
+	return out
+}
+
+func visaClass(v Visa) string {
+	switch {
+	case !v.Given:
+		return "tone-idle"
+	case v.Yes:
+		return "tone-good"
+	default:
+		return "tone-bad"
+	}
+}
+
+func visaIcon(v Visa) string {
+	switch {
+	case !v.Given:
+		return "circle-dashed"
+	case v.Yes:
+		return "circle-check"
+	default:
+		return "circle-x"
+	}
+}
+
+func evidenceClass(e campaign.Evidence) string {
+	switch {
+	case e.Unknown:
+		return "tone-idle"
+	case e.OK:
+		return "tone-good"
+	default:
+		return "tone-bad"
+	}
+}
+
+func evidenceIcon(e campaign.Evidence) string {
+	switch {
+	case e.Unknown:
+		return "circle-dashed"
+	case e.OK:
+		return "circle-check"
+	default:
+		return "circle-x"
+	}
+}
+
+func sumCauses(causes []Cause) int64 {
+	n := int64(0)
+	for _, c := range causes {
+		n += c.N
+	}
+	return n
+}
+
+func causeParts(causes []Cause) []ui.Part {
+	parts := make([]ui.Part, len(causes))
+	for i, c := range causes {
+		parts[i] = ui.Part{Tone: ui.Bad, N: c.N}
+	}
+	return parts
+}
+
+func shade(i int) string { return "shade-" + strconv.Itoa(i) }
+
+// scope says what a hold stops.
+func (h Hold) scope(f ui.Frame) string {
+	switch {
+	case h.Device != "":
+		return f.T("hold.device", "name", h.DeviceName)
+	case h.Item != "":
+		return f.T("hold.item", "name", h.ItemName)
+	case h.Ring != "":
+		return f.T("hold.ring", "name", h.Ring)
+	case h.Campaign != "":
+		return f.T("hold.campaign")
+	default:
+		return f.T("hold.all")
+	}
+}

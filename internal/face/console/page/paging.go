@@ -1,0 +1,27 @@
+package page
+
+import "patchring/internal/face/console/ui"
+
+// firstPage is the address of a list's beginning, when after says that the
+// reader has left it.
+func firstPage(after, path string, pairs ...string) string {
+	if after == "" {
+		return ""
+	}
+	return ui.With(path, pairs...)
+}
+
+func nextPage(next, path string, pairs ...string) string {
+	if next == "" {
+		return ""
+	}
+	return ui.With(path, append(pairs, "after", next)...)
+}
+
+// is marks the tab a reader is on.
+func is(here bool) string {
+	if here {
+		return "page"
+	}
+	return "false"
+}

@@ -1,0 +1,105 @@
+package stories
+
+import (
+	"time"
+
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
+	"patchring/internal/core/patch"
+	"patchring/internal/core/register"
+	"patchring/internal/face/console/page"
+)
+
+// Board is a campaign in the middle: R0 promoted, R1 at its gate with one visa
+// missing, GLOBAL waiting.
+func Board() page.Board {
+	return page.Board{
+		ID: "0197c0aa-6a51-7c4e-9a55-0d4f4f1b8a10", Name: "2026-01", State: campaign.Running, Origin: campaign.ByCalendar,
+		Procedure: "postes-france", ProcedureVersion: 4,
+		Starts: at(13, 19, 0), Verification: at(22, 10, 0), Sealed: at(13, 19, 0),
+		Rings:   []page.Ring{ringR0(), ringR1(), ringGlobal()},
+		Content: content(),
+		Holds: []page.Hold{{
+			ID: "h1", Campaign: "0197c0aa-6a51-7c4e-9a55-0d4f4f1b8a10", Name: "2026-01", Device: "d-compta-07", DeviceName: "compta-07",
+			Reason: "clôture annuelle jusqu'au 16", By: "user:exploitation", At: at(14, 8, 12),
+		}},
+		Causes: []page.Cause{{Code: fault.PackageFailed, N: 2}, {Code: fault.DiskFull, N: 1}},
+		Events: boardEvents(),
+	}
+}
+
+func ringR0() page.Ring {
+	return page.Ring{
+		Position: 0, Name: "R0", Title: "Informatique (pilote)", State: campaign.RingPromoted, Verdict: campaign.Pass,
+		Counters: campaign.Counters{Done: 12}, Opens: at(13, 19, 0), Closes: at(15, 0, 0), Opened: at(13, 19, 0), SoakUntil: at(14, 19, 0),
+		Reasons:  []fault.Reason{fault.Because(fault.GatePassed)},
+		Evidence: evidence("12", "100", "0", "0", "0", true),
+		Visas:    []page.Visa{{Role: "it", Title: "Tests fonctionnels", Given: true, Yes: true, By: "user:exploitation", At: at(14, 17, 5), Comment: "messagerie, impression et VPN vérifiés"}},
+	}
+}
+
+func ringR1() page.Ring {
+	r := page.Ring{
+		Position: 1, Name: "R1", Title: "Utilisateurs représentatifs", State: campaign.RingGate, Verdict: campaign.Stop,
+		Counters: campaign.Counters{Done: 44, Failed: 3, NotReached: 0, Unreachable: 2, Exempt: 1},
+		Opens:    at(15, 0, 0), Closes: at(20, 19, 0), Opened: at(15, 0, 0), SoakUntil: at(15, 9, 0),
+		Reasons: []fault.Reason{
+			fault.Because(fault.GateFailedTooMany, "have", "3", "max", "1"),
+			fault.Because(fault.GateSignOffMissing, "role", "it"),
+		},
+		Evidence: evidence("47", "89.8", "3", "4.1", "0", false),
+		Visas: []page.Visa{
+			{Role: "it", Title: "Tests fonctionnels", Checklist: []string{"Ouverture de session", "Impression", "VPN"}},
+			{Role: "metier", Title: "Tests métier", Given: true, Yes: true, By: "user:controle-gestion", At: at(15, 9, 30)},
+		},
+	}
+	r.Evidence[1].OK, r.Evidence[2].OK = false, false
+	return r
+}
+
+func ringGlobal() page.Ring {
+	return page.Ring{
+		Position: 2, Name: "GLOBAL", Title: "Tous les autres postes", State: campaign.RingPending,
+		Counters: campaign.Counters{NotReached: 12347, Unreachable: 61, Exempt: 18},
+		Opens:    at(20, 19, 0), Closes: at(22, 10, 0),
+		Reasons: []fault.Reason{fault.Because(fault.RingWaitsPrevious, "ring", "R1")},
+		Evidence: []campaign.Evidence{
+			{Name: campaign.EvidenceDevices, Need: ">= 100", Unknown: true},
+			{Name: campaign.EvidenceDone, Need: ">= 95", Unknown: true},
+			{Name: campaign.EvidenceFailed, Need: "<= 60", Unknown: true},
+		},
+	}
+}
+
+func evidence(devices, done, failed, unreachable, notReached string, ok bool) []campaign.Evidence {
+	return []campaign.Evidence{
+		{Name: campaign.EvidenceDevices, Have: devices, Need: ">= 5", OK: true},
+		{Name: campaign.EvidenceDone, Have: done, Need: ">= 95", OK: ok},
+		{Name: campaign.EvidenceFailed, Have: failed, Need: "<= 1", OK: ok},
+		{Name: campaign.EvidenceUnreachable, Have: unreachable, Need: "<= 10", OK: true},
+		{Name: campaign.EvidenceNotReached, Have: notReached, Need: "<= 5", OK: true},
+	}
+}
+
+func content() []page.Item {
+	return []page.Item{
+		{ID: "p-openssl", Name: "openssl", Version: "3.0.17-1~deb12u3", Class: patch.Security, Promoted: "R1"},
+		{ID: "p-linux", Name: "linux-signed-amd64", Version: "6.1.158+1", Class: patch.Security, Promoted: "R1"},
+		{ID: "p-glibc", Name: "glibc", Version: "2.36-9+deb12u13", Class: patch.Security, Promoted: "R1"},
+		{ID: "p-firefox", Name: "firefox-esr", Version: "140.5.0esr-1~deb12u1", Class: patch.Security, Promoted: "R0", Amendment: 1},
+		{ID: "p-cups", Name: "cups", Version: "2.4.2-3+deb12u9", Class: patch.Quality, Promoted: "R0", Withdrawn: &page.Withdrawn{By: "user:exploitation", Reason: "imprimantes de l'étage 3 muettes", At: at(14, 10, 3)}},
+		{ID: "p-agent", Name: "gestion-parc", Version: "4.2.1", Class: patch.ThirdParty, Promoted: "R1"},
+		{ID: "p-tz", Name: "tzdata", Version: "2025b-0+deb12u2", Class: patch.Unknown, Promoted: "R1"},
+	}
+}
+
+func boardEvents() []page.Event {
+	return []page.Event{
+		{Index: 4821, At: Now.Add(-20 * time.Second), Kind: string(register.PatchVerified), Actor: "agent:d-rh-03", Device: "d-rh-03", DeviceName: "rh-03", Patch: "p-openssl", PatchName: "openssl 3.0.17-1~deb12u3"},
+		{Index: 4820, At: Now.Add(-3 * time.Minute), Kind: string(register.OrderResult), Actor: "agent:d-compta-02", Device: "d-compta-02", DeviceName: "compta-02", Reason: fault.Because(fault.DiskFull, "mount", "/var", "need", "1240000000", "free", "192000000")},
+		{Index: 4815, At: Now.Add(-12 * time.Minute), Kind: string(register.SignOff), Actor: "user:controle-gestion", Ring: "R1", Detail: "Tests métier : oui"},
+		{Index: 4809, At: Now.Add(-41 * time.Minute), Kind: string(register.RingSoaking), Actor: "system:conductor", Ring: "R1"},
+		{Index: 4702, At: at(14, 10, 3), Kind: string(register.ItemWithdrawn), Actor: "user:exploitation", Patch: "p-cups", PatchName: "cups 2.4.2-3+deb12u9", Detail: "imprimantes de l'étage 3 muettes"},
+		{Index: 4688, At: at(13, 19, 0), Kind: string(register.ContentSealed), Actor: "system:conductor"},
+	}
+}

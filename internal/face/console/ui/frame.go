@@ -1,0 +1,131 @@
+// Package ui is what all pages of the console are made of: the frame around
+// them, icons, badges, the five numbers as a drawing, tables' paging, forms.
+// It knows words and shapes; it knows no campaign rule and reads nothing.
+//
+// Every component is a pure function of its arguments, safe from any goroutine.
+package ui
+
+import (
+	"net/url"
+	"time"
+
+	"patchring/internal/face/lang"
+)
+
+// May is what an account is allowed to do; the server checks again at the act.
+type May struct {
+	Operate  bool // hold, resume, expedite, withdraw, close
+	Decide   bool // approve, delay, decline patches
+	Rollback bool
+}
+
+// Account is who looks at the page.
+type Account struct {
+	Tenant string
+	ID     string
+	Name   string
+	Roles  []string // a gate's sign-off is offered to those who hold its role
+	Lang   string   // preferred language; empty: the browser's
+	May    May
+}
+
+// Theme is light, dark, or what the system says.
+type Theme string
+
+// Themes.
+const (
+	ThemeSystem Theme = "system"
+	ThemeLight  Theme = "light"
+	ThemeDark   Theme = "dark"
+)
+
+// ParseTheme reads a cookie; anything else is the system's.
+func ParseTheme(s string) Theme {
+	if t := Theme(s); t == ThemeLight || t == ThemeDark {
+		return t
+	}
+	return ThemeSystem
+}
+
+// Next is what the theme button changes to.
+func (t Theme) Next() Theme {
+	switch t {
+	case ThemeSystem:
+		return ThemeLight
+	case ThemeLight:
+		return ThemeDark
+	default:
+		return ThemeSystem
+	}
+}
+
+// Section is the part of the navigation a page belongs to.
+type Section string
+
+// Sections.
+const (
+	NoSection  Section = ""
+	Today      Section = "today"
+	Campaigns  Section = "campaigns"
+	Fleet      Section = "fleet"
+	Patches    Section = "patches"
+	Calendar   Section = "calendar"
+	Procedures Section = "procedures"
+)
+
+// Flash is what the last act of this person led to, told once.
+type Flash struct {
+	Good bool
+	Text string
+}
+
+// Frame is what every page needs beside its own view.
+type Frame struct {
+	lang.Words
+	Now     time.Time
+	Theme   Theme
+	Title   string
+	Section Section
+	Path    string // path and query of the page: where the switches return to
+	Account *Account
+	Flash   *Flash
+	Asset   func(name string) string
+}
+
+type navigation struct {
+	section         Section
+	path, icon, key string
+}
+
+var sections = []navigation{
+	{Today, "/", "house", "t"},
+	{Campaigns, "/campaigns", "rocket", "c"},
+	{Fleet, "/devices", "monitor", "f"},
+	{Patches, "/patches", "package", "p"},
+	{Calendar, "/calendar", "calendar-days", "k"},
+	{Procedures, "/procedures", "file-text", "o"},
+}
+
+// With is an address with query values; pairs with an empty value are left out.
+func With(path string, pairs ...string) string {
+	q := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			q.Set(pairs[i], pairs[i+1])
+		}
+	}
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
+
+// Path joins address segments, each escaped: names come from devices and
+// people.
+func Path(segments ...string) string {
+	out := ""
+	for _, s := range segments {
+		out += "/" + url.PathEscape(s)
+	}
+	return out
+}
