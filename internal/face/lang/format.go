@@ -209,3 +209,9 @@ func (w Words) DayOfMonth(t time.Time) string { return strconv.Itoa(t.In(w.zone)
 func (w Words) MonthShort(t time.Time) string {
 	return w.locale.MonthAbbreviated(t.In(w.zone).Month())
 }
+
+// WeekdayFull is the name of a day of the week.
+func (w Words) WeekdayFull(d time.Weekday) string { return w.locale.WeekdayWide(d) }
+
+// WeekdayLetter is its initial, as calendars head their columns.
+func (w Words) WeekdayLetter(d time.Weekday) string { return w.locale.WeekdayNarrow(d) }

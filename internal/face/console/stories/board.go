@@ -103,3 +103,28 @@ func boardEvents() []page.Event {
 		{Index: 4688, At: at(13, 19, 0), Kind: string(register.ContentSealed), Actor: "system:conductor"},
 	}
 }
+
+// NewBoard is a campaign of today's demonstration: nothing sealed yet, a day
+// lasts two minutes.
+func NewBoard() page.Board {
+	r0 := page.Ring{Name: "R0", Title: "Informatique (pilote)", State: campaign.RingPending, Opens: Now.Add(time.Minute), Closes: Now.Add(4 * time.Minute),
+		Reasons: []fault.Reason{fault.Because(fault.RingWaitsCalendar, "opens", Now.Add(time.Minute).Format(time.RFC3339))}}
+	return page.Board{
+		ID: "c-demo", Name: "demo", State: campaign.Scheduled, Held: true, Origin: campaign.ByHand, Procedure: "postes-france", ProcedureVersion: 1,
+		Starts: Now.Add(time.Minute), Verification: Now.Add(20 * time.Minute), Day: 2 * time.Minute, Rings: []page.Ring{r0},
+	}
+}
+
+// ClosedBoard is a campaign that is over, with an amendment that went its own way.
+func ClosedBoard() page.Board {
+	b := Board()
+	b.State, b.Closed, b.Holds, b.Causes = campaign.Closed, at(23, 9, 0), nil, nil
+	for i := range b.Rings {
+		b.Rings[i].State, b.Rings[i].Verdict, b.Rings[i].Reasons = campaign.RingDone, campaign.Pass, nil
+		b.Rings[i].Counters = campaign.Counters{Done: b.Rings[i].Counters.Total()}
+	}
+	late := ringR0()
+	late.Amendment, late.Expedited = 1, &page.Expedited{By: "user:exploitation", Reason: "faille exploitée activement"}
+	b.Amendments = []page.Amendment{{Number: 1, Reason: "firefox-esr : faille exploitée activement", By: "user:exploitation", At: at(14, 12, 0), Rings: []page.Ring{late}}}
+	return b
+}

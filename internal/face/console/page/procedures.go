@@ -1,0 +1,89 @@
+package page
+
+import "time"
+
+// Procedures is the list of procedures.
+type Procedures struct {
+	Procedures []ProcedureLine
+}
+
+// ProcedureLine is a procedure in its latest version.
+type ProcedureLine struct {
+	Name    string
+	Title   string // in the reader's language
+	Version int64
+	By      string
+	At      time.Time
+}
+
+// Procedure is one version of a procedure.
+type Procedure struct {
+	ProcedureLine
+	Owner     string
+	Zone      string
+	Text      string // the file as it was applied
+	SHA256    string
+	Rings     []ProcedureRing
+	Visas     []ProcedureVisa
+	Versions  []ProcedureLine // newest first
+	Campaigns []CampaignLine  // of this procedure, the latest few
+}
+
+// ProcedureRing is a ring as the procedure says it.
+type ProcedureRing struct {
+	Name     string
+	Title    string
+	Opens    int // campaign day
+	OpensAt  string
+	Closes   int // 0: when the next one opens
+	Soak     time.Duration
+	MinDone  float64
+	MaxFails int64
+	Roles    []string // who signs
+}
+
+// ProcedureVisa is a role's signature on the procedure itself.
+type ProcedureVisa struct {
+	Role string
+	Date time.Time
+}
+
+// Register is a list of register entries: of a campaign, of a device, or all.
+type Register struct {
+	Subject string // name of the campaign or device; empty: the whole register
+	Up      string // where it belongs
+	Path    string // its own address
+	Query   RegisterQuery
+	Events  []Event
+	Size    int64  // entries in the whole register
+	Root    string // of its latest checkpoint
+	Next    string
+}
+
+// RegisterQuery is which entries are asked for.
+type RegisterQuery struct {
+	Campaign string
+	Device   string
+	After    string
+}
+
+// Search is what one word finds.
+type Search struct {
+	Word      string
+	Devices   []DeviceLine
+	Patches   []PatchLine
+	Campaigns []CampaignLine
+}
+
+// Login is the door.
+type Login struct {
+	Name  string
+	Back  string
+	Error string
+}
+
+// Problem is a page that could not be shown.
+type Problem struct {
+	Status int
+	Text   string
+}

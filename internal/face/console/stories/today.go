@@ -1,0 +1,62 @@
+package stories
+
+import (
+	"time"
+
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
+	"patchring/internal/face/console/page"
+)
+
+// Today is a busy morning.
+func Today() page.Today {
+	b := Board()
+	return page.Today{
+		Devices: 12488,
+		Visas: []page.AwaitedVisa{{
+			Campaign: b.ID, Name: b.Name, Ring: ringR1(), Visa: ringR1().Visas[0], Since: at(15, 9, 0),
+		}},
+		Rings: []page.RingTrouble{{Campaign: b.ID, Name: b.Name, Ring: ringR1()}},
+		Holds: b.Holds,
+		Quarantines: page.Some[page.Quarantine]{Total: 1, First: []page.Quarantine{{
+			Device: "d-atelier-11", DeviceName: "atelier-11", Patch: "p-agent", PatchName: "gestion-parc 4.2.1",
+			Reason: fault.Because(fault.Quarantined, "attempts", "2"), At: at(14, 23, 48),
+		}}},
+		Unreachable: page.Some[page.Silent]{Total: 63, First: []page.Silent{
+			{Device: "d-nantes-04", Name: "nantes-04", Since: at(2, 17, 30)},
+			{Device: "d-lyon-21", Name: "lyon-21", Since: at(12, 8, 5)},
+		}},
+		NoRollback: page.Some[page.NoRollback]{Total: 2, First: []page.NoRollback{{
+			Device: "d-compta-02", DeviceName: "compta-02", Patch: "p-glibc", PatchName: "glibc 2.36-9+deb12u13",
+			Why: fault.Because(fault.NoOldPackage, "package", "libc6", "version", "2.36-9+deb12u10"),
+		}}},
+		Campaigns: campaignLines()[:2],
+		Dates: []page.Date{
+			{At: at(20, 19, 0), Kind: page.RingOpens, Campaign: b.ID, Name: b.Name, Ring: "GLOBAL"},
+			{At: at(22, 10, 0), Kind: page.Verification, Campaign: b.ID, Name: b.Name},
+			{At: time.Date(2026, 2, 10, 18, 0, 0, 0, time.UTC), Kind: page.PatchTuesday, Name: "2026-02"},
+		},
+	}
+}
+
+// QuietToday is a morning on which nothing needs anyone.
+func QuietToday() page.Today { return page.Today{Devices: 12} }
+
+func campaignLines() []page.CampaignLine {
+	return []page.CampaignLine{
+		{ID: Board().ID, Name: "2026-01", Procedure: "postes-france", State: campaign.Running, Ring: "R1",
+			Counters: Board().Total(), Starts: at(13, 19, 0), Verification: at(22, 10, 0)},
+		{ID: "c-urgence", Name: "2026-01-urgence-openssl", Procedure: "urgence", State: campaign.RollingBack, Held: true, Ring: "GLOBAL",
+			Counters: campaign.Counters{Done: 411, Failed: 9, NotReached: 3, Unreachable: 12}, Starts: at(9, 14, 0), Verification: at(11, 14, 0)},
+		{ID: "c-2025-12", Name: "2025-12", Procedure: "postes-france", State: campaign.Closed, Ring: "GLOBAL",
+			Counters: campaign.Counters{Done: 12399, Failed: 4, NotReached: 6, Unreachable: 55, Exempt: 21},
+			Starts:   time.Date(2025, 12, 9, 18, 0, 0, 0, time.UTC), Verification: time.Date(2025, 12, 18, 9, 0, 0, 0, time.UTC)},
+		{ID: "c-2026-02", Name: "2026-02", Procedure: "postes-france", State: campaign.Scheduled,
+			Starts: time.Date(2026, 2, 10, 18, 0, 0, 0, time.UTC), Verification: time.Date(2026, 2, 19, 9, 0, 0, 0, time.UTC)},
+	}
+}
+
+// Campaigns is the list, with a page after it.
+func Campaigns() page.Campaigns {
+	return page.Campaigns{Campaigns: campaignLines(), Next: "c-2025-11"}
+}
