@@ -212,14 +212,7 @@ func (p *Provider) places(ctx context.Context) (map[string]origin, error) {
 	found := map[string]origin{}
 	place := ""
 	exit, err := tool.Lines(ctx, p.command("apt-cache", "policy"), func(line []byte) error {
-		words := strings.Fields(string(line))
-		switch {
-		case len(words) < 2:
-		case words[0] == "release":
-			found[place] = releaseLine(strings.TrimSpace(string(line))[len("release "):])
-		case words[0] != "origin":
-			place = strings.Join(words[1:], " ")
-		}
+		place = placeLine(line, place, found)
 		return nil
 	})
 	if err == nil && exit.Code != 0 {
@@ -229,6 +222,19 @@ func (p *Provider) places(ctx context.Context) (map[string]origin, error) {
 		return nil, fmt.Errorf("read repositories: %w", err)
 	}
 	return found, nil
+}
+
+// placeLine takes one line in and says which place the next one speaks of.
+func placeLine(line []byte, place string, found map[string]origin) string {
+	words := strings.Fields(string(line))
+	switch {
+	case len(words) < 2 || words[0] == "origin":
+	case words[0] == "release":
+		found[place] = releaseLine(strings.TrimSpace(string(line))[len("release "):])
+	default:
+		place = strings.Join(words[1:], " ")
+	}
+	return place
 }
 
 // releaseLine reads k=value pairs of which the values may hold commas.

@@ -103,6 +103,9 @@ func (r *run) guilty(left []target, errs []packageError, bad func(dpkg.Package) 
 			if w.reached(r.db) || !bad(r.db[w.key]) && !named {
 				continue
 			}
+			if !named { // it fell with another one: a new dependency, a trigger
+				said = lastSaid(errs)
+			}
 			state := r.db[w.key].State()
 			if state == "" {
 				state = string(dpkg.Installed) // refused before it was unpacked: the old version is still whole
@@ -120,13 +123,23 @@ func (r *run) guilty(left []target, errs []packageError, bad func(dpkg.Package) 
 func saidOf(errs []packageError, key dpkg.Key) (string, bool) {
 	name, _, _ := strings.Cut(string(key), ":")
 	for _, e := range slices.Backward(errs) {
-		own, _, _ := strings.Cut(e.name, ":")
-		if own == name && !strings.HasPrefix(e.text, "dependency problems") {
+		if own, _, _ := strings.Cut(e.name, ":"); own == name && !e.shadow() {
 			return e.text, true
 		}
 	}
 	return "", false
 }
+
+func lastSaid(errs []packageError) string {
+	for _, e := range slices.Backward(errs) {
+		if !e.shadow() {
+			return e.name + ": " + e.text
+		}
+	}
+	return ""
+}
+
+func (e packageError) shadow() bool { return strings.HasPrefix(e.text, "dependency problems") }
 
 // restore puts back the versions that the failed targets had, first alone,
 // then together with whatever else the failure left broken. What cannot be put

@@ -89,11 +89,11 @@ func (p *Provider) refresh(ctx context.Context) error {
 	if h, held, err := p.lockHolder(refreshLocks); err == nil && held {
 		return fault.Again(fault.LockHeld, "holder", h.name, "pid", itoa(h.pid), "waited", "0s")
 	}
-	said := strings.Join(append(down, errorLines(exit.Stderr)...), "; ")
-	if said == "" {
-		said = lastLine(exit.Stderr)
+	said := errorLines(exit.Stderr)
+	if len(said) == 0 {
+		said = append(slices.Compact(down), lastLine(exit.Stderr))
 	}
-	return fault.Again(fault.RepositoryDown, "error", wire.Clean(said, wire.MaxTextBytes))
+	return fault.Again(fault.RepositoryDown, "error", wire.Clean(strings.Join(said, "; "), wire.MaxTextBytes))
 }
 
 // simulate runs apt-get's own solver without touching anything or waiting for

@@ -57,12 +57,37 @@ func parseAction(line string) (action, bool) {
 	if a.version == "" {
 		return action{}, false
 	}
-	if inner != "" {
-		for o := range strings.SplitSeq(inner, ", ") {
-			a.origins = append(a.origins, parseOrigin(o))
-		}
-	}
+	a.origins = parseOrigins(inner)
 	return a, true
+}
+
+// parseOrigins splits a list of origins. A label may hold the separator: a
+// piece that is no whole origin belongs to the label of the next one.
+func parseOrigins(s string) []origin {
+	if s == "" {
+		return nil
+	}
+	var found []origin
+	part := ""
+	for piece := range strings.SplitSeq(s, ", ") {
+		part += piece
+		if !strings.Contains(part, ":") && !hostOrArchive(part) {
+			part += ", "
+			continue
+		}
+		found = append(found, parseOrigin(part))
+		part = ""
+	}
+	if part != "" {
+		found = append(found, parseOrigin(strings.TrimSuffix(part, ", ")))
+	}
+	return found
+}
+
+// hostOrArchive tells what apt prints of a repository without a label: its
+// version and archive, or, without a Release file, the host it is on.
+func hostOrArchive(s string) bool {
+	return !strings.Contains(s, " ") && (s == "localhost" || s == "local-deb" || strings.ContainsAny(s, "./"))
 }
 
 // bracket takes a leading "[text]" off.
