@@ -1,10 +1,15 @@
 package server_test
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 )
@@ -64,11 +69,17 @@ verification: {days_after_last_ring_opens: 2}
 
 func (w *world) campaign(t *testing.T, month string) campaign.ID {
 	t.Helper()
-	_, err := w.srv.Conductor.ApplyProcedure(t.Context(), "main", w.by, "test.yaml", []byte(procedureText))
+	w.ask(func() error {
+		_, err := w.srv.Conductor.ApplyProcedure(t.Context(), "main", w.by, "test.yaml", []byte(procedureText))
+		return err
+	})
+	w.ask(func() error {
+		_, err := w.srv.Conductor.CreateCampaign(t.Context(), "main", w.by, campaign.Create{Procedure: "test", Month: month})
+		return err
+	})
+	row, err := w.srv.DB.Read().CampaignByName(t.Context(), "main", month)
 	w.must(err)
-	id, err := w.srv.Conductor.CreateCampaign(t.Context(), "main", w.by, campaign.Create{Procedure: "test", Month: month})
-	w.must(err)
-	return id
+	return campaign.ID(row.ID)
 }
 
 func versions(v string) map[string]string {
@@ -156,4 +167,189 @@ func TestFailureStopsAtTheGateAndWithdrawalLetsTheRestGoOn(t *testing.T) {
 
 func (w *world) patchID(name, version string) patch.ID {
 	return patch.Key{Provider: "apt", Name: name, Version: version, Suite: "bookworm-security"}.ID()
+}
+
+func TestVanishedVersionIsNotReplaced(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	user := w.device("fin-1", fleet.Workstation, "pilot-users", versions("1"), versions("2"))
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 14, 9, 0, 0, 0, paris), time.Hour)
+	w.sign(c, "R0", "it", 1)
+	user.offers["nginx"] = "3" // the repository has moved on
+	w.scan(user)
+	w.until(time.Date(2026, 1, 16, 9, 0, 0, 0, paris), time.Hour)
+	if user.packages["nginx"] != "1" || user.packages["openssl"] != "2" {
+		t.Fatalf("R1 has %v; want nginx still 1 and openssl 2", user.packages)
+	}
+	if r := w.ring(c, 0, "R1"); r.Failed != 1 {
+		t.Errorf("R1 counts %d failed, want the vanished version told", r.Failed)
+	}
+	why, err := w.srv.Conductor.Why(t.Context(), "main", user.id, w.patchID("nginx", "2"))
+	w.must(err)
+	if len(why) != 1 || why[0].Reason.Code != fault.VersionGone || why[0].Reason.Args["available"] != "3" {
+		t.Errorf("why: %+v, want version_gone with 3 available", why)
+	}
+}
+
+func TestAmendmentPassesEveryRingItself(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	user := w.device("fin-1", fleet.Workstation, "pilot-users", versions("1"), versions("2"))
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 14, 9, 0, 0, 0, paris), time.Hour)
+	w.sign(c, "R0", "it", 1)
+	for _, d := range []*fakeDevice{pilot, user} {
+		d.packages["curl"], d.offers["curl"] = "1", "2"
+		w.scan(d)
+	}
+	var number int
+	w.ask(func() (err error) {
+		number, err = w.srv.Conductor.Amend(t.Context(), "main", w.by, campaign.Amend{
+			Campaign: string(c), Patches: []patch.ID{w.patchID("curl", "2")}, Reason: "exploited",
+		})
+		return err
+	})
+	w.until(time.Date(2026, 1, 15, 22, 0, 0, 0, paris), time.Hour)
+	if pilot.packages["curl"] != "2" || user.packages["curl"] != "1" || user.packages["openssl"] != "2" {
+		t.Fatalf("pilot %v, user %v; want curl 2 in R0 only, while openssl goes on", pilot.packages, user.packages)
+	}
+	if r := w.ring(c, number, "R0"); r.Verdict != "hold" {
+		t.Errorf("the amendment's R0 is %s %s; want a hold until it is signed too", r.State, r.Verdict)
+	}
+}
+
+func TestAwayDeviceCatchesUpOnlyInItsWindow(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	late := w.device("it-2", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 13, 18, 0, 0, 0, paris), time.Hour)
+	late.away = true
+	w.until(time.Date(2026, 1, 18, 12, 0, 0, 0, paris), time.Hour)
+	if r := w.ring(c, 0, "R0"); r.Unreachable != 1 || r.Done != 1 {
+		t.Fatalf("R0: done %d unreachable %d not reached %d, want 1 and 1", r.Done, r.Unreachable, r.NotReached)
+	}
+	late.away = false
+	w.until(time.Date(2026, 1, 18, 19, 0, 0, 0, paris), time.Hour)
+	if len(late.installs) > 0 {
+		t.Fatalf("installed at %s, outside its window", late.installs[0].at)
+	}
+	w.until(time.Date(2026, 1, 18, 22, 0, 0, 0, paris), time.Hour)
+	if late.packages["openssl"] != "2" {
+		t.Errorf("not caught up in its window: %v", late.packages)
+	}
+	w.onlyInsideWindows()
+}
+
+func TestHoldStopsAndResumeGoesOn(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), time.Hour)
+	_, err := w.srv.Conductor.Hold(t.Context(), "main", w.by, campaign.PlaceHold{Campaign: string(c), Reason: "the print server is down"})
+	w.must(err)
+	w.until(time.Date(2026, 1, 14, 12, 0, 0, 0, paris), time.Hour)
+	if len(pilot.installs) > 0 {
+		t.Fatalf("installed under a hold: %+v", pilot.installs)
+	}
+	why, err := w.srv.Conductor.Why(t.Context(), "main", pilot.id, w.patchID("nginx", "2"))
+	w.must(err)
+	if len(why) != 1 || !hasReason(why[0].Chain, fault.CampaignHeld) {
+		t.Errorf("why does not tell of the hold: %+v", why)
+	}
+	_, err = w.srv.Conductor.Resume(t.Context(), "main", w.by, campaign.Resume{Campaign: string(c)})
+	w.must(err)
+	w.until(time.Date(2026, 1, 14, 22, 0, 0, 0, paris), time.Hour)
+	if pilot.packages["openssl"] != "2" {
+		t.Errorf("after the hold was lifted: %v", pilot.packages)
+	}
+}
+
+func hasReason(chain []campaign.Check, code fault.Code) bool {
+	for _, c := range chain {
+		if c.Reason.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+func TestRollbackOfTheCampaignRestoresEveryVersion(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	user := w.device("fin-1", fleet.Workstation, "pilot-users", versions("1"), versions("2"))
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 14, 9, 0, 0, 0, paris), time.Hour)
+	w.sign(c, "R0", "it", 1)
+	w.until(time.Date(2026, 1, 16, 9, 0, 0, 0, paris), time.Hour)
+	plan, err := w.srv.Conductor.Rollback(t.Context(), "main", w.by, campaign.Rollback{Campaign: string(c), Reason: "payroll is down", Now: time.Hour})
+	w.must(err)
+	if plan.Devices != 2 || plan.Items != 4 || len(plan.Impossible) != 0 {
+		t.Fatalf("plan %+v, want 4 items on 2 devices", plan)
+	}
+	w.until(w.now.Add(30*time.Minute), 10*time.Minute)
+	for name, d := range map[string]*fakeDevice{"pilot": pilot, "user": user} {
+		if d.packages["openssl"] != "1" || d.packages["nginx"] != "1" {
+			t.Errorf("%s after the rollback: %v, want every package at 1", name, d.packages)
+		}
+	}
+	w.until(time.Date(2026, 1, 19, 9, 0, 0, 0, paris), time.Hour)
+	if pilot.packages["openssl"] != "1" {
+		t.Errorf("installed again after the rollback: %v", pilot.packages)
+	}
+	for _, i := range append(pilot.installs, user.installs...) {
+		if !i.inside {
+			t.Errorf("%s %s %s outside a window of its order", i.kind, i.name, i.version)
+		}
+	}
+	w.verifyRegister()
+}
+
+// Every durable write of a whole campaign fails: "not stored", and "stored, but
+// nobody was told". Nothing is lost and nothing is done twice.
+func TestEveryWriteFails(t *testing.T) {
+	for seed := range uint64(3) {
+		for _, stored := range []bool{false, true} {
+			t.Run(fmt.Sprintf("seed %d stored %t", seed, stored), func(t *testing.T) { faultyCampaign(t, stored, seed) })
+		}
+	}
+}
+
+func faultyCampaign(t *testing.T, stored bool, seed uint64) {
+	failed, draw := 0, rand.New(rand.NewPCG(seed, 1))
+	var armed atomic.Bool
+	var mu sync.Mutex // guards failed and draw: the gateway commits in its own goroutine
+	w := faultyWorld(t, time.Date(2026, 1, 13, 12, 0, 0, 0, paris), func(after bool) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if !armed.Load() || after != stored || draw.IntN(3) > 0 {
+			return nil
+		}
+		failed++
+		return errCommit
+	})
+	armed.Store(true)
+	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	user := w.device("fin-1", fleet.Workstation, "pilot-users", versions("1"), versions("2"))
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 14, 9, 0, 0, 0, paris), 3*time.Hour)
+	w.until(time.Date(2026, 1, 14, 21, 0, 0, 0, paris), 3*time.Hour)
+	w.sign(c, "R0", "it", 1)
+	w.until(time.Date(2026, 1, 16, 21, 0, 0, 0, paris), 3*time.Hour)
+	for name, d := range map[string]*fakeDevice{"pilot": pilot, "user": user} {
+		if d.packages["openssl"] != "2" || d.packages["nginx"] != "2" || len(d.installs) != 2 {
+			t.Errorf("%s: packages %v, %d installs; want both at 2, each once", name, d.packages, len(d.installs))
+		}
+	}
+	for _, ring := range []string{"R0", "R1"} {
+		if r := w.ring(c, 0, ring); r.Done != 1 || r.Done+r.Failed+r.NotReached+r.Unreachable+r.Exempt != 1 {
+			t.Errorf("%s counts done %d failed %d not reached %d unreachable %d exempt %d; want one done",
+				ring, r.Done, r.Failed, r.NotReached, r.Unreachable, r.Exempt)
+		}
+	}
+	if failed < 20 {
+		t.Errorf("only %d commits failed: the test tests nothing", failed)
+	}
+	w.verifyRegister()
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/register"
 	"patchring/internal/infra/store"
@@ -54,12 +56,23 @@ type install struct {
 
 func newWorld(t *testing.T, start time.Time) *world {
 	t.Helper()
+	return faultyWorld(t, start, nil)
+}
+
+// errCommit is a commit that failed: not stored, or stored without saying so.
+var errCommit = errors.New("the commit failed")
+
+// faultyWorld is a world whose commits fail when fault says so. Everybody in
+// it does what it does in life after an error: the agent sends again, the
+// conductor's loop goes round again, the operator asks again.
+func faultyWorld(t *testing.T, start time.Time, fault func(stored bool) error) *world {
+	t.Helper()
 	w := &world{t: t, now: start, devices: map[string]*fakeDevice{}, by: register.User("admin")}
 	srv, err := server.New(t.Context(), server.Options{
 		Config: server.Config{
 			Data: t.TempDir(), Listen: "127.0.0.1:0", Broker: "127.0.0.1:0", Names: []string{"127.0.0.1"}, Checkin: server.Duration(time.Minute),
 		},
-		Version: "test", Clock: func() time.Time { return w.now }, Log: quiet(),
+		Version: "test", Clock: func() time.Time { return w.now }, Log: quiet(), Fault: fault,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -95,15 +108,21 @@ func (w *world) device(name string, kind fleet.Kind, group string, installed, of
 		breaks: map[string]bool{}, orders: map[string]wire.Order{},
 	}
 	ctx := w.t.Context()
-	w.must(w.srv.DB.Write(ctx, func(tx *store.Tx) error {
-		return tx.AddDevice(ctx, gen.AddDeviceParams{
-			Tenant: "main", ID: string(d.id), Name: name, MachineID: name, Kind: string(kind), Tags: "{}",
-			CertSerial: name, EnrolledUs: w.now.UnixMicro(), SeenUs: w.now.UnixMicro(),
+	w.ask(func() error {
+		err := w.srv.DB.Write(ctx, func(tx *store.Tx) error {
+			return tx.AddDevice(ctx, gen.AddDeviceParams{
+				Tenant: "main", ID: string(d.id), Name: name, MachineID: name, Kind: string(kind), Tags: "{}",
+				CertSerial: name, EnrolledUs: w.now.UnixMicro(), SeenUs: w.now.UnixMicro(),
+			})
 		})
-	}))
+		if store.IsDuplicate(err) {
+			return nil
+		}
+		return err
+	})
 	if group != "" {
-		w.must(w.srv.Roster.Create(ctx, "main", w.by, group, ""))
-		w.must(w.srv.Roster.Add(ctx, "main", w.by, group, []string{name}))
+		w.ask(func() error { return w.srv.Roster.Create(ctx, "main", w.by, group, "") })
+		w.ask(func() error { return w.srv.Roster.Add(ctx, "main", w.by, group, []string{name}) })
 	}
 	w.devices[name] = d
 	w.order = append(w.order, name)
@@ -122,11 +141,36 @@ func report[R any](w *world, d *fakeDevice, kind wire.ReportKind, m any) R {
 	w.t.Helper()
 	payload, err := json.Marshal(m)
 	w.must(err)
-	out, err := w.srv.Gateway.Handle(w.t.Context(), "main", d.id, kind, payload)
-	w.must(err)
-	var reply R
-	w.must(json.Unmarshal(out, &reply))
-	return reply
+	for range 30 {
+		out, err := w.srv.Gateway.Handle(w.t.Context(), "main", d.id, kind, payload)
+		w.must(err)
+		var refused struct{ Error *wire.Error }
+		w.must(json.Unmarshal(out, &refused))
+		if refused.Error != nil && refused.Error.Retry {
+			continue // an outage: the agent tries again
+		}
+		var reply R
+		w.must(json.Unmarshal(out, &reply))
+		return reply
+	}
+	w.t.Fatalf("%s of %s: refused thirty times", kind, d.id)
+	panic("unreachable")
+}
+
+// ask lets an operator ask again after a failed commit.
+func (w *world) ask(f func() error) {
+	w.t.Helper()
+	for range 30 {
+		err := f()
+		if errors.Is(err, errCommit) {
+			continue
+		}
+		if err != nil && fault.CodeOf(err) != fault.AlreadyExists {
+			w.t.Fatal(err)
+		}
+		return
+	}
+	w.t.Fatal("the commit failed thirty times")
 }
 
 func (w *world) event(d *fakeDevice, e wire.Event) {
@@ -174,6 +218,7 @@ func (w *world) act(d *fakeDevice) (busy bool) {
 		w.t.Fatalf("check-in of %s: %v", d.id, reply.Error)
 	}
 	if reply.Holds != nil {
+		d.holds = wire.Holds{}
 		w.must(json.Unmarshal(reply.Holds.Payload, &d.holds))
 	}
 	for _, id := range reply.Cancel {
@@ -256,7 +301,9 @@ func (w *world) settle() {
 	w.t.Helper()
 	for range 100 {
 		busy, err := w.srv.Conductor.Step(w.t.Context())
-		w.must(err)
+		if busy = busy || err != nil; err != nil && !errors.Is(err, errCommit) {
+			w.t.Fatal(err)
+		}
 		for _, name := range w.order {
 			busy = w.act(w.devices[name]) || busy
 		}
@@ -299,9 +346,11 @@ func (w *world) sign(c campaign.ID, ring, role string, tests int) {
 	for i := range ticked {
 		ticked[i] = i
 	}
-	w.must(w.srv.Conductor.Sign(w.t.Context(), "main", register.User(role+"-lead"), campaign.Sign{
-		Campaign: string(c), Ring: ring, Role: role, Yes: true, Ticked: ticked,
-	}))
+	w.ask(func() error {
+		return w.srv.Conductor.Sign(w.t.Context(), "main", register.User(role+"-lead"), campaign.Sign{
+			Campaign: string(c), Ring: ring, Role: role, Yes: true, Ticked: ticked,
+		})
+	})
 }
 
 // verifyRegister reads the whole register back and checks every byte.

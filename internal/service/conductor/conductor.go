@@ -109,16 +109,30 @@ func (c *Conductor) Step(ctx context.Context) (busy bool, err error) {
 			return false, err
 		}
 	}
-	campaigns, err := c.stepCampaigns(ctx)
-	if err != nil {
-		return false, err
-	}
-	devices, err := c.stepDevices(ctx)
+	decided, err := c.stepDue(ctx)
 	if err != nil {
 		return false, err
 	}
 	sent, err := c.flush(ctx)
-	return campaigns+devices+sent > 0, err
+	return decided+sent > 0, err
+}
+
+// stepDue asks with a read first: a round in which nothing is due costs no
+// write.
+func (c *Conductor) stepDue(ctx context.Context) (int, error) {
+	due, err := c.DB.Read().NextDue(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("look for what is due: %w", err)
+	}
+	if due > c.Clock().UnixMicro() {
+		return 0, nil
+	}
+	campaigns, err := c.stepCampaigns(ctx)
+	if err != nil {
+		return 0, err
+	}
+	devices, err := c.stepDevices(ctx)
+	return campaigns + devices, err
 }
 
 func (c *Conductor) sleep(ctx context.Context, d time.Duration) {
