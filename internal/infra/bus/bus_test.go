@@ -288,14 +288,10 @@ func TestServeRefuses(t *testing.T) {
 		t.Error("served a bad subject")
 	}
 	for range maxSubscriptions {
-		running(t, b, Service{Tenant: tenant, Pattern: "a", Workers: 1, Handle: handle})
+		defer running(t, b, Service{Tenant: tenant, Pattern: "a", Workers: 1, Handle: handle})()
 	}
 	if _, err := b.Serve(Service{Tenant: tenant, Pattern: "a", Workers: 1, Handle: handle}); err == nil {
 		t.Error("served more than the broker allows")
-	}
-	broker.Shutdown()
-	if _, err := b.Serve(Service{Tenant: "other", Pattern: "a", Workers: 1, Handle: handle}); err == nil {
-		t.Error("served without a broker")
 	}
 }
 
@@ -337,6 +333,35 @@ func listen(t testing.TB, conn *nats.Conn, subject string) *nats.Subscription {
 		t.Fatal(err)
 	}
 	return sub
+}
+
+// A server whose broker went first must still come down.
+func TestRunEndsWithoutItsBroker(t *testing.T) {
+	broker := newBroker(t)
+	b := newBus(t, broker)
+	handle := func(context.Context, Msg) ([]byte, error) { return nil, nil }
+	serving, err := b.Serve(Service{Tenant: tenant, Pattern: "a", Workers: 1, Handle: handle})
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker.Shutdown()
+	broker.WaitForShutdown()
+	waitFor(t, func() bool { return !serving.line.conn.IsConnected() })
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- serving.Run(ctx) }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(connectTimeout / 2):
+		t.Fatal("waits for a broker that is gone")
+	}
+	if _, err := b.Serve(Service{Tenant: "other", Pattern: "a", Workers: 1, Handle: handle}); err == nil {
+		t.Error("served without a broker")
+	}
 }
 
 // Publish must never claim to have sent what sits in a buffer.

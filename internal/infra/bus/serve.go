@@ -86,20 +86,28 @@ func (b *Bus) Serve(s Service) (*Serving, error) {
 // answered.
 func (s *Serving) Run(ctx context.Context) error {
 	<-ctx.Done()
-	// Drain takes no more from the broker and hands out what waits here. A
-	// connection that is closed has handed out all it will.
-	err := s.sub.Drain()
+	err := s.stop()
 	if err == nil {
 		<-s.ended
 	}
 	s.running.Wait()
-	if err == nil {
-		err = s.line.conn.FlushTimeout(connectTimeout) // the last replies
+	if conn := s.line.conn; err == nil && conn.IsConnected() {
+		err = conn.FlushTimeout(connectTimeout) // the last replies
 	}
+	// A connection that is closed has handed out all it will.
 	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		return fmt.Errorf("stop serving %s: %w", s.service.Pattern, err)
 	}
 	return nil
+}
+
+// stop takes no more from the broker; Drain also hands out what waits here. If
+// the broker is gone, nobody could be answered, and Drain would wait for it.
+func (s *Serving) stop() error {
+	if !s.line.conn.IsConnected() {
+		return s.sub.Unsubscribe()
+	}
+	return s.sub.Drain()
 }
 
 // take runs in the subscription's goroutine; it waits for a free handler, and
