@@ -157,7 +157,7 @@ func (e Entry) check() error {
 	case e.Tenant == "":
 		return fmt.Errorf("encode register entry %q: no tenant", e.Kind)
 	case !e.Actor.valid():
-		return fmt.Errorf("encode register entry %q: actor %q is not user:, agent: or system:", e.Kind, e.Actor)
+		return fmt.Errorf("encode register entry %q: actor %q is no user:, agent: or system: with a name", e.Kind, e.Actor)
 	case e.Kind == "":
 		return fmt.Errorf("encode register entry: no kind")
 	case e.Reason.IsZero() && len(e.Reason.Args) > 0:

@@ -253,6 +253,51 @@ func TestOpenRefusesAKeyOpenToOthers(t *testing.T) {
 	}
 }
 
+func TestTenantKeyOfAnotherKindIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, now)
+	content, err := os.ReadFile(filepath.Join(dir, "ca.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"order-main.key", "register-main.key"} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.OrderKey("main"); err == nil {
+		t.Error("took a P-256 key for orders")
+	}
+	if _, err := s.RegisterKey("main"); err == nil {
+		t.Error("took a P-256 key for the register")
+	}
+}
+
+// A key in use stays in use when its file is lost; nothing makes another.
+func TestOpenedKeysAreKept(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, now)
+	first, err := s.RegisterKey("main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	order, err := s.OrderKey("main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"order-main.key", "register-main.key"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again, err := s.RegisterKey("main"); err != nil || again.Verifier != first.Verifier {
+		t.Errorf("register key: got %q, %v, want the one in use", again.Verifier, err)
+	}
+	if again, err := s.OrderKey("main"); err != nil || !again.Equal(order) {
+		t.Errorf("order key: %v, want the one in use", err)
+	}
+}
+
 func TestTenantNamesCannotLeaveTheDirectory(t *testing.T) {
 	s := open(t, t.TempDir(), now)
 	if _, err := s.OrderKey("../x"); err == nil {

@@ -26,6 +26,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -46,6 +47,11 @@ type Site struct {
 	dir   string
 	ca    *x509.Certificate
 	caKey crypto.Signer
+
+	// Opened keys are kept: one is needed in every transaction that records.
+	mu        sync.Mutex // guards all below
+	orders    map[fleet.TenantID]ed25519.PrivateKey
+	registers map[fleet.TenantID]RegisterKey
 }
 
 // Open reads the directory, and makes the CA when there is none.
@@ -53,7 +59,11 @@ func Open(dir string, now time.Time) (*Site, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open keys: %w", err)
 	}
-	s := &Site{dir: dir}
+	s := &Site{
+		dir:       dir,
+		orders:    make(map[fleet.TenantID]ed25519.PrivateKey),
+		registers: make(map[fleet.TenantID]RegisterKey),
+	}
 	var err error
 	if s.caKey, err = s.signingKey("ca.key", newP256); err != nil {
 		return nil, fmt.Errorf("open keys: %w", err)
@@ -157,18 +167,17 @@ func (s *Site) issue(template *x509.Certificate, public any) (*x509.Certificate,
 
 // OrderKey is the key that signs a tenant's orders, made at first use.
 func (s *Site) OrderKey(tenant fleet.TenantID) (ed25519.PrivateKey, error) {
-	if err := identity.CheckID(string(tenant)); err != nil {
-		return nil, fmt.Errorf("open order key: tenant: %w", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if key, ok := s.orders[tenant]; ok {
+		return key, nil
 	}
-	key, err := s.signingKey("order-"+string(tenant)+".key", newEd25519)
+	key, err := s.tenantKey("order", tenant)
 	if err != nil {
 		return nil, fmt.Errorf("open order key of %s: %w", tenant, err)
 	}
-	private, ok := key.(ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("open order key of %s: %T, want an ed25519 key", tenant, key)
-	}
-	return private, nil
+	s.orders[tenant] = key
+	return key, nil
 }
 
 // RegisterKey signs the checkpoints of a tenant's register; Verifier is the
@@ -180,23 +189,36 @@ type RegisterKey struct {
 
 // RegisterKey opens a tenant's register key, made at first use.
 func (s *Site) RegisterKey(tenant fleet.TenantID) (RegisterKey, error) {
-	if err := identity.CheckID(string(tenant)); err != nil {
-		return RegisterKey{}, fmt.Errorf("open register key: tenant: %w", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if key, ok := s.registers[tenant]; ok {
+		return key, nil
 	}
-	origin := register.Origin(string(tenant))
-	key, err := s.signingKey("register-"+string(tenant)+".key", newEd25519)
+	private, err := s.tenantKey("register", tenant)
 	if err != nil {
 		return RegisterKey{}, fmt.Errorf("open register key of %s: %w", tenant, err)
+	}
+	key, err := registerKey(register.Origin(string(tenant)), private)
+	if err != nil {
+		return RegisterKey{}, fmt.Errorf("open register key of %s: %w", tenant, err)
+	}
+	s.registers[tenant] = key
+	return key, nil
+}
+
+func (s *Site) tenantKey(purpose string, tenant fleet.TenantID) (ed25519.PrivateKey, error) {
+	if err := identity.CheckID(string(tenant)); err != nil {
+		return nil, err
+	}
+	key, err := s.signingKey(purpose+"-"+string(tenant)+".key", newEd25519)
+	if err != nil {
+		return nil, err
 	}
 	private, ok := key.(ed25519.PrivateKey)
 	if !ok {
-		return RegisterKey{}, fmt.Errorf("open register key of %s: %T, want an ed25519 key", tenant, key)
+		return nil, fmt.Errorf("%T, want an ed25519 key", key)
 	}
-	opened, err := registerKey(origin, private)
-	if err != nil {
-		return RegisterKey{}, fmt.Errorf("open register key of %s: %w", tenant, err)
-	}
-	return opened, nil
+	return private, nil
 }
 
 func registerKey(origin string, private ed25519.PrivateKey) (RegisterKey, error) {
