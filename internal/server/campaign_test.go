@@ -12,6 +12,7 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
+	"patchring/internal/infra/store/storetest"
 )
 
 var paris = mustZone("Europe/Paris")
@@ -87,7 +88,12 @@ func versions(v string) map[string]string {
 }
 
 func TestCampaignPassesEveryRingOnItsDays(t *testing.T) {
-	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	start := time.Date(2026, 1, 12, 9, 0, 0, 0, paris)
+	t.Run("sqlite", func(t *testing.T) { wholeCampaign(t, newWorld(t, start)) })
+	t.Run("postgres", func(t *testing.T) { wholeCampaign(t, worldOn(t, start, storetest.PostgresURL(t), nil)) })
+}
+
+func wholeCampaign(t *testing.T, w *world) {
 	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
 	user := w.device("fin-1", fleet.Workstation, "pilot-users", versions("1"), versions("2"))
 	other := w.device("srv-1", fleet.Server, "", versions("1"), versions("2"))

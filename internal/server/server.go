@@ -65,7 +65,7 @@ type Server struct {
 
 // New opens everything and listens; nothing is served before Run.
 func New(ctx context.Context, o Options) (s *Server, err error) {
-	if o.Config, err = o.Config.complete(); err != nil {
+	if o.Config, err = o.complete(); err != nil {
 		return nil, err
 	}
 	if o.Clock == nil {

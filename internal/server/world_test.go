@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -67,10 +65,17 @@ var errCommit = errors.New("the commit failed")
 // conductor's loop goes round again, the operator asks again.
 func faultyWorld(t *testing.T, start time.Time, fault func(stored bool) error) *world {
 	t.Helper()
+	return worldOn(t, start, "", fault)
+}
+
+// worldOn is a world on a database; empty: a file of its own.
+func worldOn(t *testing.T, start time.Time, database string, fault func(stored bool) error) *world {
+	t.Helper()
 	w := &world{t: t, now: start, devices: map[string]*fakeDevice{}, by: register.User("admin")}
 	srv, err := server.New(t.Context(), server.Options{
 		Config: server.Config{
 			Data: t.TempDir(), Listen: "127.0.0.1:0", Broker: "127.0.0.1:0", Names: []string{"127.0.0.1"}, Checkin: server.Duration(time.Minute),
+			Database: database,
 		},
 		Version: "test", Clock: func() time.Time { return w.now }, Log: quiet(), Fault: fault,
 	})
@@ -97,7 +102,7 @@ func quiet() *slog.Logger {
 	if os.Getenv("PATCHRING_TEST_LOG") != "" {
 		return slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	return slog.New(slog.NewTextHandler(io.Discard, nil))
+	return slog.New(slog.DiscardHandler)
 }
 
 // device enrols one: in a group, with installed and offered versions.
@@ -363,13 +368,4 @@ func (w *world) verifyRegister() {
 	if _, err := register.VerifyStored(stored, register.Trust{Key: key.Verifier}); err != nil {
 		w.t.Errorf("register: %v", err)
 	}
-}
-
-func example(t *testing.T, name string) []byte {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "examples", "procedures", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
 }

@@ -196,9 +196,7 @@ func (g *Gateway) keepMissing(ctx context.Context, tx *store.Tx, d gen.Device, p
 		}
 		row.SinceUs = g.nowUS()
 	}
-	return id, tx.PutMissing(ctx, gen.PutMissingParams{
-		Tenant: row.Tenant, Device: row.Device, Patch: row.Patch, State: row.State, StateDetail: row.StateDetail, Packages: row.Packages, SinceUs: row.SinceUs,
-	})
+	return id, tx.PutMissing(ctx, gen.PutMissingParams(row))
 }
 
 // newMissing counts the device at the patch, and makes the patch known if this

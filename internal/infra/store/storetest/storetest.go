@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,6 +45,12 @@ func SQLite(t testing.TB) *store.DB {
 // Postgres opens a new database on the test program's server.
 func Postgres(t testing.TB) *store.DB {
 	t.Helper()
+	return open(t, PostgresURL(t))
+}
+
+// PostgresURL makes a new, empty database on the test program's server.
+func PostgresURL(t testing.TB) string {
+	t.Helper()
 	base, err := server()
 	if err != nil {
 		t.Fatalf("start PostgreSQL for the tests (Debian package postgresql): %v", err)
@@ -52,7 +59,7 @@ func Postgres(t testing.TB) *store.DB {
 	if err := execAt(base+"&dbname=postgres", "CREATE DATABASE "+name); err != nil {
 		t.Fatal(err)
 	}
-	return open(t, base+"&dbname="+name)
+	return base + "&dbname=" + name
 }
 
 func open(t testing.TB, url string) *store.DB {
@@ -171,7 +178,6 @@ func execAt(url, statement string) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
 	_, err = db.Exec(statement)
-	return err
+	return errors.Join(err, db.Close())
 }
