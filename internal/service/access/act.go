@@ -115,3 +115,16 @@ func checkRoles(roles []string) ([]string, error) {
 func invalid(field, problem, fix string) *fault.Error {
 	return fault.New(fault.InvalidField, "field", field, "problem", problem, "fix", fix)
 }
+
+// Granted lists the acts that the principal's roles grant, for faces that show
+// only what can be done.
+func (p Principal) Granted() []Act {
+	out := []Act{}
+	for act := range granted {
+		if p.May(act) {
+			out = append(out, act)
+		}
+	}
+	slices.Sort(out)
+	return out
+}

@@ -17,7 +17,8 @@ import (
 // write to the database at each request.
 const SessionLife = 12 * time.Hour
 
-const sessionCookie = "patchring_session"
+// SessionCookie is the name of the cookie that carries a session.
+const SessionCookie = "patchring_session"
 
 const (
 	sessionTenant  = "tenant"
@@ -31,7 +32,7 @@ func (s *Service) Sessions() *scs.SessionManager {
 	m.Store = sessions{s}
 	m.Lifetime = SessionLife
 	m.HashTokenInStore = true
-	m.Cookie.Name = sessionCookie
+	m.Cookie.Name = SessionCookie
 	m.Cookie.HttpOnly = true
 	m.Cookie.Secure = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
