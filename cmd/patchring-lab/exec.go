@@ -6,6 +6,7 @@ import (
 	"os/exec"
 
 	"github.com/spf13/cobra"
+	"patchring/lab/fleet"
 )
 
 func newExecCommand(t *target) *cobra.Command {
@@ -14,14 +15,14 @@ func newExecCommand(t *target) *cobra.Command {
 		Short: "run a command in a host, or on the server's side when HOST is lan",
 		Long: `Run a command in a host, as root, with this terminal's input and output. HOST
 may be "lan": the lab's network with this machine's files, where hosts reach a
-server at 10.99.0.1.`,
+server at ` + fleet.ServerAddress + `.`,
 		Args: atLeastOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := t.attach(cmd.Context())
 			if err != nil {
 				return err
 			}
-			inside, err := f.Command(cmd.Context(), args[0], args[1:]...)
+			inside, err := f.Command(cmd.Context(), args[0], command(args[1:])...)
 			if err != nil {
 				return err
 			}
@@ -35,6 +36,14 @@ server at 10.99.0.1.`,
 	}
 	cmd.Flags().SetInterspersed(false) // options after HOST are the command's
 	return cmd
+}
+
+// command is what follows HOST, without the "--" that may stand between.
+func command(args []string) []string {
+	if len(args) > 0 && args[0] == "--" {
+		return args[1:]
+	}
+	return args
 }
 
 func newForwardCommand(t *target) *cobra.Command {

@@ -64,6 +64,14 @@ func TestExitStatusOfErrors(t *testing.T) {
 	}
 }
 
+func TestCommandKeepsItsOwnOptions(t *testing.T) {
+	for _, args := range [][]string{{"ls", "-l", "--", "x"}, {"--", "ls", "-l", "--", "x"}} {
+		if diff := cmp.Diff([]string{"ls", "-l", "--", "x"}, command(args)); diff != "" {
+			t.Errorf("command(%q) (-want +got):\n%s", args, diff)
+		}
+	}
+}
+
 func TestTableIsJSON(t *testing.T) {
 	out, status := execute(t, "table", "5", "--json")
 	if status != 0 {

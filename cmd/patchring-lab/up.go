@@ -32,7 +32,7 @@ What a killed lab of the same name left behind is removed first.`,
 	flags.StringVar(&o.suite, "suite", fleet.DefaultSuite, "Debian release of the hosts")
 	flags.BoolVar(&o.light, "light", false, "hosts without systemd: many hosts, no services")
 	flags.StringSliceVar(&o.names, "names", nil, "names of the hosts, instead of N")
-	flags.StringVar(&o.share, "share", "", "folder that hosts see, read-only, at /opt/patchring")
+	flags.StringVar(&o.share, "share", "", "folder that hosts see, read-only, at "+fleet.SharePath)
 	flags.StringSliceVar(&o.packages, "packages", nil, "lab packages that every host starts with (see 'repo cases')")
 	flags.StringArrayVar(&o.onHosts, "on", nil, "HOST=PKG,PKG: further lab packages for one host")
 	return cmd

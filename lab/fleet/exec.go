@@ -12,12 +12,11 @@ import (
 	"strings"
 
 	"patchring/lab/debian"
-	"patchring/lab/holder"
 	"patchring/lab/tool"
 )
 
 // Lan, in place of a host's name, is the server's side: the lab's network with the
-// machine's own files and processes. Hosts reach it at holder.ServerAddress.
+// machine's own files and processes. Hosts reach it at ServerAddress.
 const Lan = "lan"
 
 // Result is what a command left behind.
@@ -128,7 +127,7 @@ func (f *Fleet) commandLine(ctx context.Context, host string, args []string) ([]
 	if err != nil {
 		return nil, nil, err
 	}
-	if status.Power != holder.PowerOn {
+	if status.Power != PowerOn {
 		return nil, nil, fmt.Errorf("exec in %s: %w (%s)", host, ErrDown, status.Power)
 	}
 	full := []string{nsenter, "-t", target, "-m", "-n", "-p", "-i", "--",

@@ -34,6 +34,13 @@ const DefaultName = "lab"
 // DefaultSuite is the release of the hosts.
 const DefaultSuite = "bookworm"
 
+// ServerAddress is where a server started in Lan is reached by the hosts. They have
+// no other route than the lab's network.
+const ServerAddress = holder.ServerAddress
+
+// SharePath is where hosts see Config.Share.
+const SharePath = debian.Share
+
 // Config describes a fleet to open. Only Hosts is required.
 type Config struct {
 	Dir   string // of the lab; DefaultDir
@@ -42,7 +49,7 @@ type Config struct {
 
 	Hosts    []Host
 	Light    bool     // no systemd: many hosts, no services
-	Share    string   // folder that hosts see, read-only, at debian.Share
+	Share    string   // folder that hosts see, read-only, at SharePath
 	Packages []string // cases of the lab's repository that every host starts with
 	// HostPackages are further cases, by host name.
 	HostPackages map[string][]string
@@ -193,7 +200,11 @@ func Open(ctx context.Context, c Config) (*Fleet, error) {
 		return nil, fmt.Errorf("open fleet %s: %w", c.Name, err)
 	}
 	c.Say(fmt.Sprintf("booting %d hosts", len(c.Hosts)))
-	if err := f.awaitAll(ctx); err != nil {
+	err = f.awaitAll(ctx)
+	if err == nil && c.Detached {
+		err = f.detach()
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open fleet %s: %w", c.Name, err), f.down(context.WithoutCancel(ctx)))
 	}
 	return f, nil

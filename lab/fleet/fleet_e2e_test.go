@@ -19,7 +19,6 @@ import (
 
 	"patchring/lab/debian"
 	"patchring/lab/fleet"
-	"patchring/lab/holder"
 )
 
 // ownerRun is set in the process that a test starts to be killed.
@@ -128,6 +127,7 @@ func TestHostsAreReal(t *testing.T) {
 	t.Run("reset", func(t *testing.T) { reset(t, f, rest.Name) })
 	t.Run("hosts reach nothing else", func(t *testing.T) { nowhereElse(t, f, pilot.Name) })
 	t.Run("a server on the lab's side, seen from both", func(t *testing.T) { serverSide(t, f, user.Name) })
+	t.Run("a cancelled command ends in the host too", func(t *testing.T) { cancelled(t, f, user.Name) })
 	t.Run("a second lab of that name is refused", func(t *testing.T) {
 		if _, err := fleet.Open(t.Context(), c); !errors.Is(err, fleet.ErrUp) {
 			t.Errorf("Open = %v, want ErrUp", err)
@@ -222,7 +222,7 @@ func reboot(t *testing.T, f *fleet.Fleet, host string) {
 }
 
 const agentUnit = `[Service]
-ExecStart=/opt/patchring/agent
+ExecStart=` + fleet.SharePath + `/agent
 [Install]
 WantedBy=multi-user.target
 `
@@ -239,7 +239,7 @@ func serviceSurvives(t *testing.T, f *fleet.Fleet, host string) {
 		boots := strings.Fields(must(t, f, host, "cat", "/var/lib/agent-boots"))
 		return len(boots) == 2 && boots[0] != boots[1] && boots[1] == bootID(t, f, host)
 	})
-	if res, err := f.Exec(t.Context(), host, nil, "touch", "/opt/patchring/x"); err != nil || res.Code == 0 {
+	if res, err := f.Exec(t.Context(), host, nil, "touch", fleet.SharePath+"/x"); err != nil || res.Code == 0 {
 		t.Errorf("the share can be written to (%+v, %v)", res, err)
 	}
 }
@@ -274,7 +274,7 @@ func powerCutAndOn(t *testing.T, f *fleet.Fleet, host string) {
 	if _, err := f.Exec(t.Context(), host, nil, "true"); !errors.Is(err, fleet.ErrDown) {
 		t.Errorf("exec in a host without power = %v, want ErrDown", err)
 	}
-	if s, err := f.HostStatus(t.Context(), host); err != nil || s.Power != holder.PowerOff {
+	if s, err := f.HostStatus(t.Context(), host); err != nil || s.Power != fleet.PowerOff {
 		t.Errorf("status = %+v, %v; want it off", s, err)
 	}
 	if err := f.PowerOn(t.Context(), host); err != nil {
@@ -319,7 +319,7 @@ func serverSide(t *testing.T, f *fleet.Fleet, host string) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	server, err := f.Command(ctx, fleet.Lan, "busybox", "httpd", "-f", "-p", holder.ServerAddress+":8099", "-h", dir)
+	server, err := f.Command(ctx, fleet.Lan, "busybox", "httpd", "-f", "-p", fleet.ServerAddress+":8099", "-h", dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,7 +333,7 @@ func serverSide(t *testing.T, f *fleet.Fleet, host string) {
 		server.Wait()
 	}()
 	eventually(t, "the host reaches the server", func() bool {
-		res, err := f.Exec(t.Context(), host, nil, "curl", "-sf", "http://"+holder.ServerAddress+":8099/hello")
+		res, err := f.Exec(t.Context(), host, nil, "curl", "-sf", "http://"+fleet.ServerAddress+":8099/hello")
 		return err == nil && string(res.Stdout) == "from this machine"
 	})
 	if ns, err := f.ServerNetNS(); err != nil {
@@ -341,7 +341,7 @@ func serverSide(t *testing.T, f *fleet.Fleet, host string) {
 	} else if got, want := link(t, fmt.Sprintf("/proc/%d/ns/net", server.Process.Pid)), link(t, ns); got != want {
 		t.Errorf("the server runs in %s, want %s", got, want)
 	}
-	address, err := f.Forward("127.0.0.1:0", holder.ServerAddress+":8099")
+	address, err := f.Forward("127.0.0.1:0", fleet.ServerAddress+":8099")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,6 +353,25 @@ func serverSide(t *testing.T, f *fleet.Fleet, host string) {
 	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "from this machine" {
 		t.Errorf("through the forward: %q, %v", body, err)
 	}
+}
+
+func cancelled(t *testing.T, f *fleet.Fleet, host string) {
+	running := func() bool {
+		res, err := f.Exec(t.Context(), host, nil, "pgrep", "-f", "sleep 31415")
+		return err == nil && res.Code == 0
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := f.Exec(ctx, host, nil, "sh", "-c", "sleep 31415; true")
+		ended <- err
+	}()
+	eventually(t, "the command runs", running)
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("Exec = %v, want context.Canceled", err)
+	}
+	eventually(t, "the command is gone", func() bool { return !running() })
 }
 
 func link(t *testing.T, path string) string {

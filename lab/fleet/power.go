@@ -16,6 +16,17 @@ import (
 // HostStatus is what the lab knows of a host without asking it.
 type HostStatus = holder.HostStatus
 
+// Power is what a host is doing.
+type Power = holder.Power
+
+// The states of a host.
+const (
+	PowerStarting = holder.PowerStarting
+	PowerOn       = holder.PowerOn
+	PowerOff      = holder.PowerOff
+	PowerFailed   = holder.PowerFailed
+)
+
 // bootPatience is how long a host may take to boot on a loaded machine.
 const bootPatience = 3 * time.Minute
 
@@ -99,10 +110,10 @@ func (f *Fleet) AwaitBoot(ctx context.Context, host string, n int) error {
 		if err != nil {
 			return err
 		}
-		if s.Power == holder.PowerFailed {
+		if s.Power == PowerFailed {
 			return fmt.Errorf("boot %s: %s\n%s", host, s.Ended, tail(f.Console(host)))
 		}
-		if s.Boots >= n && s.Power == holder.PowerOn {
+		if s.Boots >= n && s.Power == PowerOn {
 			up, err := f.booted(ctx, host)
 			if up {
 				return nil

@@ -26,8 +26,10 @@ type started struct {
 	ended    chan struct{} // closed when the process was collected
 }
 
+// lock keeps starts and ends apart, of all runs: a lock for each would leave its file
+// behind for ever.
 func (f *Fleet) lock(ctx context.Context) (*lock.Lock, error) {
-	return lock.Acquire(ctx, f.dir+".lock", nil)
+	return lock.Acquire(ctx, filepath.Join(filepath.Dir(f.dir), ".lock"), nil)
 }
 
 // start makes the run's folder and starts its processes.
@@ -44,6 +46,9 @@ func (f *Fleet) start(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if c.Binary, err = copyBinary(c.Binary, f.dir); err != nil {
+		return err
+	}
 	if err := f.makeSpec(c); err != nil {
 		return err
 	}
@@ -51,11 +56,11 @@ func (f *Fleet) start(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	s := state{Owner: owner, Detached: c.Detached, Spec: f.spec, Hosts: f.table, Image: f.image, ImageDir: f.image.Dir, Debs: debs}
+	s := state{Owner: owner, Spec: f.spec, Hosts: f.table, Image: f.image, ImageDir: f.image.Dir, Debs: debs}
 	if err := s.write(f.dir); err != nil {
 		return err
 	}
-	if err := f.launch(ctx, c, s); err != nil {
+	if err := f.launch(ctx, s); err != nil {
 		return errors.Join(err, f.end(context.WithoutCancel(ctx)))
 	}
 	return nil
@@ -88,8 +93,22 @@ func (f *Fleet) makeRepo(ctx context.Context, c Config) (debs string, err error)
 	return debs, f.repo.Publish(ctx)
 }
 
+// copyBinary gives the run a program of its own: every boot starts it, also after the
+// original was built anew or, as go run does, removed.
+func copyBinary(from, run string) (string, error) {
+	to := filepath.Join(run, "patchring-lab")
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return "", fmt.Errorf("copy own program: %w", err)
+	}
+	if err := os.WriteFile(to, text, 0o700); err != nil {
+		return "", fmt.Errorf("copy own program: %w", err)
+	}
+	return to, nil
+}
+
 // launch starts the lab's first process and waits until the hosts are booting.
-func (f *Fleet) launch(ctx context.Context, c Config, s state) error {
+func (f *Fleet) launch(ctx context.Context, s state) error {
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("make leash: %w", err)
@@ -108,7 +127,7 @@ func (f *Fleet) launch(ctx context.Context, c Config, s state) error {
 	if err := errors.Join(err, inner.Close(), log.Close()); err != nil {
 		return errors.Join(fmt.Errorf("start lab: %w", err), leash.Close())
 	}
-	f.owned = &started{cmd: cmd, leash: leash, detached: c.Detached, ended: make(chan struct{})}
+	f.owned = &started{cmd: cmd, leash: leash, ended: make(chan struct{})}
 	go func() {
 		defer close(f.owned.ended)
 		cmd.Wait() // its status says nothing: the lab is meant to be killed
@@ -116,15 +135,27 @@ func (f *Fleet) launch(ctx context.Context, c Config, s state) error {
 	if s.Lab, err = identify(cmd.Process.Pid); err != nil {
 		return fmt.Errorf("start lab: %w", err)
 	}
-	if err := s.write(f.dir); err != nil {
+	if err := errors.Join(s.write(f.dir), leash.Begin()); err != nil {
 		return err
 	}
 	if err := leash.AwaitReady(ctx); err != nil {
 		return fmt.Errorf("%w\n%s", err, tail(f.Log()))
 	}
-	if c.Detached {
-		return leash.Free()
+	return nil
+}
+
+// detach lets a lab that is wholly up live on without this process. Whoever is killed
+// before leaves no half lab.
+func (f *Fleet) detach() error {
+	s, err := readState(f.dir)
+	if err != nil {
+		return err
 	}
+	s.Detached = true
+	if err := errors.Join(s.write(f.dir), f.owned.leash.Free()); err != nil {
+		return fmt.Errorf("detach: %w", err)
+	}
+	f.owned.detached = true
 	return nil
 }
 

@@ -16,6 +16,8 @@ type started struct {
 
 func (f *Fleet) start(context.Context, Config) error { return Supported() }
 
+func (f *Fleet) detach() error { return Supported() }
+
 func (f *Fleet) down(context.Context) error { return Supported() }
 
 // Down ends the run of that name; there is none on this system.

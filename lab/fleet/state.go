@@ -16,9 +16,9 @@ const stateFile = "state.json"
 
 // state is what a run leaves for others to find it, and to clean up after it.
 //
-// It is written before the lab starts, without a process, and again with it. Who
-// dies between the two drops the leash, so the lab ends by itself; the control
-// group's name is known by then.
+// It is written before the lab's first process starts, without it, and again with it
+// before that process may do anything: who dies between the two drops the leash, and
+// the process ends having touched nothing.
 type state struct {
 	Lab      process      `json:"lab"`   // first process of the lab
 	Owner    process      `json:"owner"` // who holds the leash

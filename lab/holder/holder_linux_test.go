@@ -47,6 +47,22 @@ func leashes(t *testing.T) (outer, inner *Leash) {
 	return outer, inner
 }
 
+func TestLabBeginsOnlyWhenItsOwnerSaysSo(t *testing.T) {
+	outer, inner := leashes(t)
+	if err := outer.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	if err := inner.begun(); err != nil {
+		t.Errorf("begun = %v", err)
+	}
+	if err := outer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := inner.begun(); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("begun without its owner = %v", err)
+	}
+}
+
 func TestDroppedLeashEndsTheLab(t *testing.T) {
 	outer, inner := leashes(t)
 	if err := outer.Close(); err != nil {

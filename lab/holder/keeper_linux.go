@@ -33,6 +33,9 @@ func runKeeper(specFile string) error {
 	if err != nil {
 		return err
 	}
+	if err := leash.begun(); err != nil {
+		return err
+	}
 	k := &keeper{spec: spec, file: specFile, hosts: map[string]*host{}}
 	k.log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	ctx, cancel := context.WithCancelCause(context.Background())

@@ -21,6 +21,7 @@ type Leash struct {
 }
 
 const (
+	leashBegin = "begin"
 	leashFree  = "free"
 	leashReady = "ready"
 	leashError = "error "
@@ -34,6 +35,11 @@ func NewLeash(end *os.File) (*Leash, error) {
 	}
 	return &Leash{conn: conn, read: bufio.NewReader(conn)}, nil
 }
+
+// Begin is for the outer end: the lab's first process is written down, and the lab may
+// touch the run's folder. Until then it waits, so that one whose starter died before
+// cannot get in the way of the next.
+func (l *Leash) Begin() error { return l.send(leashBegin) }
 
 // AwaitReady is for the outer end: it returns when the lab is up, or why it is not.
 func (l *Leash) AwaitReady(ctx context.Context) error {
@@ -64,6 +70,18 @@ func (l *Leash) Free() error { return l.send(leashFree) }
 func (l *Leash) Close() error {
 	if err := l.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("drop leash: %w", err)
+	}
+	return nil
+}
+
+// begun is for the inner end: it returns when the lab may begin.
+func (l *Leash) begun() error {
+	line, err := l.line()
+	if err == nil && line != leashBegin {
+		err = fmt.Errorf("it said %q", line)
+	}
+	if err != nil {
+		return fmt.Errorf("the lab's owner did not let it begin: %w", err)
 	}
 	return nil
 }
