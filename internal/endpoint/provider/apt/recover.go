@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"patchring/internal/core/fault"
+	"patchring/internal/endpoint/facts"
 	"patchring/internal/endpoint/provider"
 	"patchring/internal/endpoint/provider/apt/dpkg"
 	"patchring/internal/endpoint/provider/tool"
@@ -129,6 +130,7 @@ func (p *Provider) transaction(args []string) tool.Command {
 	fixed := []string{
 		"-y", "-q", "--no-remove", "-o", "Dpkg::Use-Pty=false", "-o", "DPkg::Lock::Timeout=60",
 		"-o", "APT::Status-Fd=" + itoa(tool.StatusFD),
+		"-o", facts.OwnMark, // no option of apt's: it tells our lines in history.log from another actor's
 	}
 	for _, o := range keepConffiles {
 		fixed = append(fixed, "-o", "Dpkg::Options::="+o)

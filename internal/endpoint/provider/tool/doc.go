@@ -11,5 +11,5 @@
 // would still reach it: the agent's systemd unit must say KillMode=process
 // (mixed is not enough, it ends with SIGKILL to the group).
 //
-// Providers own it; nothing else may call it.
+// Providers use it, and facts for the one question it puts to a tool.
 package tool

@@ -65,7 +65,7 @@ func New(t testing.TB) *World {
 	}
 	w.Write("var/lib/dpkg/status", "")
 	w.Write("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n")
-	w.Write("etc/apt/apt.conf", fmt.Sprintf("Dir %q;\nDir::Bin::methods \"/usr/lib/apt/methods\";\nAPT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\n", w.Root))
+	w.Write("etc/apt/apt.conf", fmt.Sprintf("Dir %q;\nDir::Bin::methods \"/usr/lib/apt/methods\";\nAPT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\nDpkg::Options:: \"--force-unsafe-io\";\n", w.Root))
 	w.shell()
 	w.publish("lab")
 	return w
