@@ -430,9 +430,49 @@ func TestLightHosts(t *testing.T) {
 	if pending, err := f.Pending(t.Context(), host); err != nil || len(pending) == 0 {
 		t.Errorf("pending = %v, %v", pending, err)
 	}
+	halts(t, f, host)
+	bootsNoMore(t, f, host)
 	before := traces(t, f, c.Name)
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
 	before.mustBeGone(t)
+}
+
+func power(t *testing.T, f *fleet.Fleet, host string) fleet.Power {
+	t.Helper()
+	s, err := f.HostStatus(t.Context(), host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Power
+}
+
+// halts shows that a host which switches itself off stays off.
+func halts(t *testing.T, f *fleet.Fleet, host string) {
+	if _, err := f.Exec(t.Context(), host, nil, "poweroff", "-f"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, host+" is off", func() bool { return power(t, f, host) == fleet.PowerOff })
+	if err := f.PowerOn(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bootsNoMore shows that a host whose system is destroyed is given up and said to
+// have failed, and that a reset mends it.
+func bootsNoMore(t *testing.T, f *fleet.Fleet, host string) {
+	must(t, f, host, "rm", "/usr/local/sbin/lab-init")
+	if err := f.Reboot(t.Context(), host); err == nil || !strings.Contains(err.Error(), "become init") {
+		t.Errorf("reboot without an init = %v, want what its console says", err)
+	}
+	if got := power(t, f, host); got != fleet.PowerFailed {
+		t.Errorf("%s is %s, want it failed", host, got)
+	}
+	if err := f.PowerOn(t.Context(), host); err == nil {
+		t.Errorf("%s was powered on without an init", host)
+	}
+	if err := f.Reset(t.Context(), host); err != nil {
+		t.Error(err)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"patchring/lab/aptrepo"
+	"patchring/lab/cgroup"
 	"patchring/lab/holder"
 	"patchring/lab/lock"
 )
@@ -217,7 +218,7 @@ func (f *Fleet) end(ctx context.Context) error {
 	}
 	// Waits for the last process as well, also of a lab whose first process was
 	// not yet written down.
-	if err := holder.RemoveCgroup(ctx, s.Spec.Cgroup); err != nil {
+	if err := cgroup.Remove(ctx, s.Spec.Cgroup); err != nil {
 		return err
 	}
 	return removeRun(f.dir)

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+	"patchring/lab/cgroup"
 	"patchring/lab/tool"
 )
 
@@ -64,6 +65,17 @@ func Command(spec Spec, leash, log *os.File) *exec.Cmd {
 
 // leashFD is the descriptor on which Command passes the leash.
 const leashFD = 3
+
+// enterCgroup puts this process in a host's control group and becomes the command.
+func enterCgroup(group string, command []string) error {
+	if err := cgroup.Enter(group); err != nil {
+		return err
+	}
+	if err := syscall.Exec(command[0], command, os.Environ()); err != nil {
+		return fmt.Errorf("become %s: %w", command[0], err)
+	}
+	return nil
+}
 
 func readSpec(file string) (Spec, error) {
 	text, err := os.ReadFile(file)
