@@ -61,7 +61,7 @@ func (a *API) limited(perSecond int, h http.Handler) http.Handler {
 
 // answer writes a refusal outside huma. A client that left before it is no
 // error of ours.
-func (a *API) answer(w http.ResponseWriter, p *Problem) {
+func (a *API) answer(w http.ResponseWriter, p *Refusal) {
 	if err := p.write(w); err != nil {
 		a.Log.Debug("answer", "err", err)
 	}
@@ -122,7 +122,7 @@ func (a *API) idempotent(next http.Handler) http.Handler {
 	})
 }
 
-func tooLarge(err error) *Problem {
+func tooLarge(err error) *Refusal {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
 		return refusal(fault.Because(fault.InvalidField, "field", "body", "problem", "too_long"), http.StatusRequestEntityTooLarge, false)

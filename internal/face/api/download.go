@@ -23,7 +23,7 @@ func (w *lateWriter) Write(b []byte) (int, error) {
 	return w.ctx.BodyWriter().Write(b)
 }
 
-func (w *lateWriter) refuse(p *Problem) {
+func (w *lateWriter) refuse(p *Refusal) {
 	w.ctx.SetHeader("Content-Type", p.ContentType(""))
 	w.ctx.SetStatus(p.Status)
 	text, err := json.Marshal(p)

@@ -16,8 +16,8 @@ import (
 	"patchring/internal/face/lang"
 )
 
-// Problem is the one shape of a refusal: RFC 9457 with our stable code.
-type Problem struct {
+// Refusal is the one shape of a refusal: RFC 9457 with our stable code.
+type Refusal struct {
 	Type   string            `json:"type" doc:"urn:patchring: and the code"`
 	Title  string            `json:"title"`
 	Status int               `json:"status"`
@@ -31,16 +31,16 @@ type Problem struct {
 }
 
 // Error implements error.
-func (p *Problem) Error() string { return p.Detail }
+func (p *Refusal) Error() string { return p.Detail }
 
 // GetStatus implements huma.StatusError.
-func (p *Problem) GetStatus() int { return p.Status }
+func (p *Refusal) GetStatus() int { return p.Status }
 
 // ContentType implements huma.ContentTypeFilter.
-func (p *Problem) ContentType(string) string { return "application/problem+json" }
+func (p *Refusal) ContentType(string) string { return "application/problem+json" }
 
-func refusal(r fault.Reason, status int, retry bool) *Problem {
-	return &Problem{
+func refusal(r fault.Reason, status int, retry bool) *Refusal {
+	return &Refusal{
 		Type: "urn:patchring:" + string(r.Code), Title: http.StatusText(status), Status: status,
 		Detail: lang.For(string(lang.English)).Reason(r), Code: r.Code, Args: r.Args, Retry: retry,
 	}
@@ -70,7 +70,7 @@ func statusOf(code fault.Code) int {
 
 // problem turns an error into what the client is told, and logs what it is
 // not: an error without a fault is ours, and its text stays here.
-func (a *API) problem(ctx context.Context, err error) *Problem {
+func (a *API) problem(ctx context.Context, err error) *Refusal {
 	var file *procedure.Error
 	if errors.As(err, &file) {
 		p := refusal(fault.Because(fault.InvalidField, "field", "file", "problem", strconv.Itoa(len(file.Problems))+" problems"), http.StatusUnprocessableEntity, false)
@@ -112,13 +112,13 @@ func problemOf(_ huma.Context, _ string, v any) (any, error) {
 // describeProblems puts our shape into the contract where huma put its own.
 func describeProblems(doc *huma.OpenAPI) {
 	schemas := doc.Components.Schemas
-	own := schemas.Schema(reflect.TypeFor[Problem](), false, "Problem")
-	schemas.Map()["ErrorModel"] = own
+	schemas.Schema(reflect.TypeFor[Refusal](), true, "Refusal")
+	schemas.Map()["ErrorModel"] = &huma.Schema{Ref: "#/components/schemas/Refusal"}
 	delete(schemas.Map(), "ErrorDetail")
 }
 
 // write answers outside huma.
-func (p *Problem) write(w http.ResponseWriter) error {
+func (p *Refusal) write(w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", p.ContentType(""))
 	if wait, err := time.ParseDuration(p.Args["wait"]); err == nil && p.Status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
