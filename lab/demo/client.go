@@ -112,6 +112,11 @@ func (c *Client) Get(ctx context.Context, path string, out any) error {
 	return c.call(ctx, http.MethodGet, "/api/v1"+path, nil, out)
 }
 
+// Post does any act of the API.
+func (c *Client) Post(ctx context.Context, path string, in, out any) error {
+	return c.call(ctx, http.MethodPost, "/api/v1"+path, in, out)
+}
+
 // Act does one act on a campaign.
 func (c *Client) Act(ctx context.Context, campaign, act string, in, out any) error {
 	return c.call(ctx, http.MethodPost, "/api/v1/campaigns/"+url.PathEscape(campaign)+"/"+act, in, out)
