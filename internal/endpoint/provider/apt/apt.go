@@ -51,7 +51,7 @@ type Options struct {
 	// apt/ for logs and the running transaction, rollback/ for old packages.
 	State string
 	// Root is the system the provider manages; empty is /. Another root has
-	// its own etc/apt/apt.conf that names its directories.
+	// its own etc/apt/apt.conf that names its directories, and root/.dpkg.cfg.
 	Root       string
 	StaleAfter time.Duration // lists older than this are not believed
 	Stall      time.Duration // silence of a transaction that is worth a word
@@ -140,7 +140,7 @@ func (p *Provider) command(name string, args ...string) tool.Command {
 		"NEEDRESTART_MODE=l", "NEEDRESTART_SUSPEND=", "UCF_FORCE_CONFFOLD=1",
 	}
 	if p.o.Root != "/" {
-		env = append(env, "APT_CONFIG="+p.path("etc/apt/apt.conf"), "DPKG_ROOT="+p.o.Root)
+		env = append(env, "APT_CONFIG="+p.path("etc/apt/apt.conf"), "DPKG_ROOT="+p.o.Root, "HOME="+p.path("root"))
 	}
 	return tool.Command{Name: name, Args: args, Env: env}
 }

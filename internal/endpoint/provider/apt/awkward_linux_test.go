@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"patchring/internal/core/fault"
+	"patchring/internal/endpoint/facts"
 	"patchring/internal/endpoint/provider"
 	"patchring/internal/endpoint/provider/apt"
 	"patchring/internal/endpoint/provider/apt/aptworld"
@@ -249,5 +250,24 @@ func TestScanTellsWhatWouldRemoveAndWhatIsPhased(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Errorf("scan lists %v", got)
+	}
+}
+
+func TestOnlyOthersAreInTheHistory(t *testing.T) {
+	w := newWorld(t)
+	start := time.Now().Add(-time.Second)
+	w.Offer(aptworld.Package{Name: "good", Version: "1.0"}, aptworld.Package{Name: "own", Version: "1.0"})
+	w.Install("good", "own")
+	w.Offer(aptworld.Package{Name: "own", Version: "1.1"})
+	w.ByHand("apt-get", "update")
+	if o := install(t, w.Provider(), item("own", "1.0", "1.1"))[0]; o.State != wire.ItemClaimed {
+		t.Fatalf("own ended %+v", o)
+	}
+	others, err := facts.ChangesSince(os.DirFS(w.Root), start, time.Local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(others) != 1 || others[0].Actor != "apt-get" || len(others[0].Changes) != 2 {
+		t.Errorf("others did %+v, want one apt-get with two packages", others)
 	}
 }

@@ -15,44 +15,75 @@ import (
 	"patchring/wire"
 )
 
-// baseline is what was installed when an order first acted. It is written
-// before the first transaction and read again when the same order is taken up
-// after a crash, so that what came before is not forgotten with the agent.
+// baseline is what was installed when items were first acted on. It is written
+// before the first transaction and read again when the same items, or those of
+// them that are left, are taken up after a crash: what came before must not be
+// forgotten with the agent.
 //
-// Crash story: without it nothing has been changed yet. With it, the order is
-// the same one (by its key) and the versions are those before its first act.
+// Crash story: without it nothing has been changed yet. With it, the versions
+// are those before the first act.
 type baseline struct {
-	Order  string              `json:"order"`
-	Before map[dpkg.Key]string `json:"before"`
-	New    map[dpkg.Key]bool   `json:"new,omitempty"` // what the order's plan brings onto the device
+	Kind  wire.OrderKind                 `json:"kind"`
+	Items map[string]map[dpkg.Key]string `json:"items"`         // by itemKey
+	New   map[dpkg.Key]bool              `json:"new,omitempty"` // what the plan brings onto the device
 }
 
 func (p *Provider) baselineFile() string { return filepath.Join(p.o.State, "apt", "baseline.json") }
 
 func (p *Provider) baseline(kind wire.OrderKind, items []wire.Item, in *intent) (baseline, error) {
-	order, err := orderKey(kind, items)
-	if err != nil {
-		return baseline{}, err
-	}
-	base := baseline{Order: order, Before: map[dpkg.Key]string{}, New: map[dpkg.Key]bool{}}
 	var last baseline
 	text, err := os.ReadFile(p.baselineFile())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return baseline{}, fmt.Errorf("read baseline: %w", err)
-	case json.Unmarshal(text, &last) == nil && last.Order == order:
-		if last.New == nil {
-			last.New = map[dpkg.Key]bool{}
-		}
-		return last, nil
 	}
-	for key, pkg := range in.before {
-		if pkg.Present() {
-			base.Before[key] = pkg.Version
+	if err == nil {
+		if err := json.Unmarshal(text, &last); err != nil {
+			return baseline{}, fmt.Errorf("read baseline %s: %w", p.baselineFile(), err)
 		}
+	}
+	base := baseline{Kind: kind, Items: map[string]map[dpkg.Key]string{}, New: map[dpkg.Key]bool{}}
+	for _, item := range items {
+		key, err := itemKey(item)
+		if err != nil {
+			return baseline{}, err
+		}
+		if known, ok := last.Items[key]; ok && last.Kind == kind {
+			base.Items[key] = known
+			for k := range last.New {
+				base.New[k] = true
+			}
+			continue
+		}
+		base.Items[key] = in.versions(item, p.native)
 	}
 	return base, nil
+}
+
+// versions is what the item's packages are at now. One that is broken at the
+// version it was to go to was at the one it came from.
+func (in *intent) versions(item wire.Item, native string) map[dpkg.Key]string {
+	before := map[dpkg.Key]string{}
+	for _, change := range item.Packages {
+		key := dpkg.KeyOf(change.Name, change.Arch, native)
+		switch now := in.before[key]; {
+		case now.Broken() && now.Version == change.To && change.From != "":
+			before[key] = change.From
+		case now.Present():
+			before[key] = now.Version
+		}
+	}
+	return before
+}
+
+// flat is the versions of all items.
+func (b baseline) flat() map[dpkg.Key]string {
+	all := map[dpkg.Key]string{}
+	for _, versions := range b.Items {
+		for key, version := range versions {
+			all[key] = version
+		}
+	}
+	return all
 }
 
 // keepBaseline notes what the plan brings, and makes the baseline last.
@@ -69,21 +100,18 @@ func (p *Provider) keepBaseline(base baseline, plan simulation) error {
 	return tool.WriteDurable(p.baselineFile(), text)
 }
 
-// orderKey names a set of items at their versions, whatever is known of their
-// rollback by now.
-func orderKey(kind wire.OrderKind, items []wire.Item) (string, error) {
-	hash := sha256.New()
-	fmt.Fprintln(hash, kind)
-	enc := json.NewEncoder(hash)
-	for _, item := range items {
-		packages := make([]wire.Change, len(item.Packages))
-		for i, c := range item.Packages {
-			packages[i] = wire.Change{Name: c.Name, Arch: c.Arch, To: c.To}
-		}
-		item.Packages = packages
-		if err := enc.Encode(item); err != nil {
-			return "", fmt.Errorf("encode items: %w", err)
-		}
+// itemKey names an item at its versions, whatever is known of their rollback
+// by now.
+func itemKey(item wire.Item) (string, error) {
+	packages := make([]wire.Change, len(item.Packages))
+	for i, c := range item.Packages {
+		packages[i] = wire.Change{Name: c.Name, Arch: c.Arch, To: c.To}
 	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
+	item.Packages = packages
+	text, err := json.Marshal(item)
+	if err != nil {
+		return "", fmt.Errorf("encode item: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
 }

@@ -234,6 +234,40 @@ func TestPowerCutInTheMiddleIsRepairedAndFinished(t *testing.T) {
 	}
 }
 
+// TestPowerCutBeforeAFailureStillRestores is an executor's way back: it
+// recovers, takes what is in place for done and installs the rest again.
+func TestPowerCutBeforeAFailureStillRestores(t *testing.T) {
+	w := newSlowWorld(t)
+	fails := waitsForGo("1.2")
+	fails.Scripts["postinst"] += "; exit 9"
+	w.Offer(fails)
+	w.ByHand("apt-get", "update")
+	p := w.Provider()
+	items, err := p.Preserve(t.Context(), []wire.Item{item("slow", "1.0", "1.2"), item("good", "1.0", "1.1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := startAgent(t, w.World, items...)
+	await(t, "the postinst runs", w.running)
+	powerCut(t, w, agent)
+	w.goOn()
+	log, err := w.Provider().Recover(t.Context(), limits)
+	if !errors.Is(err, fault.New(fault.DpkgBroken)) || fault.CanRetry(err) {
+		t.Fatalf("recover: %v, want dpkg_broken\n%s", err, log.Tail)
+	}
+	log, outcomes, err := w.Provider().Install(t.Context(), items[:1], limits, nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log.Tail)
+	}
+	if o := outcomes[0]; o.State != wire.ItemFailed || o.Cause.Code != string(fault.PackageFailed) || o.Packages[0].From != "1.0" || o.Packages[0].To != "1.0" {
+		t.Errorf("slow ended %+v %+v, want failed and back at 1.0\n%s", o, o.Cause, log.Tail)
+	}
+	wantStatus(t, w.World, "slow", "install ok installed 1.0")
+	if audit := w.Audit(); audit != "" {
+		t.Errorf("dpkg --audit says %q", audit)
+	}
+}
+
 func TestRecoverAfterAPowerCutNeedsNoOrder(t *testing.T) {
 	w := newSlowWorld(t)
 	agent := startAgent(t, w.World, item("slow", "1.0", "1.1"))

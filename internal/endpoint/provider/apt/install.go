@@ -86,7 +86,8 @@ type run struct {
 	limits provider.Limits
 	tell   provider.Progress
 	log    *tool.Log
-	base   baseline                  // when the order first acted
+	base   baseline                  // when the items were first acted on
+	before map[dpkg.Key]string       // its versions
 	db     map[dpkg.Key]dpkg.Package // as last read
 	failed map[string]fault.Reason   // by item
 }
@@ -121,6 +122,7 @@ func (r *run) do(ctx context.Context, items []wire.Item) ([]wire.Outcome, error)
 	if r.base, err = r.p.baseline(r.kind, items, in); err != nil {
 		return nil, err
 	}
+	r.before = r.base.flat()
 	plan, err := r.p.resolve(ctx, in, r.limits)
 	if err != nil {
 		return nil, err
@@ -233,7 +235,7 @@ func (r *run) outcomes(items []wire.Item) []wire.Outcome {
 		for j := range item.Packages {
 			c := &item.Packages[j]
 			key := dpkg.KeyOf(c.Name, c.Arch, r.p.native)
-			c.From = r.base.Before[key]
+			c.From = r.before[key]
 			moved = moved || r.db[key].Present() && r.db[key].Version != c.From
 		}
 		out := verify(r.kind, item, r.db, r.p.native)

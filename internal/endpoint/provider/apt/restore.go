@@ -161,7 +161,7 @@ func (r *run) putBack(ctx context.Context, failed []target) error {
 	for _, t := range failed {
 		back := target{item: t.item}
 		for _, w := range t.wants {
-			now, old := r.db[w.key], r.base.Before[w.key]
+			now, old := r.db[w.key], r.before[w.key]
 			if old == "" || now.Version == old && now.Sound() {
 				continue
 			}

@@ -65,7 +65,9 @@ func New(t testing.TB) *World {
 	}
 	w.Write("var/lib/dpkg/status", "")
 	w.Write("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n")
-	w.Write("etc/apt/apt.conf", fmt.Sprintf("Dir %q;\nDir::Bin::methods \"/usr/lib/apt/methods\";\nAPT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\nDpkg::Options:: \"--force-unsafe-io\";\n", w.Root))
+	w.Write("etc/apt/apt.conf", fmt.Sprintf("Dir %q;\nDir::Bin::methods \"/usr/lib/apt/methods\";\nAPT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\n", w.Root))
+	// dpkg takes its log for a file of this machine whatever its root is.
+	w.Write("root/.dpkg.cfg", "force-unsafe-io\nlog "+filepath.Join(w.Root, "var/log/dpkg.log")+"\n")
 	w.shell()
 	w.publish("lab")
 	return w
@@ -257,6 +259,7 @@ func (w *World) Command(name string, args ...string) *exec.Cmd {
 	cmd.Env = []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive",
 		"APT_CONFIG=" + filepath.Join(w.Root, "etc/apt/apt.conf"), "DPKG_ROOT=" + w.Root,
+		"HOME=" + filepath.Join(w.Root, "root"),
 	}
 	return cmd
 }
