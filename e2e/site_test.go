@@ -174,7 +174,7 @@ func (s *site) patch(name, version string) string {
 	var page struct {
 		Rows []struct{ ID, Name, Version string }
 	}
-	must(s.t, s.admin.Get(s.t.Context(), "/patches?limit=500&name="+url.QueryEscape(name), &page))
+	must(s.t, s.admin.Get(s.t.Context(), "/patches?limit=500&text="+url.QueryEscape(name), &page))
 	for _, p := range page.Rows {
 		if p.Name == name && p.Version == version {
 			return p.ID
