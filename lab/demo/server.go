@@ -97,7 +97,7 @@ func (s *Server) Start(ctx context.Context) error {
 	defer log.Close()
 	s.cmd = exec.Command("nsenter", args...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	s.cmd.SysProcAttr = endsWithUs()
 	if err := s.cmd.Start(); err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
