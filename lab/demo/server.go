@@ -9,7 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -42,7 +42,6 @@ type Server struct {
 	log   string
 	done  chan struct{} // closed when the process has ended
 	ended error         // how; read after done
-	stop  sync.Once
 }
 
 // Credentials of the administrator that the first run makes.
@@ -98,16 +97,28 @@ func (s *Server) Start(ctx context.Context) error {
 	s.cmd = exec.Command("nsenter", args...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.cmd.SysProcAttr = endsWithUs()
-	if err := s.cmd.Start(); err != nil {
+	if err := s.launch(); err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
-	done := make(chan struct{})
-	s.done = done
-	go func(cmd *exec.Cmd) {
-		s.ended = cmd.Wait()
-		close(done)
-	}(s.cmd)
 	return s.await(ctx)
+}
+
+// launch starts the process from a thread that lives as long as it: the kernel
+// takes the end of the thread, not of the program, for the end of the parent.
+func (s *Server) launch() error {
+	cmd, started, done := s.cmd, make(chan error), make(chan struct{})
+	s.done = done
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			s.ended = cmd.Wait()
+		}
+		close(done)
+	}()
+	return <-started
 }
 
 const startLimit = time.Minute
