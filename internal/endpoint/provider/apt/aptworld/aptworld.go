@@ -3,7 +3,8 @@
 // Package aptworld is a small Debian for tests: a directory with a package
 // database, a shell for maintainer scripts and a repository, on which the real
 // apt-get and dpkg of this machine work without touching the machine. It needs
-// root (maintainer scripts run in a chroot), apt and dpkg.
+// root (maintainer scripts run in a chroot), apt and dpkg. Here is the same in
+// a whole Debian that may be thrown away.
 //
 // Only tests may use it.
 package aptworld
@@ -56,6 +57,39 @@ func New(t testing.TB) *World {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	must(t, os.Chmod(dir, 0o755))
 	w := &World{t: t, Dir: dir, Root: filepath.Join(dir, "root")}
+	w.furnish()
+	return w
+}
+
+// Disposable marks a whole Debian that a test may do anything to.
+const Disposable = "/.aptworld-disposable"
+
+// Here makes a world of the Debian the test itself runs in, which must carry
+// the mark: its own packages stay, its repositories are replaced by one.
+func Here(t testing.TB) *World {
+	t.Helper()
+	if _, err := os.Stat(Disposable); err != nil {
+		t.Fatalf("this system is not to be thrown away: %v", err)
+	}
+	dir, err := os.MkdirTemp("/srv", "aptworld-")
+	must(t, err)
+	must(t, os.Chmod(dir, 0o755))
+	w := &World{t: t, Dir: dir, Root: "/"}
+	for _, pattern := range []string{"/var/lib/apt/lists/*_*", "/etc/apt/sources.list.d/*"} {
+		files, err := filepath.Glob(pattern)
+		must(t, err)
+		for _, name := range files {
+			must(t, os.Remove(name))
+		}
+	}
+	w.publish("lab")
+	return w
+}
+
+// furnish gives an empty directory what apt, dpkg and scripts need.
+func (w *World) furnish() {
+	t := w.t
+	t.Helper()
 	for _, d := range []string{
 		"etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d", "etc/apt/trusted.gpg.d",
 		"var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers", "var/lib/dpkg/alternatives",
@@ -70,7 +104,6 @@ func New(t testing.TB) *World {
 	w.Write("root/.dpkg.cfg", "force-unsafe-io\nlog "+filepath.Join(w.Root, "var/log/dpkg.log")+"\n")
 	w.shell()
 	w.publish("lab")
-	return w
 }
 
 // shell gives maintainer scripts what they need: sh and sleep.
@@ -256,11 +289,14 @@ func (w *World) ByHand(name string, args ...string) string {
 // Command prepares a tool to run on the device.
 func (w *World) Command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
-	cmd.Env = []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive",
-		"APT_CONFIG=" + filepath.Join(w.Root, "etc/apt/apt.conf"), "DPKG_ROOT=" + w.Root,
-		"HOME=" + filepath.Join(w.Root, "root"),
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}
+	if w.Root == "/" {
+		return cmd
 	}
+	cmd.Env = append(cmd.Env,
+		"APT_CONFIG="+filepath.Join(w.Root, "etc/apt/apt.conf"), "DPKG_ROOT="+w.Root,
+		"HOME="+filepath.Join(w.Root, "root"),
+	)
 	return cmd
 }
 
