@@ -78,6 +78,18 @@ func ReadConfig(path string) (Config, error) {
 	return c, nil
 }
 
+// With gives what is set in o the last word.
+func (c Config) With(o Config) Config {
+	c.Data, c.Listen, c.Broker = or(o.Data, c.Data), or(o.Listen, c.Listen), or(o.Broker, c.Broker)
+	c.WebSocket, c.Database = or(o.WebSocket, c.WebSocket), or(o.Database, c.Database)
+	c.Certificate, c.Key = or(o.Certificate, c.Certificate), or(o.Key, c.Key)
+	c.Checkin, c.Silent = or(o.Checkin, c.Checkin), or(o.Silent, c.Silent)
+	if len(o.Names) > 0 {
+		c.Names = o.Names
+	}
+	return c
+}
+
 // complete fills in what was left out, and refuses what cannot be.
 func (c Config) complete() (Config, error) {
 	c.Data = or(c.Data, DefaultData)

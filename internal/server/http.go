@@ -1,15 +1,59 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+
+	"patchring/internal/face/api"
+	"patchring/wire"
 )
 
 // handler puts the faces on one port.
 func (s *Server) handler() (http.Handler, error) {
+	sessions := s.Access.Sessions()
+	a := api.New(api.Options{
+		Access: s.Access, Sessions: sessions, View: s.View, Conductor: s.Conductor, Roster: s.Roster, Passport: s.Passport,
+		Listen: s.pulse.listen, Backup: s.backup, Clock: s.Clock, Log: s.Log, Version: s.Version,
+	})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.health)
+	mux.Handle(api.Prefix+"/", a)
+	mux.Handle(wire.EnrollPath, a)
 	return mux, nil
+}
+
+// backup writes a consistent copy of the database, by way of a file beside it:
+// SQLite copies into a file, and a stream that broke off must not be taken for
+// a whole one.
+func (s *Server) backup(ctx context.Context, w io.Writer) error {
+	dir, err := os.MkdirTemp(s.Data, "backup-")
+	if err != nil {
+		return fmt.Errorf("make room for the backup: %w", err)
+	}
+	path := filepath.Join(dir, "patchring.db")
+	err = s.DB.Backup(ctx, path)
+	if err == nil {
+		err = copyFile(w, path)
+	}
+	return errors.Join(err, os.RemoveAll(dir))
+}
+
+func copyFile(w io.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open the backup: %w", err)
+	}
+	defer f.Close()
+	if _, err := io.Copy(w, f); err != nil {
+		return fmt.Errorf("send the backup: %w", err)
+	}
+	return nil
 }
 
 // health tells whether the server can do its work: it asks the database.

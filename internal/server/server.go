@@ -27,6 +27,7 @@ import (
 	"patchring/internal/service/access"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/gateway"
+	"patchring/internal/service/passport"
 	"patchring/internal/service/roster"
 	"patchring/wire"
 )
@@ -51,12 +52,14 @@ type Server struct {
 	Conductor *conductor.Conductor
 	Gateway   *gateway.Gateway
 	Roster    *roster.Roster
+	Passport  *passport.Office
 	View      *view.Reader
 	Broker    *broker.Broker
 	Bus       *bus.Bus
 
 	pulse    *pulse
-	cert     *keys.ServerCertificate
+	cert     *keys.ServerCertificate // of the broker: always the site's own
+	web      *keys.ServerCertificate // of HTTPS: the organisation's, or the site's
 	listener net.Listener
 	http     *http.Server
 	// First holds the administrator made by the first run.
@@ -171,6 +174,7 @@ func (s *Server) openServices() {
 		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin),
 	})
 	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock})
+	s.Passport = passport.New(passport.Options{DB: s.DB, Clock: s.Clock, Key: s.Keys.RegisterKey})
 }
 
 // brokers are the addresses told to agents at enrolment.
@@ -186,9 +190,9 @@ func (s *Server) brokers() []string {
 }
 
 func (s *Server) listen() (err error) {
-	cert := s.cert
+	s.web = s.cert
 	if s.Certificate != "" {
-		if cert, err = keys.GivenServer(s.Certificate, s.Key, s.Clock()); err != nil {
+		if s.web, err = keys.GivenServer(s.Certificate, s.Key, s.Clock()); err != nil {
 			return err
 		}
 	}
@@ -203,7 +207,7 @@ func (s *Server) listen() (err error) {
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
-	s.listener = tls.NewListener(s.listener, cert.TLS())
+	s.listener = tls.NewListener(s.listener, s.web.TLS())
 	return nil
 }
 
@@ -285,8 +289,10 @@ func (s *Server) housekeep(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if _, err := s.cert.Renew(s.Clock()); err != nil {
-				s.Log.Error("renew the server's certificate", "err", err)
+			for _, cert := range []*keys.ServerCertificate{s.cert, s.web} {
+				if _, err := cert.Renew(s.Clock()); err != nil {
+					s.Log.Error("renew the server's certificate", "err", err)
+				}
 			}
 			if err := s.Access.Housekeep(ctx); err != nil {
 				s.Log.Error("housekeeping", "err", err)
