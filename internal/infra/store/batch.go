@@ -10,12 +10,13 @@ import (
 )
 
 // Batch is everything the conductor reads of a set of devices, by device id:
-// four queries however many devices there are.
+// five queries however many devices there are.
 type Batch struct {
 	Devices map[string]gen.Device
 	Missing map[string][]MissingPatch
 	Items   map[string][]gen.CampaignDeviceItem
 	Orders  map[string][]gen.DeviceOrder // open ones
+	Groups  map[string][]string          // names
 }
 
 // MissingPatch is a missing row with what the catalogue knows of its patch.
@@ -29,7 +30,8 @@ const (
 FROM device WHERE tenant = $1 AND id IN (`
 	batchMissing = `SELECT m.device, m.patch, m.state, m.packages, p.provider, p.name, p.version, p.suite, p.class
 FROM missing m JOIN patch p ON p.tenant = m.tenant AND p.id = m.patch WHERE m.tenant = $1 AND m.device IN (`
-	batchItems = `SELECT device, campaign, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us
+	batchGroups = `SELECT device, group_name FROM fleet_group_member WHERE tenant = $1 AND device IN (`
+	batchItems  = `SELECT device, campaign, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us
 FROM campaign_device_item WHERE tenant = $1 AND device IN (`
 	batchOrders = `SELECT id, device, serial, campaign, amendment, kind, step, cause, next_us, issued_us, expires_us, envelope
 FROM device_order WHERE tenant = $1 AND state = 'open' AND device IN (`
@@ -39,13 +41,14 @@ FROM device_order WHERE tenant = $1 AND state = 'open' AND device IN (`
 func (tx *Tx) Batch(ctx context.Context, tenant string, devices []string) (Batch, error) {
 	b := Batch{
 		Devices: make(map[string]gen.Device, len(devices)), Missing: map[string][]MissingPatch{},
-		Items: map[string][]gen.CampaignDeviceItem{}, Orders: map[string][]gen.DeviceOrder{},
+		Items: map[string][]gen.CampaignDeviceItem{}, Orders: map[string][]gen.DeviceOrder{}, Groups: map[string][]string{},
 	}
 	steps := []struct {
 		what, text, order string
 		scan              func(*sql.Rows) error
 	}{
 		{"devices", batchDevices, "", b.scanDevice},
+		{"groups", batchGroups, " ORDER BY device, group_name", b.scanGroup},
 		{"missing patches", batchMissing, " ORDER BY m.device, m.patch", b.scanMissing},
 		{"items", batchItems, " ORDER BY device, campaign, item", b.scanItem},
 		{"orders", batchOrders, " ORDER BY device, serial", b.scanOrder},
@@ -95,6 +98,13 @@ func (b Batch) scanDevice(rows *sql.Rows) error {
 	return err
 }
 
+func (b Batch) scanGroup(rows *sql.Rows) error {
+	var device, name string
+	err := rows.Scan(&device, &name)
+	b.Groups[device] = append(b.Groups[device], name)
+	return err
+}
+
 func (b Batch) scanMissing(rows *sql.Rows) error {
 	var m MissingPatch
 	err := rows.Scan(&m.Device, &m.Patch, &m.State, &m.Packages, &m.Provider, &m.Name, &m.Version, &m.Suite, &m.Class)
@@ -116,4 +126,17 @@ func (b Batch) scanOrder(rows *sql.Rows) error {
 		&o.IssuedUs, &o.ExpiresUs, &o.Envelope)
 	b.Orders[o.Device] = append(b.Orders[o.Device], o)
 	return err
+}
+
+// GroupsOf reads the groups of a page of devices.
+func (tx *Tx) GroupsOf(ctx context.Context, tenant string, page []gen.Device) (map[string][]string, error) {
+	ids := make([]string, 0, len(page))
+	for _, d := range page {
+		ids = append(ids, d.ID)
+	}
+	b := Batch{Groups: map[string][]string{}}
+	if err := tx.each(ctx, batchGroups, " ORDER BY device, group_name", tenant, ids, b.scanGroup); err != nil {
+		return nil, fmt.Errorf("read groups of %d devices: %w", len(page), err)
+	}
+	return b.Groups, nil
 }

@@ -111,7 +111,7 @@ func (g *group) decide(ctx context.Context, row gen.CampaignDevice) error {
 		g.scenes[row.Amendment] = scene
 	}
 	now := g.Clock()
-	device, err := g.device(ctx, row, now)
+	device, err := g.device(row, now)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (g *group) decide(ctx context.Context, row gen.CampaignDevice) error {
 }
 
 // device is the decision's view of one claimed row.
-func (g *group) device(ctx context.Context, row gen.CampaignDevice, now time.Time) (campaign.Device, error) {
+func (g *group) device(row gen.CampaignDevice, now time.Time) (campaign.Device, error) {
 	dr := g.batch.Devices[row.Device]
 	d := campaign.Device{
 		ID: fleet.DeviceID(row.Device), Position: int(row.Position), Goal: campaign.Goal(row.Goal), Retired: dr.RetiredUs > 0,
@@ -163,13 +163,13 @@ func (g *group) device(ctx context.Context, row gen.CampaignDevice, now time.Tim
 			return d, err
 		}
 	}
-	d.Windows, err = g.windows(ctx, row, dr, now)
+	d.Windows, err = g.windows(row, dr, now)
 	return d, err
 }
 
 // windows are the row's own (an emergency window given with a rollback), or
 // those of the campaign for this device.
-func (g *group) windows(ctx context.Context, row gen.CampaignDevice, dr gen.Device, now time.Time) (out []interval, err error) {
+func (g *group) windows(row gen.CampaignDevice, dr gen.Device, now time.Time) (out []interval, err error) {
 	if row.Windows != "" {
 		var own []interval
 		if err := json.Unmarshal([]byte(row.Windows), &own); err != nil {
@@ -177,11 +177,7 @@ func (g *group) windows(ctx context.Context, row gen.CampaignDevice, dr gen.Devi
 		}
 		return clip(own, now), nil
 	}
-	groups, err := g.tx.GroupsOfDevice(ctx, row.Tenant, row.Device)
-	if err != nil {
-		return nil, err
-	}
-	m, err := memberOf(dr, groups)
+	m, err := memberOf(dr, g.batch.Groups[row.Device])
 	if err != nil {
 		return nil, err
 	}

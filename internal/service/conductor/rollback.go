@@ -246,7 +246,7 @@ func (c *Conductor) explain(ctx context.Context, tx *store.Tx, row gen.CampaignD
 	}
 	g := group{Conductor: c, tx: tx, scene: s, batch: batch}
 	now := c.Clock()
-	d, err := g.device(ctx, row, now)
+	d, err := g.device(row, now)
 	if err != nil {
 		return nil, err
 	}

@@ -363,9 +363,13 @@ func (c *Conductor) enlistPage(ctx context.Context, row gen.Campaign, page []gen
 		if err != nil {
 			return err
 		}
+		groups, err := tx.GroupsOf(ctx, row.Tenant, page)
+		if err != nil {
+			return err
+		}
 		added := map[int64]map[int64]int64{} // amendment → position → devices
 		for _, d := range page {
-			if err := c.enlistDevice(ctx, tx, s, d, added); err != nil {
+			if err := c.enlistDevice(ctx, tx, s, d, groups[d.ID], added); err != nil {
 				return err
 			}
 		}
@@ -387,11 +391,7 @@ func (c *Conductor) enlistPage(ctx context.Context, row gen.Campaign, page []gen
 	return nil
 }
 
-func (c *Conductor) enlistDevice(ctx context.Context, tx *store.Tx, s *scene, d gen.Device, added map[int64]map[int64]int64) error {
-	groups, err := tx.GroupsOfDevice(ctx, d.Tenant, d.ID)
-	if err != nil {
-		return err
-	}
+func (c *Conductor) enlistDevice(ctx context.Context, tx *store.Tx, s *scene, d gen.Device, groups []string, added map[int64]map[int64]int64) error {
 	m, err := memberOf(d, groups)
 	if err != nil {
 		return err
