@@ -2,10 +2,9 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"patchring/internal/core/register"
 	"patchring/internal/infra/store/gen"
@@ -79,20 +78,53 @@ type HashReader struct {
 	tenant string
 }
 
-// ReadHashes implements tlog.HashReader.
+// ReadHashes implements tlog.HashReader. A verification asks for thousands of
+// neighbours at a time, a proof for a few that are far apart.
 func (r HashReader) ReadHashes(indexes []int64) ([]register.Hash, error) {
+	if len(indexes) == 0 {
+		return nil, nil
+	}
+	first, last := slices.Min(indexes), slices.Max(indexes)
+	if last-first >= int64(4*len(indexes)) {
+		return r.readEach(indexes)
+	}
+	rows, err := r.q.RegisterHashes(r.ctx, gen.RegisterHashesParams{Tenant: r.tenant, First: first, Last: last})
+	if err != nil {
+		return nil, fmt.Errorf("read stored hashes %d to %d: %w", first, last, err)
+	}
+	found := make(map[int64][]byte, len(rows))
+	for _, row := range rows {
+		found[row.Idx] = row.Hash
+	}
 	out := make([]register.Hash, len(indexes))
 	for i, index := range indexes {
-		raw, err := r.q.RegisterHash(r.ctx, r.tenant, index)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil, fmt.Errorf("stored hash %d: %w", index, register.ErrNoHash)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read stored hash %d: %w", index, err)
-		}
-		if copy(out[i][:], raw) != len(out[i]) {
-			return nil, fmt.Errorf("stored hash %d has %d bytes", index, len(raw))
+		if out[i], err = hashFrom(index, found[index]); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
+}
+
+func (r HashReader) readEach(indexes []int64) ([]register.Hash, error) {
+	out := make([]register.Hash, len(indexes))
+	for i, index := range indexes {
+		raw, err := r.q.RegisterHash(r.ctx, r.tenant, index)
+		if err != nil && !IsNone(err) {
+			return nil, fmt.Errorf("read stored hash %d: %w", index, err)
+		}
+		if out[i], err = hashFrom(index, raw); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func hashFrom(index int64, raw []byte) (h register.Hash, err error) {
+	if raw == nil {
+		return h, fmt.Errorf("stored hash %d: %w", index, register.ErrNoHash)
+	}
+	if copy(h[:], raw) != len(h) || len(raw) != len(h) {
+		return h, fmt.Errorf("stored hash %d has %d bytes", index, len(raw))
+	}
+	return h, nil
 }

@@ -192,6 +192,44 @@ func (q *Queries) RegisterHash(ctx context.Context, tenant string, idx int64) ([
 	return hash, err
 }
 
+const registerHashes = `-- name: RegisterHashes :many
+SELECT idx, hash FROM register_hash WHERE tenant = $1 AND idx >= $2 AND idx <= $3 ORDER BY idx
+`
+
+type RegisterHashesParams struct {
+	Tenant string
+	First  int64
+	Last   int64
+}
+
+type RegisterHashesRow struct {
+	Idx  int64
+	Hash []byte
+}
+
+func (q *Queries) RegisterHashes(ctx context.Context, arg RegisterHashesParams) ([]RegisterHashesRow, error) {
+	rows, err := q.db.QueryContext(ctx, registerHashes, arg.Tenant, arg.First, arg.Last)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []RegisterHashesRow{}
+	for rows.Next() {
+		var i RegisterHashesRow
+		if err := rows.Scan(&i.Idx, &i.Hash); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const registerHead = `-- name: RegisterHead :one
 SELECT tenant, size, tree, checkpoint, at_us FROM register_head WHERE tenant = $1
 `

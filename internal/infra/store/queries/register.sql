@@ -28,3 +28,6 @@ SELECT * FROM register_entry WHERE tenant = @tenant AND idx >= @idx ORDER BY idx
 
 -- name: RegisterEntriesOfDevice :many
 SELECT * FROM register_entry WHERE tenant = @tenant AND device = @device AND idx >= @idx ORDER BY idx LIMIT @max;
+
+-- name: RegisterHashes :many
+SELECT idx, hash FROM register_hash WHERE tenant = @tenant AND idx >= @first AND idx <= @last ORDER BY idx;
