@@ -137,7 +137,7 @@ func (p *Provider) path(elem ...string) string {
 func (p *Provider) command(name string, args ...string) tool.Command {
 	env := []string{
 		"DEBIAN_FRONTEND=noninteractive", "APT_LISTCHANGES_FRONTEND=none",
-		"NEEDRESTART_MODE=l", "NEEDRESTART_SUSPEND=", "UCF_FORCE_CONFFOLD=1",
+		"NEEDRESTART_MODE=l", "UCF_FORCE_CONFFOLD=1",
 	}
 	if p.o.Root != "/" {
 		env = append(env, "APT_CONFIG="+p.path("etc/apt/apt.conf"), "DPKG_ROOT="+p.o.Root, "HOME="+p.path("root"))

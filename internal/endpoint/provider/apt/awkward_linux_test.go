@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -269,5 +270,64 @@ func TestOnlyOthersAreInTheHistory(t *testing.T) {
 	}
 	if len(others) != 1 || others[0].Actor != "apt-get" || len(others[0].Changes) != 2 {
 		t.Errorf("others did %+v, want one apt-get with two packages", others)
+	}
+}
+
+// TestKernelComesAsANewPackage is how kernels are patched: a package that only
+// depends on the newest image, which is a new one each time.
+func TestKernelComesAsANewPackage(t *testing.T) {
+	w := newWorld(t)
+	image := func(version string) []aptworld.Package {
+		return []aptworld.Package{
+			{Name: "image", Version: version, Source: "linux", Fields: map[string]string{"Depends": "image-" + version}},
+			{Name: "image-" + version, Version: version, Source: "linux"},
+		}
+	}
+	w.Offer(image("1")...)
+	w.Install("image")
+	w.Offer(image("2")...)
+	p := w.Provider()
+	scan := p.Scan(t.Context(), true)
+	if len(scan.Patches) != 1 || scan.Patches[0].Name != "linux" || scan.Patches[0].State != wire.PatchOffered || len(scan.Patches[0].Packages) != 2 {
+		t.Fatalf("scan is %+v, want linux 2 with its new image", scan)
+	}
+	items, err := p.Preserve(t.Context(), []wire.Item{{ID: "linux", Name: "linux", Version: "2", Packages: scan.Patches[0].Packages}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := items[0].Packages; got[0].Rollback != "ready" || got[1].Why != string(fault.NewPackage) {
+		t.Errorf("rollback is %+v, want ready and impossible (new_package)", got)
+	}
+	if o := install(t, p, items...)[0]; o.State != wire.ItemClaimed || o.Packages[1].From != "" || o.Packages[1].To != "2" {
+		t.Errorf("linux ended %+v", o)
+	}
+	if auto := strings.Fields(w.ByHand("apt-mark", "showauto")); !slices.Contains(auto, "image-2") {
+		t.Errorf("%v came by itself, want image-2 among them: else no old kernel is ever cleaned up", auto)
+	}
+}
+
+func TestBrokenDependenciesFailTheScan(t *testing.T) {
+	w := newWorld(t)
+	w.Offer(aptworld.Package{Name: "lone", Version: "1", Fields: map[string]string{"Depends": "absent"}})
+	w.ByHand("apt-get", "update")
+	w.ByHand("dpkg", "--force-depends", "-i", filepath.Join(w.Dir, "repo", "lab", "lone_1_all.deb"))
+	got := w.Provider().Scan(t.Context(), false)
+	if got.Status != wire.ScanFailed || got.Cause == nil || got.Patches != nil || !strings.Contains(got.Cause.Args["error"], "absent") {
+		t.Errorf("scan is %+v %+v, want failed and why", got, got.Cause)
+	}
+}
+
+func TestDownloadGoesOnWithoutWhatIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.Offer(aptworld.Package{Name: "a", Version: "1"}, aptworld.Package{Name: "b", Version: "1"})
+	w.Install("a", "b")
+	w.Offer(aptworld.Package{Name: "a", Version: "2"}, aptworld.Package{Name: "b", Version: "2"})
+	w.Withdraw("a", "2")
+	w.ByHand("apt-get", "update")
+	if err := w.Provider().Download(t.Context(), []wire.Item{item("a", "1", "2"), item("b", "1", "2")}, limits, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(w.Root, "var/cache/apt/archives/b_2_all.deb")); err != nil {
+		t.Errorf("b was not fetched: %v", err)
 	}
 }

@@ -18,37 +18,50 @@ import (
 // failed was put back.
 const maxTransactions = 8
 
-// Download implements provider.Provider.
+// Download implements provider.Provider. It asks for what the items name
+// without simulating first; only when apt refuses are those sorted out that
+// have become impossible since they were planned.
 func (p *Provider) Download(ctx context.Context, items []wire.Item, limits provider.Limits, tell provider.Progress) error {
 	in, err := p.intend(ctx, wire.OrderInstall, items)
-	if err != nil {
-		return err
-	}
-	if _, err := p.resolve(ctx, in, limits); err != nil || len(in.targets) == 0 {
+	if err != nil || len(in.targets) == 0 {
 		return err
 	}
 	if err := p.waitLocks(ctx, transactionLocks, limits.LockWait, tell); err != nil {
 		return err
 	}
-	args, err := p.arguments(ctx, wire.OrderInstall, in.targets)
-	if err != nil {
+	exit, err := p.download(ctx, in, tell)
+	if err != nil || exit.Code == 0 {
 		return err
+	}
+	asked := len(in.targets)
+	if _, err := p.resolve(ctx, in, limits); err != nil {
+		return err
+	}
+	if len(in.targets) == asked {
+		return p.classify(exit)
+	}
+	if len(in.targets) == 0 {
+		return nil
+	}
+	if exit, err = p.download(ctx, in, tell); err != nil || exit.Code == 0 {
+		return err
+	}
+	return p.classify(exit)
+}
+
+func (p *Provider) download(ctx context.Context, in *intent, tell provider.Progress) (tool.Exit, error) {
+	args, err := p.arguments(ctx, in.kind, in.targets)
+	if err != nil {
+		return tool.Exit{}, err
 	}
 	c := p.command("apt-get", append([]string{"-y", "-q", "--download-only"}, args...)...)
 	c.Timeout = downloadTimeout
-	exit, err := tool.Lines(ctx, c, func(line []byte) error {
+	return tool.Lines(ctx, c, func(line []byte) error {
 		if tell != nil {
 			tell(wire.Clean(string(line), wire.MaxTextBytes))
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	if exit.Code != 0 {
-		return p.classify(exit)
-	}
-	return nil
 }
 
 // Install implements provider.Provider.
