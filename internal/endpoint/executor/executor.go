@@ -102,7 +102,7 @@ func New(o Options) *Executor {
 // not count the time a device is suspended, so a busy executor looks often.
 const (
 	longestNap = time.Minute
-	idleNap    = time.Hour
+	idleNap    = 10 * time.Minute
 	errorNap   = 10 * time.Second
 )
 

@@ -18,6 +18,9 @@ func (e *Executor) Tick(ctx context.Context) (time.Duration, error) {
 	e.Busy.Lock()
 	defer e.Busy.Unlock()
 	defer e.doing.Store(nil)
+	if err := e.observeClock(); err != nil {
+		return 0, err
+	}
 	kept, err := e.tidy()
 	if err != nil || len(kept) == 0 {
 		return idleNap, err
@@ -149,8 +152,6 @@ func (e *Executor) scene() (scene, error) {
 	}
 	return s, nil
 }
-
-func (e *Executor) look() time.Duration { return e.clock.look(e.Now().Round(0), e.Uptime()) }
 
 // backingOff is the wait of an order that failed a moment ago. An instant
 // further away than any backoff comes from a clock that was wrong.

@@ -42,6 +42,7 @@ type world struct {
 	half     map[string]string // name → version being configured when the power went
 	bad      map[string]bool   // packages whose postinst fails
 	lying    map[string]bool   // installs claim success and change nothing
+	broken   error             // the package database cannot be repaired
 	lockFor  time.Duration     // somebody holds the lock for that long at each transaction
 	refuse   int               // so many downloads fail before one passes
 	signal   string            // package whose install asks for a reboot
@@ -57,11 +58,13 @@ type world struct {
 	holds    []wire.Hold
 	points   int  // points passed so far
 	killAt   int  // dies at this point; 0 is never
+	killHalf bool // dies in the middle of the next package
 	powerCut bool // and takes the device with it
 	writes   int  // durable writes so far
 	failAt   int  // this write fails; 0 is none
 	failMode string
-	survivor func() // a transaction that outlived the agent
+	stride   time.Duration // that passes between two ticks at least
+	survivor func()        // a transaction that outlived the agent
 }
 
 type installed struct {
@@ -145,7 +148,9 @@ func (w *world) pass(d time.Duration) {
 
 // die is a point at which the agent may be killed.
 func (w *world) die() {
-	if w.points++; w.points == w.killAt {
+	w.points++
+	if w.points == w.killAt || w.killHalf && len(w.half) > 0 {
+		w.killHalf = false
 		panic(killed{})
 	}
 }
@@ -162,7 +167,7 @@ func (w *world) tick() (alive bool) {
 	case err != nil:
 		w.pass(errorNap)
 	default:
-		w.pass(max(pause, time.Second))
+		w.pass(max(pause, w.stride, time.Second))
 	}
 	if w.reboots > 0 && w.boots == w.reboots { // a reboot was asked for in this boot
 		w.restart(true)
@@ -327,6 +332,9 @@ func (a apt) transact(items []wire.Item, limits provider.Limits, kind wire.Order
 		return provider.Log{}, nil, fault.Again(fault.LockHeld, "holder", "unattended-upgr")
 	}
 	a.pass(a.lockFor)
+	if a.broken != nil {
+		return provider.Log{}, nil, fault.Again(fault.DpkgBroken, "packages", "x")
+	}
 	a.recoverNow() // as the contract says, an interrupted transaction first
 	a.mustBeOpen("transaction")
 	a.mustNotBeHeld(items)
@@ -412,6 +420,9 @@ func (a apt) Verify(_ context.Context, kind wire.OrderKind, items []wire.Item) (
 
 func (a apt) Recover(context.Context, provider.Limits) (provider.Log, error) {
 	a.die()
+	if a.broken != nil {
+		return provider.Log{}, a.broken
+	}
 	a.recoverNow()
 	a.die()
 	return provider.Log{}, nil
@@ -483,6 +494,18 @@ func (f faulty) Keep(o journal.Order, supersede func(*journal.Order) bool, event
 	return f.write(func() error { return f.Journal.Keep(o, supersede, events...) })
 }
 
+func (f faulty) SetHolds(h wire.Holds) (newer bool, err error) {
+	err = f.write(func() error {
+		newer, err = f.Journal.SetHolds(h)
+		return err
+	})
+	return newer, err
+}
+
+func (f faulty) SetAnchor(a journal.Anchor) error {
+	return f.write(func() error { return f.Journal.SetAnchor(a) })
+}
+
 func (f faulty) Append(events ...wire.Event) error {
 	return f.write(func() error { return f.Journal.Append(events...) })
 }
@@ -539,7 +562,12 @@ func (w *world) send(o wire.Order) {
 	w.fail("order %s is never kept", o.ID)
 }
 
-func (w *world) deliver(env wire.Envelope) (err error) {
+func (w *world) deliver(env wire.Envelope) error {
+	return w.guard(func() error { return w.exec.Accept(env) })
+}
+
+// guard does what the link would do, and restarts the agent if it dies of it.
+func (w *world) guard(act func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if _, ok := p.(killed); !ok {
@@ -549,7 +577,7 @@ func (w *world) deliver(env wire.Envelope) (err error) {
 			err = errDied
 		}
 	}()
-	return w.exec.Accept(env)
+	return act()
 }
 
 func (w *world) hold(serial int64, holds ...wire.Hold) {
@@ -557,10 +585,13 @@ func (w *world) hold(serial int64, holds ...wire.Hold) {
 	if err != nil {
 		w.fail("seal: %v", err)
 	}
-	if err := w.exec.SetHolds(env); err != nil {
-		w.fail("set holds: %v", err)
+	for range 3 {
+		if err = w.guard(func() error { return w.exec.SetHolds(env) }); err == nil {
+			w.holds = holds
+			return
+		}
 	}
-	w.holds = holds
+	w.fail("set holds: %v", err)
 }
 
 func (w *world) events() []wire.Event {

@@ -96,6 +96,9 @@ type Anchor struct {
 	WallUS   int64  `json:"wall_us"`
 	UptimeUS int64  `json:"uptime_us"`
 	BootID   string `json:"boot_id"`
+	// OffUS is by how much the wall clock was off when it ceased to be believed;
+	// a reboot must not make it believed again.
+	OffUS int64 `json:"off_us,omitempty"`
 }
 
 // Anchor is the last one stored.
