@@ -21,9 +21,13 @@ type Checkin struct {
 	MachineID     string              `json:"machine_id,omitempty"`
 	RebootPending bool                `json:"reboot_pending,omitempty"`
 	Parts         map[PartName]string `json:"parts,omitempty"` // name → hash (hex, first 16 bytes of SHA-256)
-	Orders        []OrderStatus       `json:"orders,omitempty"`
-	HoldsSerial   int64               `json:"holds_serial,omitempty"`
-	Spooled       int                 `json:"spooled,omitempty"` // events not yet delivered
+	// ScannedUS is when the last scan that looked (ok or stale) ended. With an
+	// unchanged hash of the patches it is how the server learns that they were
+	// looked for again: an unchanged part does not travel.
+	ScannedUS   int64         `json:"scanned_us,omitempty"`
+	Orders      []OrderStatus `json:"orders,omitempty"`
+	HoldsSerial int64         `json:"holds_serial,omitempty"`
+	Spooled     int           `json:"spooled,omitempty"` // events not yet delivered
 }
 
 // OrderStatus is where the agent stands with an order it keeps.

@@ -209,6 +209,7 @@ func TestAmendmentPassesEveryRingItself(t *testing.T) {
 		d.packages["curl"], d.offers["curl"] = "1", "2"
 		w.scan(d)
 	}
+	w.settle()
 	var number int
 	w.ask(func() (err error) {
 		number, err = w.srv.Conductor.Amend(t.Context(), "main", w.by, campaign.Amend{

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +45,7 @@ type fakeDevice struct {
 	orders   map[string]wire.Order
 	holds    wire.Holds
 	installs []install // everything it ever did
+	found    wire.Part // by the last scan
 }
 
 type install struct {
@@ -191,7 +194,7 @@ func (w *world) event(d *fakeDevice, e wire.Event) {
 // scan reports what the device misses now.
 func (w *world) scan(d *fakeDevice) {
 	w.t.Helper()
-	p := wire.Patches{Provider: "apt", Status: wire.ScanOK, ListsUS: w.now.UnixMicro()}
+	p := wire.Patches{Provider: "apt", Status: wire.ScanOK}
 	for name, offered := range d.offers {
 		if have := d.packages[name]; have != "" && have != offered {
 			p.Patches = append(p.Patches, wire.Patch{
@@ -200,9 +203,16 @@ func (w *world) scan(d *fakeDevice) {
 			})
 		}
 	}
+	slices.SortFunc(p.Patches, func(a, b wire.Patch) int { return strings.Compare(a.Name, b.Name) })
 	part, err := wire.Pack(wire.PartPatches, w.now.UnixMicro(), p)
 	w.must(err)
-	if reply := report[wire.PartReply](w, d, wire.ReportPart, part); reply.Error != nil {
+	d.found = part
+}
+
+// deliver sends the part the server asks for.
+func (w *world) deliver(d *fakeDevice) {
+	w.t.Helper()
+	if reply := report[wire.PartReply](w, d, wire.ReportPart, d.found); reply.Error != nil {
 		w.t.Fatalf("scan of %s: %v", d.id, reply.Error)
 	}
 }
@@ -215,6 +225,9 @@ func (w *world) act(d *fakeDevice) (busy bool) {
 		return false
 	}
 	m := wire.Checkin{NowUS: w.now.UnixMicro(), HoldsSerial: d.holds.Serial}
+	if d.found.Hash != "" {
+		m.Parts, m.ScannedUS = map[wire.PartName]string{wire.PartPatches: d.found.Hash}, d.found.AtUS
+	}
 	for _, o := range d.orders {
 		m.Orders = append(m.Orders, wire.OrderStatus{ID: o.ID, Serial: o.Serial})
 	}
@@ -235,6 +248,9 @@ func (w *world) act(d *fakeDevice) (busy bool) {
 		d.orders[o.ID] = o
 		w.event(d, wire.Event{Kind: wire.EventStep, Order: o.ID, Serial: o.Serial, Step: wire.StepAccepted})
 	}
+	if len(reply.Want) > 0 {
+		w.deliver(d)
+	}
 	if reply.Scan {
 		w.scan(d)
 	}
@@ -245,7 +261,7 @@ func (w *world) act(d *fakeDevice) (busy bool) {
 			busy = true
 		}
 	}
-	return busy || reply.Scan || len(reply.Orders) > 0
+	return busy || reply.Scan || len(reply.Orders)+len(reply.Want) > 0
 }
 
 func (d *fakeDevice) mayAct(now time.Time, o wire.Order) bool {

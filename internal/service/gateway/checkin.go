@@ -30,7 +30,11 @@ func (g *Gateway) checkin(ctx context.Context, tenant fleet.TenantID, device fle
 		if err := g.touch(ctx, tx, d, m); err != nil {
 			return err
 		}
-		if woke, err = g.returned(ctx, tx, d, m); err != nil {
+		scanned, err := g.scannedAgain(ctx, tx, &d, m)
+		if err != nil {
+			return err
+		}
+		if woke, err = g.returned(ctx, tx, d, m, scanned); err != nil {
 			return err
 		}
 		reply.Scan = d.ScanWanted == 1
@@ -78,11 +82,26 @@ func (g *Gateway) touch(ctx context.Context, tx *store.Tx, d gen.Device, m wire.
 // again at once: its row may say unreachable.
 const awayAfter = time.Minute
 
-// returned lets the campaigns look at a device that was away, or whose pending
-// reboot has changed.
-func (g *Gateway) returned(ctx context.Context, tx *store.Tx, d gen.Device, m wire.Checkin) (bool, error) {
+// scannedAgain keeps that a device has looked for patches again and found the
+// same: the part does not travel then, and "looked since" would never be true.
+func (g *Gateway) scannedAgain(ctx context.Context, tx *store.Tx, d *gen.Device, m wire.Checkin) (bool, error) {
+	at := g.scanTime(m.ScannedUS)
+	if at <= d.ScanUs || wire.ScanStatus(d.ScanStatus) == wire.ScanFailed {
+		return false, nil
+	}
+	want, err := wanted(*d, m)
+	if err != nil || m.Parts[wire.PartPatches] == "" || slices.Contains(want, wire.PartPatches) {
+		return false, err
+	}
+	d.ScanUs, d.ScanWanted = at, 0
+	return true, tx.SetDeviceScanned(ctx, gen.SetDeviceScannedParams{Tenant: d.Tenant, ID: d.ID, ScanUs: at})
+}
+
+// returned lets the campaigns look at a device that was away, that has scanned,
+// or whose pending reboot has changed.
+func (g *Gateway) returned(ctx context.Context, tx *store.Tx, d gen.Device, m wire.Checkin, scanned bool) (bool, error) {
 	away := time.Duration(g.nowUS()-d.SeenUs) * time.Microsecond
-	if away < awayAfter && d.RebootPending == bit(m.RebootPending) {
+	if away < awayAfter && !scanned && d.RebootPending == bit(m.RebootPending) {
 		return false, nil
 	}
 	n, err := tx.TouchDeviceRows(ctx, d.Tenant, d.ID)

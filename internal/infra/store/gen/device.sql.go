@@ -611,7 +611,7 @@ func (q *Queries) SetDeviceParts(ctx context.Context, arg SetDevicePartsParams) 
 
 const setDeviceScan = `-- name: SetDeviceScan :exec
 UPDATE device SET scan_us = $1, scan_status = $2, scan_cause = $3, lists_us = $4,
-  missing = $5, missing_security = $6, part_hashes = $7
+  missing = $5, missing_security = $6, part_hashes = $7, scan_wanted = 0
 WHERE tenant = $8 AND id = $9
 `
 
@@ -639,6 +639,22 @@ func (q *Queries) SetDeviceScan(ctx context.Context, arg SetDeviceScanParams) er
 		arg.Tenant,
 		arg.ID,
 	)
+	return err
+}
+
+const setDeviceScanned = `-- name: SetDeviceScanned :exec
+UPDATE device SET scan_us = $1, scan_wanted = 0 WHERE tenant = $2 AND id = $3
+`
+
+type SetDeviceScannedParams struct {
+	ScanUs int64
+	Tenant string
+	ID     string
+}
+
+// SetDeviceScanned keeps that the device has looked again and found the same.
+func (q *Queries) SetDeviceScanned(ctx context.Context, arg SetDeviceScannedParams) error {
+	_, err := q.db.ExecContext(ctx, setDeviceScanned, arg.ScanUs, arg.Tenant, arg.ID)
 	return err
 }
 
@@ -688,7 +704,7 @@ func (q *Queries) SetDeviceTags(ctx context.Context, arg SetDeviceTagsParams) er
 
 const touchDevice = `-- name: TouchDevice :execrows
 UPDATE device SET seen_us = $1, boot_id = $2, booted_us = $3, reboot_pending = $4,
-  agent_version = $5, capability = $6, scan_wanted = 0
+  agent_version = $5, capability = $6
 WHERE tenant = $7 AND id = $8 AND retired_us = 0
 `
 

@@ -16,7 +16,7 @@ SELECT * FROM device WHERE tenant = @tenant AND retired_us = 0 AND id > @id ORDE
 
 -- name: TouchDevice :execrows
 UPDATE device SET seen_us = @seen_us, boot_id = @boot_id, booted_us = @booted_us, reboot_pending = @reboot_pending,
-  agent_version = @agent_version, capability = @capability, scan_wanted = 0
+  agent_version = @agent_version, capability = @capability
 WHERE tenant = @tenant AND id = @id AND retired_us = 0;
 
 -- name: SetDeviceFacts :exec
@@ -28,8 +28,12 @@ UPDATE device SET part_hashes = @part_hashes WHERE tenant = @tenant AND id = @id
 
 -- name: SetDeviceScan :exec
 UPDATE device SET scan_us = @scan_us, scan_status = @scan_status, scan_cause = @scan_cause, lists_us = @lists_us,
-  missing = @missing, missing_security = @missing_security, part_hashes = @part_hashes
+  missing = @missing, missing_security = @missing_security, part_hashes = @part_hashes, scan_wanted = 0
 WHERE tenant = @tenant AND id = @id;
+
+-- SetDeviceScanned keeps that the device has looked again and found the same.
+-- name: SetDeviceScanned :exec
+UPDATE device SET scan_us = @scan_us, scan_wanted = 0 WHERE tenant = @tenant AND id = @id;
 
 -- name: SetDeviceSeq :exec
 UPDATE device SET last_seq = @last_seq, seen_us = @seen_us, boot_id = @boot_id WHERE tenant = @tenant AND id = @id;
