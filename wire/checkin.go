@@ -55,7 +55,10 @@ type Part struct {
 	Name PartName `json:"name"`
 	Hash string   `json:"hash"`
 	AtUS int64    `json:"at_us"` // when it was measured
-	Gzip []byte   `json:"gzip"`
+	// NowUS is the device's clock when it sends: the server counts by ages, so
+	// that a clock that is wrong makes no scan older or newer than it is.
+	NowUS int64  `json:"now_us,omitempty"`
+	Gzip  []byte `json:"gzip"`
 }
 
 // PartReply acknowledges a part.

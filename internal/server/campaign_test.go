@@ -12,6 +12,7 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
+	"patchring/internal/core/policy"
 	"patchring/internal/infra/store/storetest"
 )
 
@@ -169,6 +170,23 @@ func TestFailureStopsAtTheGateAndWithdrawalLetsTheRestGoOn(t *testing.T) {
 		t.Errorf("after the withdrawal: %v, want openssl 2 and nginx 1", user.packages)
 	}
 	w.onlyInsideWindows()
+}
+
+func TestWithdrawnOrDeclinedBeforeItsWindowIsNotInstalled(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	pilot.packages["curl"], pilot.offers["curl"] = "1", "2"
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 30*time.Minute)
+	if len(pilot.orders) != 1 {
+		t.Fatalf("the device holds %d orders before its window, want one", len(pilot.orders))
+	}
+	w.must(w.srv.Conductor.Withdraw(t.Context(), "main", w.by, campaign.Withdraw{Campaign: string(c), Patch: w.patchID("nginx", "2"), Reason: "recalled"}))
+	w.must(w.srv.Conductor.Decide(t.Context(), "main", w.by, campaign.Decide{Patch: w.patchID("curl", "2"), Verdict: policy.Declined, Reason: "breaks the proxy"}))
+	w.until(time.Date(2026, 1, 13, 22, 0, 0, 0, paris), 30*time.Minute)
+	if pilot.packages["nginx"] != "1" || pilot.packages["curl"] != "1" || pilot.packages["openssl"] != "2" {
+		t.Errorf("got %v, want openssl alone at 2", pilot.packages)
+	}
 }
 
 func (w *world) patchID(name, version string) patch.ID {

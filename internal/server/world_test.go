@@ -212,6 +212,7 @@ func (w *world) scan(d *fakeDevice) {
 // deliver sends the part the server asks for.
 func (w *world) deliver(d *fakeDevice) {
 	w.t.Helper()
+	d.found.NowUS = w.now.UnixMicro()
 	if reply := report[wire.PartReply](w, d, wire.ReportPart, d.found); reply.Error != nil {
 		w.t.Fatalf("scan of %s: %v", d.id, reply.Error)
 	}

@@ -133,6 +133,9 @@ func (g *group) decide(ctx context.Context, row gen.CampaignDevice) error {
 			return err
 		}
 	}
+	if d.Cancel {
+		d.Look = now // what is left of the order gets one of its own at once
+	}
 	return g.keep(ctx, row, d, orderID, now)
 }
 

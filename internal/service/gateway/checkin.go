@@ -82,11 +82,18 @@ func (g *Gateway) touch(ctx context.Context, tx *store.Tx, d gen.Device, m wire.
 // again at once: its row may say unreachable.
 const awayAfter = time.Minute
 
+// sameScan is how far apart two tellings of one scan's age may be: messages
+// take their time.
+const sameScan = 2 * time.Second
+
 // scannedAgain keeps that a device has looked for patches again and found the
 // same: the part does not travel then, and "looked since" would never be true.
 func (g *Gateway) scannedAgain(ctx context.Context, tx *store.Tx, d *gen.Device, m wire.Checkin) (bool, error) {
-	at := g.scanTime(m.ScannedUS)
-	if at <= d.ScanUs || wire.ScanStatus(d.ScanStatus) == wire.ScanFailed {
+	if m.ScannedUS == 0 {
+		return false, nil
+	}
+	at := g.serverTime(m.ScannedUS, m.NowUS)
+	if at-d.ScanUs < sameScan.Microseconds() || wire.ScanStatus(d.ScanStatus) == wire.ScanFailed {
 		return false, nil
 	}
 	want, err := wanted(*d, m)

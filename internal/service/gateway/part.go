@@ -76,7 +76,7 @@ func reader(m wire.Part) (func(context.Context, *Gateway, *store.Tx, gen.Device)
 			return nil, bad(err)
 		}
 		return func(ctx context.Context, g *Gateway, tx *store.Tx, d gen.Device) error {
-			return g.keepScan(ctx, tx, d, m.AtUS, patches)
+			return g.keepScan(ctx, tx, d, g.serverTime(m.AtUS, m.NowUS), patches)
 		}, nil
 	}
 	return nil, bad(fmt.Errorf("unknown part %q", m.Name))
@@ -116,7 +116,7 @@ func (g *Gateway) keepFacts(ctx context.Context, tx *store.Tx, d gen.Device, f w
 // what was not looked at is not swept.
 func (g *Gateway) keepScan(ctx context.Context, tx *store.Tx, d gen.Device, atUS int64, scan wire.Patches) error {
 	params := gen.SetDeviceScanParams{
-		Tenant: d.Tenant, ID: d.ID, ScanUs: g.scanTime(atUS), ScanStatus: string(scan.Status), ListsUs: scan.ListsUS,
+		Tenant: d.Tenant, ID: d.ID, ScanUs: atUS, ScanStatus: string(scan.Status), ListsUs: scan.ListsUS,
 		Missing: d.Missing, MissingSecurity: d.MissingSecurity, PartHashes: d.PartHashes,
 	}
 	if scan.Cause != nil {
@@ -143,9 +143,14 @@ func (g *Gateway) keepScan(ctx context.Context, tx *store.Tx, d gen.Device, atUS
 	return tx.SetDeviceScan(ctx, params)
 }
 
-// scanTime distrusts a device's clock that is ahead of ours: a scan from the
-// future would count as fresh for ever.
-func (g *Gateway) scanTime(atUS int64) int64 { return min(atUS, g.nowUS()) }
+// serverTime turns an instant of a device's clock into ours by its age, which
+// does not depend on how wrong that clock is. An age below zero is none.
+func (g *Gateway) serverTime(atUS, deviceNowUS int64) int64 {
+	if deviceNowUS == 0 {
+		return min(atUS, g.nowUS())
+	}
+	return g.nowUS() - max(0, deviceNowUS-atUS)
+}
 
 func (g *Gateway) replaceMissing(ctx context.Context, tx *store.Tx, d gen.Device, scan wire.Patches) error {
 	rows, err := tx.MissingOfDevice(ctx, d.Tenant, d.ID)
