@@ -34,6 +34,8 @@ type Config struct {
 	// site's CA issues one.
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
+	// Zone is the IANA name of the zone in which the console tells times.
+	Zone string `yaml:"zone"`
 	// Checkin is the agents' heartbeat.
 	Checkin Duration `yaml:"checkin"`
 	// Silent is after how long without a word a device shows as unreachable.
@@ -58,6 +60,7 @@ const (
 	DefaultData    = "/var/lib/patchring"
 	DefaultListen  = ":8443"
 	DefaultBroker  = ":4222"
+	DefaultZone    = "Europe/Paris"
 	DefaultCheckin = time.Minute
 	DefaultSilent  = 72 * time.Hour
 )
@@ -83,6 +86,7 @@ func (c Config) With(o Config) Config {
 	c.Data, c.Listen, c.Broker = or(o.Data, c.Data), or(o.Listen, c.Listen), or(o.Broker, c.Broker)
 	c.WebSocket, c.Database = or(o.WebSocket, c.WebSocket), or(o.Database, c.Database)
 	c.Certificate, c.Key = or(o.Certificate, c.Certificate), or(o.Key, c.Key)
+	c.Zone = or(o.Zone, c.Zone)
 	c.Checkin, c.Silent = or(o.Checkin, c.Checkin), or(o.Silent, c.Silent)
 	if len(o.Names) > 0 {
 		c.Names = o.Names
@@ -96,6 +100,10 @@ func (c Config) complete() (Config, error) {
 	c.Listen = or(c.Listen, DefaultListen)
 	c.Broker = or(c.Broker, DefaultBroker)
 	c.Database = or(c.Database, filepath.Join(c.Data, "patchring.db"))
+	c.Zone = or(c.Zone, DefaultZone)
+	if _, err := time.LoadLocation(c.Zone); err != nil {
+		return c, fmt.Errorf("configuration: zone %q is not a time zone: write Europe/Paris", c.Zone)
+	}
 	c.Checkin = or(c.Checkin, Duration(DefaultCheckin))
 	c.Silent = or(c.Silent, Duration(DefaultSilent))
 	if (c.Certificate == "") != (c.Key == "") {

@@ -9,8 +9,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 
 	"patchring/internal/face/api"
+	"patchring/internal/face/console"
+	"patchring/internal/face/console/source"
 	"patchring/wire"
 )
 
@@ -21,11 +24,28 @@ func (s *Server) handler() (http.Handler, error) {
 		Access: s.Access, Sessions: sessions, View: s.View, Conductor: s.Conductor, Roster: s.Roster, Passport: s.Passport,
 		Listen: s.pulse.listen, Backup: s.backup, Clock: s.Clock, Log: s.Log, Version: s.Version,
 	})
+	pages, err := console.New(console.Options{
+		Reader: &source.Source{View: s.View, Why: s.Conductor, Clock: s.Clock}, Acts: s.Conductor, Accounts: s.Access,
+		Sessions: sessions, Listen: s.pulse.listen, Zone: s.zone(), Clock: s.Clock, Log: s.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.Handle(api.Prefix+"/", a)
 	mux.Handle(wire.EnrollPath, a)
+	mux.Handle("/", pages)
 	return mux, nil
+}
+
+// zone is the one in which the console tells times that no procedure places.
+func (s *Server) zone() *time.Location {
+	zone, err := time.LoadLocation(s.Zone)
+	if err != nil {
+		return time.Local // complete has refused anything else
+	}
+	return zone
 }
 
 // backup writes a consistent copy of the database, by way of a file beside it:
