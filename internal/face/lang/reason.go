@@ -164,5 +164,8 @@ func split(value string) []string {
 	return items
 }
 
+// Why is a code or a text from a device, as people read it.
+func (w Words) Why(value string) string { return w.nested(value) }
+
 // Cause is the short title of a reason code, without arguments: for counts.
 func (w Words) Cause(code fault.Code) string { return w.nested(string(code)) }

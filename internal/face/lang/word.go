@@ -21,8 +21,10 @@ const (
 	Class         Family = "class"    // of a patch
 	Offer         Family = "offer"    // how a patch is offered on a device
 	Scan          Family = "scan"     // how a scan ended
+	Answer        Family = "answer"   // of a sign-off
 	Goal          Family = "goal"     // install or rollback
 	Act           Family = "act"      // register entry kinds
+	Check         Family = "check"    // links of the chain that leads to an install
 	Severity      Family = "severity"
 	Rollback      Family = "rollback"      // readiness
 	RebootSignal  Family = "reboot_signal" // why a reboot is wanted

@@ -6,7 +6,6 @@ import (
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
-	"patchring/internal/core/patch"
 	"patchring/internal/face/console/ui"
 )
 
@@ -24,11 +23,12 @@ type Board struct {
 	Sealed           time.Time // zero: the content is not sealed yet
 	Closed           time.Time
 	Day              time.Duration // length of a procedure day; zero or 24 h unless compressed
+	Zone             string        // of the procedure: times are told in it
 	Rings            []Ring        // of the sealed content
 	Amendments       []Amendment
 	Content          []Item
 	Holds            []Hold
-	Causes           []Cause // of failures, most frequent first
+	Causes           []Cause // of failures, most frequent first, of the first few hundred
 	Events           []Event // newest first, the last few
 }
 
@@ -50,6 +50,7 @@ type Ring struct {
 	Evidence  []campaign.Evidence
 	Visas     []Visa
 	Expedited *Expedited
+	Devices   []RingDevice // a few, those to look at first
 }
 
 // Visa is one sign-off a gate asks for, given or not.
@@ -81,10 +82,10 @@ type Item struct {
 	ID        string
 	Name      string
 	Version   string
-	Class     patch.Class
+	Provider  string
+	Suite     string
 	Amendment int64
 	Promoted  string // the furthest ring it may reach; empty: none yet
-	Failed    int64
 	Withdrawn *Withdrawn
 }
 
@@ -128,8 +129,11 @@ type Event struct {
 	Patch      string
 	PatchName  string
 	Reason     fault.Reason
-	Detail     string // what the kind keeps beside: a comment, a decision
+	Detail     string // what the kind keeps beside: a comment, a decision, in words already
 }
+
+// Heading names the page.
+func (b Board) Heading() string { return b.Name }
 
 // Total is the five numbers of all rings together.
 func (b Board) Total() campaign.Counters {
@@ -141,6 +145,9 @@ func (b Board) Total() campaign.Counters {
 	}
 	return sum
 }
+
+// TimeZone is where the campaign's times are told.
+func (b Board) TimeZone() string { return b.Zone }
 
 // Over tells that nothing can be done on the campaign any more.
 func (b Board) Over() bool { return b.State == campaign.Closed }
@@ -212,6 +219,11 @@ func (r Ring) path(campaignID, bucket string) string {
 
 func (r Ring) act(campaignID, verb string) string {
 	return ui.With(campaignPath(campaignID, verb), "ring", r.Name, "amendment", amendment(r.Amendment))
+}
+
+// sign is where the reader signs for a role.
+func (r Ring) sign(campaignID, role string) string {
+	return ui.With(campaignPath(campaignID, "sign"), "ring", r.Name, "amendment", amendment(r.Amendment), "role", role)
 }
 
 func amendment(n int64) string {

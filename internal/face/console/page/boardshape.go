@@ -6,6 +6,7 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/face/console/ui"
+	"patchring/internal/face/lang"
 )
 
 // anchor is unique on a board: an amendment repeats the rings' names.
@@ -113,6 +114,23 @@ func causeParts(causes []Cause) []ui.Part {
 }
 
 func shade(i int) string { return "shade-" + strconv.Itoa(i) }
+
+// lift is where the hold is lifted; the act returns to the page it began on.
+func (h Hold) lift(f ui.Frame) string {
+	return ui.With(campaignPath(h.Campaign, "resume"), "hold", h.ID, "back", f.Path)
+}
+
+// sampleWords is what a device of a ring is about, in as few words as can be.
+func sampleWords(f ui.Frame, d RingDevice) string {
+	switch {
+	case d.Step != "":
+		return f.Word(lang.Step, d.Step)
+	case !d.Reason.IsZero():
+		return f.Cause(d.Reason.Code)
+	default:
+		return f.Word(lang.Bucket, string(d.Bucket))
+	}
+}
 
 // scope says what a hold stops.
 func (h Hold) scope(f ui.Frame) string {

@@ -15,7 +15,11 @@ type Calendar struct {
 	Query      CalendarQuery
 	Procedures []string // names to choose from
 	Months     []Month
+	Zone       string
 }
+
+// TimeZone is where the procedure's times are told.
+func (v Calendar) TimeZone() string { return v.Zone }
 
 // CalendarQuery is which months of which procedure are asked for.
 type CalendarQuery struct {
@@ -143,4 +147,6 @@ func noteValue(f ui.Frame, n procedure.Note, year int) string {
 
 func (v Calendar) chosen(name string) bool { return name == v.Query.Procedure }
 
-func (v Calendar) hasChoice() bool { return len(v.Procedures) > 1 && slices.ContainsFunc(v.Procedures, v.chosen) }
+func (v Calendar) hasChoice() bool {
+	return len(v.Procedures) > 1 && slices.ContainsFunc(v.Procedures, v.chosen)
+}

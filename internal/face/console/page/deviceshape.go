@@ -18,7 +18,21 @@ func rollbackTone(readiness string) ui.Tone {
 // rollbackable: what was installed by a campaign and has a way back.
 func rollbackable(f ui.Frame, p DevicePatch) bool {
 	installed := p.State == patch.Verified || p.State == patch.Failed || p.State == patch.InstalledPendingReboot
-	return f.Account != nil && f.Account.May.Rollback && p.Campaign != "" && p.Rollback == rollbackReady && installed
+	return f.Account != nil && f.Account.May.Run && p.Campaign != "" && p.Rollback == rollbackReady && installed
+}
+
+func checkClass(c Check) string {
+	if c.OK {
+		return "tone-good"
+	}
+	return "tone-warn"
+}
+
+func checkIcon(c Check) string {
+	if c.OK {
+		return "circle-check"
+	}
+	return "circle-x"
 }
 
 func versions(f ui.Frame, k Package) string {

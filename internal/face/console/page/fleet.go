@@ -3,6 +3,7 @@ package page
 import (
 	"time"
 
+	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
@@ -12,7 +13,7 @@ import (
 // Fleet is the list of devices.
 type Fleet struct {
 	Query   FleetQuery
-	States  []StateCount // of the whole fleet
+	Filters []string // the choices
 	Groups  []string
 	Devices []DeviceLine
 	Next    string
@@ -20,20 +21,12 @@ type Fleet struct {
 
 // FleetQuery is what devices are asked for.
 type FleetQuery struct {
-	Name        string
-	Kind        fleet.Kind
-	State       fleet.State
-	Tag         string // key=value
-	Group       string
-	Quarantined bool
-	NoRollback  bool
-	After       string
-}
-
-// StateCount is how many devices are in a state.
-type StateCount struct {
-	State fleet.State
-	N     int64
+	Name   string // part of it
+	Kind   fleet.Kind
+	Filter string // a state, or another of Fleet.Filters
+	Tag    string // key=value
+	Group  string
+	After  string
 }
 
 // DeviceLine is a device in a list.
@@ -68,10 +61,14 @@ type Device struct {
 	RetiredWhy   string
 	Facts        Facts
 	Order        *Order
+	Campaigns    []DeviceCampaign // open ones that concern it
 	Patches      []DevicePatch
 	Holds        []Hold
 	Events       []Event
 }
+
+// Heading names the page.
+func (d Device) Heading() string { return d.Name }
 
 // Facts are what is known of a device's machine.
 type Facts struct {
@@ -115,25 +112,59 @@ type Order struct {
 	Expires  time.Time
 }
 
-// DevicePatch is why a patch is where it is on a device: the whole chain.
+// DeviceCampaign is where the device stands in a campaign.
+type DeviceCampaign struct {
+	ID, Name, Ring string
+	Bucket         campaign.Bucket
+	Goal           string
+	Reason         fault.Reason
+}
+
+// DevicePatch is where a patch stands on a device.
 type DevicePatch struct {
 	ID          string
 	Name        string
 	Version     string
-	Class       patch.Class
-	Offer       string // how the device's package manager offers it
+	Class       patch.Class // empty: the last scan no longer speaks of it
+	Offer       string      // how the device's package manager offers it
 	State       patch.State
-	Verdict     policy.Verdict
-	Campaign    string // id; empty: in none
-	CampaignOf  string // its name
+	Verdict     policy.Verdict // given by hand; empty: the procedure's rules
+	Campaign    string         // id; empty: in none
+	CampaignOf  string         // its name
 	Ring        string
-	Reasons     []fault.Reason // from the first obstacle on
+	Reason      fault.Reason
 	Attempts    int64
 	Next        time.Time
 	Rollback    string // ready, impossible; empty: not known yet
-	RollbackWhy fault.Reason
+	RollbackWhy string // code or text
 	Packages    []Package
 }
 
 // Package is one package a patch changes.
 type Package struct{ Name, From, To string }
+
+// Why is the full chain of what leads to an install, for one device.
+type Why struct {
+	Device  string // id
+	Name    string
+	Patches []WhyPatch
+}
+
+// WhyPatch is the chain for one patch in one campaign.
+type WhyPatch struct {
+	ID       string
+	Name     string
+	Campaign string // name
+	Ring     string
+	State    patch.State
+	Next     time.Time
+	Chain    []Check
+}
+
+// Check is one link of the chain.
+type Check struct {
+	Name   string
+	OK     bool
+	Reason fault.Reason
+	Next   time.Time
+}

@@ -9,8 +9,8 @@ import (
 
 // address is the list's own address for a query.
 func (q FleetQuery) address() string {
-	return ui.With("/devices", "name", q.Name, "kind", string(q.Kind), "state", string(q.State), "tag", q.Tag,
-		"group", q.Group, "quarantined", flag(q.Quarantined), "norollback", flag(q.NoRollback), "after", q.After)
+	return ui.With("/devices", "name", q.Name, "kind", string(q.Kind), "filter", q.Filter, "tag", q.Tag,
+		"group", q.Group, "after", q.After)
 }
 
 // with is the address of the same query, changed, from its first page.

@@ -25,3 +25,22 @@ func is(here bool) string {
 	}
 	return "false"
 }
+
+// list is the list that a count of the first page is of.
+func (c Count) list() string {
+	if c.Filter == "undecided" {
+		return ui.With("/patches", "missing", "1", "sort", "devices")
+	}
+	return ui.With("/devices", "filter", c.Filter)
+}
+
+func (c Count) tone() ui.Tone {
+	switch c.Filter {
+	case "failing", "duplicate":
+		return ui.Bad
+	case "undecided":
+		return ui.Busy
+	default:
+		return ui.Warn
+	}
+}

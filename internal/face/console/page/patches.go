@@ -3,6 +3,7 @@ package page
 import (
 	"time"
 
+	"patchring/internal/core/fault"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
 	"patchring/internal/face/console/ui"
@@ -19,7 +20,9 @@ type Patches struct {
 type PatchQuery struct {
 	Name    string
 	Class   patch.Class
-	Verdict policy.Verdict
+	Verdict policy.Verdict // given by hand
+	Missing bool           // only what a device misses now
+	Sort    string         // recent, name, devices
 	After   string
 }
 
@@ -31,49 +34,91 @@ type PatchLine struct {
 	Version   string
 	Suite     string
 	Class     patch.Class
-	Verdict   policy.Verdict
+	Verdict   policy.Verdict // given by hand; empty: the procedure's rules
 	Until     time.Time
 	Devices   int64 // that lack it now
 	FirstSeen time.Time
 	Download  int64
 }
 
-// Patch is one patch with the devices that lack it.
+// Patch is one patch with the devices it concerns.
 type Patch struct {
 	PatchLine
 	Origin    string
 	Summary   string
-	ByRule    bool      // the verdict comes from a procedure's classes, not from a person
-	By        string    // who decided
-	Why       string    // why
-	Decided   time.Time // when
+	Decisions []PatchDecision // on it and on its name, also past ones, newest first
 	Campaigns []PatchCampaign
+	Versions  []PatchLine // the others of the name
 	Where     []PatchDevice
 	Query     PatchDeviceQuery
 	Next      string
-	Events    []Event
+}
+
+// Heading names the page.
+func (p Patch) Heading() string { return p.Name + " " + p.Version }
+
+// PatchDecision is a verdict somebody gave.
+type PatchDecision struct {
+	Verdict policy.Verdict
+	Name    bool // on every version of the name
+	Until   time.Time
+	Reason  string
+	By      string
+	At      time.Time
 }
 
 // PatchCampaign is a campaign that carries the patch.
 type PatchCampaign struct {
-	ID, Name, Ring string
-	Withdrawn      bool
+	ID, Name, Ring                    string
+	Withdrawn                         bool
+	Open                              bool
+	Done, Failed, Pending, RolledBack int64
 }
 
-// PatchDevice is a device that lacks the patch.
+// PatchDevice is a device that the patch concerns.
 type PatchDevice struct {
 	Device string
 	Name   string
 	State  patch.State
-	Offer  string
+	Reason fault.Reason
 	Since  time.Time
+	Next   time.Time
 }
 
 // PatchDeviceQuery is which of the devices are asked for.
-type PatchDeviceQuery struct{ After string }
+type PatchDeviceQuery struct {
+	Which    string // missing (as scans say), failed, pending (as open campaigns say)
+	Campaign string // id, for failed and pending
+	After    string
+}
+
+// Whiches are the choices of PatchDeviceQuery.Which.
+var Whiches = []string{"missing", "pending", "failed"}
+
+func (p Patch) where(which, after string) string {
+	return ui.With(ui.Path("patches", p.ID), "which", which, "campaign", p.Query.Campaign, "after", after) + "#where"
+}
+
+func (p Patch) nextWhere() string {
+	if p.Next == "" {
+		return ""
+	}
+	return p.where(p.Query.Which, p.Next)
+}
+
+func (p Patch) firstWhere() string {
+	if p.Query.After == "" {
+		return ""
+	}
+	return p.where(p.Query.Which, "")
+}
+
+// amendable: open campaigns do not carry it yet, so it can be added to one.
+func (p Patch) amendable(f ui.Frame) bool { return f.Account != nil && f.Account.May.Run }
 
 func (q PatchQuery) address() string {
-	return ui.With("/patches", "name", q.Name, "class", string(q.Class), "verdict", string(q.Verdict), "after", q.After)
+	return ui.With("/patches", "name", q.Name, "class", string(q.Class), "verdict", string(q.Verdict),
+		"missing", flag(q.Missing), "sort", q.Sort, "after", q.After)
 }
 
 func (q PatchQuery) narrow() bool {

@@ -26,8 +26,14 @@ type Procedure struct {
 	Rings     []ProcedureRing
 	Visas     []ProcedureVisa
 	Versions  []ProcedureLine // newest first
-	Campaigns []CampaignLine  // of this procedure, the latest few
+	Campaigns []CampaignLine  // open ones of this procedure
 }
+
+// TimeZone is where the procedure's times are told.
+func (p Procedure) TimeZone() string { return p.Zone }
+
+// Heading names the page.
+func (p Procedure) Heading() string { return p.Title }
 
 // ProcedureRing is a ring as the procedure says it.
 type ProcedureRing struct {
@@ -35,7 +41,7 @@ type ProcedureRing struct {
 	Title    string
 	Opens    int // campaign day
 	OpensAt  string
-	Closes   int // 0: when the next one opens
+	Closes   int // campaign day; 0: when the next one opens
 	Soak     time.Duration
 	MinDone  float64
 	MaxFails int64
@@ -55,8 +61,6 @@ type Register struct {
 	Path    string // its own address
 	Query   RegisterQuery
 	Events  []Event
-	Size    int64  // entries in the whole register
-	Root    string // of its latest checkpoint
 	Next    string
 }
 

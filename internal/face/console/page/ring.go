@@ -16,7 +16,14 @@ type RingDevices struct {
 	Query    RingQuery
 	Devices  []RingDevice
 	Next     string
+	Zone     string
 }
+
+// TimeZone is where the campaign's times are told.
+func (v RingDevices) TimeZone() string { return v.Zone }
+
+// Heading names the page.
+func (v RingDevices) Heading() string { return v.Name + " · " + v.Ring.Name }
 
 // RingQuery is what a ring's devices are asked for.
 type RingQuery struct {

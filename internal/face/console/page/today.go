@@ -7,24 +7,23 @@ import (
 	"patchring/internal/core/fault"
 )
 
-// Today is what needs the reader now. Lists are short; Total says how many
-// there are, and its number links to the whole list.
+// Today is what needs the reader now. Every count is the length of the list
+// its number links to.
 type Today struct {
-	Visas       []AwaitedVisa // of the reader's roles
-	Rings       []RingTrouble
-	Holds       []Hold
-	Quarantines Some[Quarantine]
-	Unreachable Some[Silent]
-	NoRollback  Some[NoRollback]
-	Campaigns   []CampaignLine // running
-	Dates       []Date         // next ones, soonest first
-	Devices     int64          // in the fleet
+	Counts    []Count
+	Visas     []AwaitedVisa // of the reader's roles
+	Rings     []RingTrouble
+	Holds     []Hold
+	Stuck     []Stuck        // the first few
+	Campaigns []CampaignLine // open
+	Dates     []Date         // next ones, soonest first
+	Devices   int64          // in the fleet
 }
 
-// Some is the beginning of a list.
-type Some[T any] struct {
-	First []T
-	Total int64
+// Count is a number with the list behind it.
+type Count struct {
+	Filter string // of the fleet; "undecided" is of the patches
+	N      int64
 }
 
 // AwaitedVisa is a gate that waits for the reader.
@@ -33,40 +32,24 @@ type AwaitedVisa struct {
 	Name     string
 	Ring     Ring
 	Visa     Visa
-	Since    time.Time
 }
 
-// RingTrouble is a ring that fails or that its gate holds back.
+// RingTrouble is a ring that its gate holds back.
 type RingTrouble struct {
 	Campaign string
 	Name     string
 	Ring     Ring
 }
 
-// Quarantine is a patch that twice claimed success without effect.
-type Quarantine struct {
+// Stuck is a device × patch on which no further attempt is made until a person
+// acts: quarantined, or every attempt failed.
+type Stuck struct {
 	Device     string
 	DeviceName string
 	Patch      string
 	PatchName  string
 	Reason     fault.Reason
 	At         time.Time
-}
-
-// Silent is a device not heard of.
-type Silent struct {
-	Device string
-	Name   string
-	Since  time.Time
-}
-
-// NoRollback is a patch installed, or about to be, with no way back.
-type NoRollback struct {
-	Device     string
-	DeviceName string
-	Patch      string
-	PatchName  string
-	Why        fault.Reason
 }
 
 // Date is a coming event of the calendar.
@@ -100,7 +83,6 @@ type Campaigns struct {
 // CampaignQuery is what a list of campaigns is asked for.
 type CampaignQuery struct {
 	State campaign.State
-	Name  string
 	After string
 }
 
@@ -115,9 +97,4 @@ type CampaignLine struct {
 	Counters     campaign.Counters
 	Starts       time.Time
 	Verification time.Time
-}
-
-// Quiet tells that nothing needs the reader.
-func (t Today) Quiet() bool {
-	return len(t.Visas)+len(t.Rings)+len(t.Holds) == 0 && t.Quarantines.Total == 0
 }

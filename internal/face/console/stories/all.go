@@ -35,6 +35,7 @@ func All() []Story {
 		{Name: "fleet", Section: ui.Fleet, Title: "nav.fleet", Account: op, Page: show(page.FleetPage, Fleet())},
 		{Name: "fleet-empty", Section: ui.Fleet, Title: "nav.fleet", Account: op, Page: show(page.FleetPage, EmptyFleet())},
 		{Name: "device", Section: ui.Fleet, Title: "nav.fleet", Account: op, Page: show(page.DevicePage, Device())},
+		{Name: "why", Section: ui.Fleet, Title: "nav.fleet", Account: op, Page: show(page.WhyPage, Why())},
 		{Name: "patches", Section: ui.Patches, Title: "nav.patches", Account: op, Page: show(page.PatchesPage, Patches())},
 		{Name: "patch", Section: ui.Patches, Title: "nav.patches", Account: op, Page: show(page.PatchPage, Patch())},
 		{Name: "calendar", Section: ui.Calendar, Title: "nav.calendar", Account: op, Page: show(page.CalendarPage, Calendar())},

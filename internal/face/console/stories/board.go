@@ -5,7 +5,6 @@ import (
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
-	"patchring/internal/core/patch"
 	"patchring/internal/core/register"
 	"patchring/internal/face/console/page"
 )
@@ -16,6 +15,7 @@ func Board() page.Board {
 	return page.Board{
 		ID: "0197c0aa-6a51-7c4e-9a55-0d4f4f1b8a10", Name: "2026-01", State: campaign.Running, Origin: campaign.ByCalendar,
 		Procedure: "postes-france", ProcedureVersion: 4,
+		Zone:   "Europe/Paris",
 		Starts: at(13, 19, 0), Verification: at(22, 10, 0), Sealed: at(13, 19, 0),
 		Rings:   []page.Ring{ringR0(), ringR1(), ringGlobal()},
 		Content: content(),
@@ -53,6 +53,7 @@ func ringR1() page.Ring {
 			{Role: "metier", Title: "Tests métier", Given: true, Yes: true, By: "user:controle-gestion", At: at(15, 9, 30)},
 		},
 	}
+	r.Devices = ringDevices()[:3]
 	r.Evidence[1].OK, r.Evidence[2].OK = false, false
 	return r
 }
@@ -83,13 +84,13 @@ func evidence(devices, done, failed, unreachable, notReached string, ok bool) []
 
 func content() []page.Item {
 	return []page.Item{
-		{ID: "p-openssl", Name: "openssl", Version: "3.0.17-1~deb12u3", Class: patch.Security, Promoted: "R1"},
-		{ID: "p-linux", Name: "linux-signed-amd64", Version: "6.1.158+1", Class: patch.Security, Promoted: "R1"},
-		{ID: "p-glibc", Name: "glibc", Version: "2.36-9+deb12u13", Class: patch.Security, Promoted: "R1"},
-		{ID: "p-firefox", Name: "firefox-esr", Version: "140.5.0esr-1~deb12u1", Class: patch.Security, Promoted: "R0", Amendment: 1},
-		{ID: "p-cups", Name: "cups", Version: "2.4.2-3+deb12u9", Class: patch.Quality, Promoted: "R0", Withdrawn: &page.Withdrawn{By: "user:exploitation", Reason: "imprimantes de l'étage 3 muettes", At: at(14, 10, 3)}},
-		{ID: "p-agent", Name: "gestion-parc", Version: "4.2.1", Class: patch.ThirdParty, Promoted: "R1"},
-		{ID: "p-tz", Name: "tzdata", Version: "2025b-0+deb12u2", Class: patch.Unknown, Promoted: "R1"},
+		{ID: "p-openssl", Name: "openssl", Version: "3.0.17-1~deb12u3", Provider: "apt", Suite: "bookworm-security", Promoted: "R1"},
+		{ID: "p-linux", Name: "linux-signed-amd64", Version: "6.1.158+1", Provider: "apt", Suite: "bookworm-security", Promoted: "R1"},
+		{ID: "p-glibc", Name: "glibc", Version: "2.36-9+deb12u13", Provider: "apt", Suite: "bookworm-security", Promoted: "R1"},
+		{ID: "p-firefox", Name: "firefox-esr", Version: "140.5.0esr-1~deb12u1", Provider: "apt", Suite: "bookworm-security", Promoted: "R0", Amendment: 1},
+		{ID: "p-cups", Name: "cups", Version: "2.4.2-3+deb12u9", Provider: "apt", Suite: "bookworm-security", Promoted: "R0", Withdrawn: &page.Withdrawn{By: "user:exploitation", Reason: "imprimantes de l'étage 3 muettes", At: at(14, 10, 3)}},
+		{ID: "p-agent", Name: "gestion-parc", Version: "4.2.1", Provider: "apt", Suite: "bookworm-security", Promoted: "R1"},
+		{ID: "p-tz", Name: "tzdata", Version: "2025b-0+deb12u2", Provider: "apt", Suite: "bookworm-security", Promoted: "R1"},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 // Calendar is half a year of the French procedure.
 func Calendar() page.Calendar {
 	v := page.Calendar{
+		Zone:       "Europe/Paris",
 		Query:      page.CalendarQuery{Procedure: "postes-france", Year: 2026, Month: time.January},
 		Procedures: []string{"postes-france", "urgence"},
 	}
@@ -82,7 +83,7 @@ func Procedure() page.Procedure {
 func Register() page.Register {
 	return page.Register{
 		Subject: "2026-01", Up: "/campaigns/" + Board().ID, Path: "/campaigns/" + Board().ID + "/register",
-		Events: boardEvents(), Size: 4822, Root: "kqfHqJPRC9mHiv+dCGmBu3DPwDYBBk4xi6b7bcpPJXA=", Next: "4688",
+		Events: boardEvents(), Next: "4688",
 	}
 }
 

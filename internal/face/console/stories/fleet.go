@@ -16,15 +16,19 @@ import (
 func RingDevices() page.RingDevices {
 	return page.RingDevices{
 		Campaign: Board().ID, Name: "2026-01", Ring: ringR1(), Next: "d-rh-03",
-		Query: page.RingQuery{Ring: "R1", After: "d-achats-01"},
-		Devices: []page.RingDevice{
-			{ID: "d-compta-02", Name: "compta-02", Kind: fleet.Workstation, Bucket: campaign.Failed, Reason: fault.Because(fault.DiskFull, "mount", "/var", "need", "1240000000", "free", "192000000"), Next: at(15, 19, 0), Updated: Now.Add(-3 * time.Minute)},
-			{ID: "d-compta-07", Name: "compta-07", Kind: fleet.Workstation, Bucket: campaign.Exempt, Reason: fault.Because(fault.DeviceHeld, "by", "user:exploitation", "reason", "clôture annuelle jusqu'au 16"), Updated: at(14, 8, 12)},
-			{ID: "d-nantes-04", Name: "nantes-04", Kind: fleet.Workstation, Bucket: campaign.Unreachable, Reason: fault.Because(fault.DeviceUnreachable, "since", "2026-01-02T16:30:00Z"), Updated: at(3, 17, 30)},
-			{ID: "d-paie", Name: "srv-paie", Kind: fleet.Server, Bucket: campaign.NotReached, Reason: fault.Because(fault.OutsideWindow, "next", "2026-01-17T01:00:00Z"), Next: at(17, 2, 0), Updated: at(15, 0, 0)},
-			{ID: "d-pompe", Name: "supervision-pompes", Kind: fleet.Critical, Bucket: campaign.NotReached, Step: "download", Updated: Now.Add(-40 * time.Second)},
-			{ID: "d-rh-03", Name: "rh-03", Kind: fleet.Workstation, Bucket: campaign.Done, Updated: Now.Add(-20 * time.Second)},
-		},
+		Query:   page.RingQuery{Ring: "R1", After: "d-achats-01"},
+		Devices: ringDevices(),
+	}
+}
+
+func ringDevices() []page.RingDevice {
+	return []page.RingDevice{
+		{ID: "d-compta-02", Name: "compta-02", Kind: fleet.Workstation, Bucket: campaign.Failed, Reason: fault.Because(fault.DiskFull, "mount", "/var", "need", "1240000000", "free", "192000000"), Next: at(15, 19, 0), Updated: Now.Add(-3 * time.Minute)},
+		{ID: "d-compta-07", Name: "compta-07", Kind: fleet.Workstation, Bucket: campaign.Exempt, Reason: fault.Because(fault.DeviceHeld, "by", "user:exploitation", "reason", "clôture annuelle jusqu'au 16"), Updated: at(14, 8, 12)},
+		{ID: "d-nantes-04", Name: "nantes-04", Kind: fleet.Workstation, Bucket: campaign.Unreachable, Reason: fault.Because(fault.DeviceUnreachable, "since", "2026-01-02T16:30:00Z"), Updated: at(3, 17, 30)},
+		{ID: "d-paie", Name: "srv-paie", Kind: fleet.Server, Bucket: campaign.NotReached, Reason: fault.Because(fault.OutsideWindow, "next", "2026-01-17T01:00:00Z"), Next: at(17, 2, 0), Updated: at(15, 0, 0)},
+		{ID: "d-pompe", Name: "supervision-pompes", Kind: fleet.Critical, Bucket: campaign.NotReached, Step: "download", Updated: Now.Add(-40 * time.Second)},
+		{ID: "d-rh-03", Name: "rh-03", Kind: fleet.Workstation, Bucket: campaign.Done, Updated: Now.Add(-20 * time.Second)},
 	}
 }
 
@@ -41,11 +45,8 @@ func deviceLines() []page.DeviceLine {
 // Fleet is the first page of the devices.
 func Fleet() page.Fleet {
 	return page.Fleet{
-		States: []page.StateCount{
-			{State: fleet.Compliant, N: 11874}, {State: fleet.Overdue, N: 402}, {State: fleet.PendingReboot, N: 96},
-			{State: fleet.NotReady, N: 35}, {State: fleet.Unreachable, N: 63}, {State: fleet.Exempt, N: 18},
-		},
-		Groups: []string{"informatique", "pilotes", "siege"}, Devices: deviceLines(), Next: "supervision-pompes",
+		Filters: []string{"compliant", "overdue", "pending_reboot", "not_ready", "unreachable", "retired", "failing", "never_scanned", "duplicate"},
+		Groups:  []string{"informatique", "pilotes", "siege"}, Devices: deviceLines(), Next: "supervision-pompes",
 	}
 }
 
@@ -69,8 +70,9 @@ func Device() page.Device {
 			ID: "o-1", Goal: "install", Campaign: Board().ID, Name: "2026-01", Step: "wait", Since: Now.Add(-4 * time.Minute), Next: at(15, 19, 0),
 			Cause: fault.Because(fault.OutsideWindow, "next", "2026-01-15T18:00:00Z"), Expires: at(20, 19, 0),
 		},
-		Patches: devicePatches(),
-		Holds:   Board().Holds,
+		Campaigns: []page.DeviceCampaign{{ID: Board().ID, Name: "2026-01", Ring: "R1", Bucket: campaign.Failed, Goal: "install", Reason: fault.Because(fault.DiskFull, "mount", "/var", "need", "1240000000", "free", "192000000")}},
+		Patches:   devicePatches(),
+		Holds:     Board().Holds,
 		Events: []page.Event{
 			{Index: 4820, At: Now.Add(-3 * time.Minute), Kind: string(register.OrderResult), Actor: "agent:d-compta-02", Ring: "R1", Reason: fault.Because(fault.DiskFull, "mount", "/var", "need", "1240000000", "free", "192000000")},
 			{Index: 4711, At: at(15, 0, 1), Kind: string(register.OrderIssued), Actor: "system:conductor", Ring: "R1"},
@@ -84,19 +86,27 @@ func devicePatches() []page.DevicePatch {
 		{ID: "p-openssl", Name: "openssl", Version: "3.0.17-1~deb12u3", Class: patch.Security, Offer: "offered", State: patch.Verified, Verdict: policy.Approved, Campaign: Board().ID, CampaignOf: "2026-01", Ring: "R1", Rollback: "ready",
 			Packages: []page.Package{{Name: "libssl3", From: "3.0.16-1~deb12u1", To: "3.0.17-1~deb12u3"}, {Name: "openssl", From: "3.0.16-1~deb12u1", To: "3.0.17-1~deb12u3"}}},
 		{ID: "p-glibc", Name: "glibc", Version: "2.36-9+deb12u13", Class: patch.Security, Offer: "offered", State: patch.Failed, Verdict: policy.Approved, Campaign: Board().ID, CampaignOf: "2026-01", Ring: "R1", Attempts: 1, Next: at(15, 19, 0),
-			Reasons: []fault.Reason{
-				fault.Because(fault.DiskFull, "mount", "/var", "need", "1240000000", "free", "192000000"),
-				fault.Because(fault.RetryBackoff, "attempt", "1", "attempts", "3", "next", "2026-01-15T18:00:00Z"),
-				fault.Because(fault.OutsideWindow, "next", "2026-01-15T18:00:00Z"),
-			},
-			Rollback: "impossible", RollbackWhy: fault.Because(fault.NoOldPackage, "package", "libc6", "version", "2.36-9+deb12u10"),
+			Reason:   fault.Because(fault.RetryBackoff, "attempt", "1", "attempts", "3", "next", "2026-01-15T18:00:00Z"),
+			Rollback: "impossible", RollbackWhy: "no_old_package",
 			Packages: []page.Package{{Name: "libc6", From: "2.36-9+deb12u10", To: "2.36-9+deb12u13"}}},
 		{ID: "p-linux", Name: "linux-signed-amd64", Version: "6.1.158+1", Class: patch.Security, Offer: "kept_back", State: patch.InstalledPendingReboot, Verdict: policy.Approved, Campaign: Board().ID, CampaignOf: "2026-01", Ring: "R1", Rollback: "ready",
-			Reasons:  []fault.Reason{fault.Because(fault.RebootPendingNow)},
+			Reason:   fault.Because(fault.RebootPendingNow),
 			Packages: []page.Package{{Name: "linux-image-6.1.0-42-amd64", To: "6.1.158-1"}}},
 		{ID: "p-cups", Name: "cups", Version: "2.4.2-3+deb12u9", Class: patch.Quality, Offer: "offered", State: patch.Waiting, Verdict: policy.Declined,
-			Reasons: []fault.Reason{fault.Because(fault.ItemWithdrawn, "by", "user:exploitation", "reason", "imprimantes de l'étage 3 muettes")}},
-		{ID: "p-tz", Name: "tzdata", Version: "2025b-0+deb12u2", Class: patch.Unknown, Offer: "held", State: patch.Waiting, Verdict: policy.Pending,
-			Reasons: []fault.Reason{fault.Because(fault.PatchPending), fault.Because(fault.HeldOnDevice, "packages", "tzdata")}},
+			Reason: fault.Because(fault.ItemWithdrawn, "by", "user:exploitation", "reason", "imprimantes de l'étage 3 muettes")},
+		{ID: "p-tz", Name: "tzdata", Version: "2025b-0+deb12u2", Class: patch.Unknown, Offer: "held", State: patch.Waiting, Reason: fault.Because(fault.HeldOnDevice, "packages", "tzdata")},
 	}
+}
+
+// Why is the chain of one patch: it stops at the window.
+func Why() page.Why {
+	link := func(name string) page.Check { return page.Check{Name: name, OK: true} }
+	return page.Why{Device: "d-compta-02", Name: "compta-02", Patches: []page.WhyPatch{{
+		ID: "p-glibc", Name: "glibc 2.36-9+deb12u13", Campaign: "2026-01", Ring: "R1", State: patch.Waiting, Next: at(15, 19, 0),
+		Chain: []page.Check{
+			link("campaign"), link("content"), link("verdict"), link("promotion"), link("ring"), link("hold"), link("scan"), link("applicable"), link("reachable"),
+			{Name: "attempts", Reason: fault.Because(fault.RetryBackoff, "attempt", "1", "attempts", "3", "next", "2026-01-15T18:00:00Z"), Next: at(15, 19, 0)},
+			{Name: "window", Reason: fault.Because(fault.OutsideWindow, "next", "2026-01-15T18:00:00Z"), Next: at(15, 19, 0)},
+		},
+	}}}
 }

@@ -3,19 +3,19 @@ package stories
 import (
 	"time"
 
+	"patchring/internal/core/fault"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
-	"patchring/internal/core/register"
 	"patchring/internal/face/console/page"
 )
 
 func patchLines() []page.PatchLine {
 	return []page.PatchLine{
 		{ID: "p-openssl", Provider: "apt", Name: "openssl", Version: "3.0.17-1~deb12u3", Suite: "bookworm-security", Class: patch.Security, Verdict: policy.Approved, Devices: 11204, FirstSeen: at(12, 6, 40), Download: 3_481_000},
-		{ID: "p-linux", Provider: "apt", Name: "linux-signed-amd64", Version: "6.1.158+1", Suite: "bookworm-security", Class: patch.Security, Verdict: policy.Approved, Devices: 12007, FirstSeen: at(10, 7, 2), Download: 98_700_000},
+		{ID: "p-linux", Provider: "apt", Name: "linux-signed-amd64", Version: "6.1.158+1", Suite: "bookworm-security", Class: patch.Security, Devices: 12007, FirstSeen: at(10, 7, 2), Download: 98_700_000},
 		{ID: "p-cups", Provider: "apt", Name: "cups", Version: "2.4.2-3+deb12u9", Suite: "bookworm-updates", Class: patch.Quality, Verdict: policy.Declined, Until: time.Date(2026, 2, 28, 12, 0, 0, 0, time.UTC), Devices: 6120, FirstSeen: at(11, 9, 0), Download: 1_120_000},
 		{ID: "p-agent", Provider: "apt", Name: "gestion-parc", Version: "4.2.1", Suite: "fleet", Class: patch.ThirdParty, Verdict: policy.Delayed, Until: at(19, 12, 0), Devices: 311, FirstSeen: at(14, 9, 0), Download: 14_300},
-		{ID: "p-tz", Provider: "apt", Name: "tzdata", Version: "2025b-0+deb12u2", Suite: "bookworm-updates", Class: patch.Unknown, Verdict: policy.Pending, Devices: 12480, FirstSeen: at(14, 18, 0), Download: 301_000},
+		{ID: "p-tz", Provider: "apt", Name: "tzdata", Version: "2025b-0+deb12u2", Suite: "bookworm-updates", Class: patch.Unknown, Devices: 12480, FirstSeen: at(14, 18, 0), Download: 301_000},
 	}
 }
 
@@ -28,15 +28,14 @@ func Patches() page.Patches {
 func Patch() page.Patch {
 	return page.Patch{
 		PatchLine: patchLines()[2], Origin: "Debian", Summary: "Common UNIX Printing System",
-		By: "user:exploitation", Why: "imprimantes de l'étage 3 muettes", Decided: at(14, 10, 3),
-		Campaigns: []page.PatchCampaign{{ID: Board().ID, Name: "2026-01", Ring: "R0", Withdrawn: true}},
+		Decisions: []page.PatchDecision{{Verdict: policy.Declined, Until: time.Date(2026, 2, 28, 12, 0, 0, 0, time.UTC), Reason: "imprimantes de l'étage 3 muettes", By: "user:exploitation", At: at(14, 10, 3), Name: true}},
+		Campaigns: []page.PatchCampaign{{ID: Board().ID, Name: "2026-01", Ring: "R0", Withdrawn: true, Open: true, Done: 9, RolledBack: 3}},
+		Versions:  []page.PatchLine{{ID: "p-cups-8", Version: "2.4.2-3+deb12u8", Suite: "bookworm", Devices: 4}},
+		Query:     page.PatchDeviceQuery{Which: "missing"},
 		Where: []page.PatchDevice{
-			{Device: "d-compta-02", Name: "compta-02", State: patch.Waiting, Offer: "offered", Since: at(11, 9, 0)},
-			{Device: "d-rh-03", Name: "rh-03", State: patch.RolledBack, Offer: "phased", Since: at(14, 11, 20)},
+			{Device: "d-compta-02", Name: "compta-02", State: patch.Waiting, Since: at(11, 9, 0), Reason: fault.Because(fault.PatchDeclined, "by", "user:exploitation", "reason", "imprimantes de l'étage 3 muettes")},
+			{Device: "d-rh-03", Name: "rh-03", State: patch.RolledBack, Since: at(14, 11, 20)},
 		},
 		Next: "d-rh-03",
-		Events: []page.Event{
-			{Index: 4702, At: at(14, 10, 3), Kind: string(register.VerdictGiven), Actor: "user:exploitation", Detail: "imprimantes de l'étage 3 muettes"},
-		},
 	}
 }

@@ -18,14 +18,14 @@ var Now = time.Date(2026, 1, 15, 9, 42, 0, 0, time.UTC)
 // Operator may do everything and signs for IT.
 func Operator() *ui.Account {
 	return &ui.Account{
-		Tenant: "main", ID: "operator", Name: "exploitation", Roles: []string{"it", "administrator"},
-		May: ui.May{Operate: true, Decide: true, Rollback: true},
+		Name: "exploitation", Roles: []string{"it", "operator"},
+		May: ui.May{Run: true, Decide: true, Fleet: true},
 	}
 }
 
 // Reader may only look.
 func Reader() *ui.Account {
-	return &ui.Account{Tenant: "main", ID: "reader", Name: "lecture"}
+	return &ui.Account{Name: "lecture", Roles: []string{"auditor"}}
 }
 
 func at(day, hour, minute int) time.Time {

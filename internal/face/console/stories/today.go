@@ -14,22 +14,15 @@ func Today() page.Today {
 	return page.Today{
 		Devices: 12488,
 		Visas: []page.AwaitedVisa{{
-			Campaign: b.ID, Name: b.Name, Ring: ringR1(), Visa: ringR1().Visas[0], Since: at(15, 9, 0),
+			Campaign: b.ID, Name: b.Name, Ring: ringR1(), Visa: ringR1().Visas[0],
 		}},
-		Rings: []page.RingTrouble{{Campaign: b.ID, Name: b.Name, Ring: ringR1()}},
-		Holds: b.Holds,
-		Quarantines: page.Some[page.Quarantine]{Total: 1, First: []page.Quarantine{{
+		Counts: []page.Count{{Filter: "overdue", N: 402}, {Filter: "failing", N: 9}, {Filter: "unreachable", N: 63}, {Filter: "pending_reboot", N: 96}, {Filter: "duplicate"}, {Filter: "undecided", N: 14}},
+		Rings:  []page.RingTrouble{{Campaign: b.ID, Name: b.Name, Ring: ringR1()}},
+		Holds:  b.Holds,
+		Stuck: []page.Stuck{{
 			Device: "d-atelier-11", DeviceName: "atelier-11", Patch: "p-agent", PatchName: "gestion-parc 4.2.1",
 			Reason: fault.Because(fault.Quarantined, "attempts", "2"), At: at(14, 23, 48),
-		}}},
-		Unreachable: page.Some[page.Silent]{Total: 63, First: []page.Silent{
-			{Device: "d-nantes-04", Name: "nantes-04", Since: at(2, 17, 30)},
-			{Device: "d-lyon-21", Name: "lyon-21", Since: at(12, 8, 5)},
 		}},
-		NoRollback: page.Some[page.NoRollback]{Total: 2, First: []page.NoRollback{{
-			Device: "d-compta-02", DeviceName: "compta-02", Patch: "p-glibc", PatchName: "glibc 2.36-9+deb12u13",
-			Why: fault.Because(fault.NoOldPackage, "package", "libc6", "version", "2.36-9+deb12u10"),
-		}}},
 		Campaigns: campaignLines()[:2],
 		Dates: []page.Date{
 			{At: at(20, 19, 0), Kind: page.RingOpens, Campaign: b.ID, Name: b.Name, Ring: "GLOBAL"},

@@ -12,21 +12,19 @@ import (
 	"patchring/internal/face/lang"
 )
 
-// May is what an account is allowed to do; the server checks again at the act.
+// May is what an account is allowed to do, for pages to offer it; the act
+// itself checks again.
 type May struct {
-	Operate  bool // hold, resume, expedite, withdraw, close
-	Decide   bool // approve, delay, decline patches
-	Rollback bool
+	Run    bool // campaigns: hold, resume, expedite, withdraw, amend, roll back, close
+	Decide bool // approve, delay, decline patches
+	Fleet  bool // retire devices
 }
 
 // Account is who looks at the page.
 type Account struct {
-	Tenant string
-	ID     string
-	Name   string
-	Roles  []string // a gate's sign-off is offered to those who hold its role
-	Lang   string   // preferred language; empty: the browser's
-	May    May
+	Name  string
+	Roles []string // a gate's sign-off is offered to those who hold its role
+	May   May
 }
 
 // Theme is light, dark, or what the system says.

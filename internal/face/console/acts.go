@@ -1,0 +1,192 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"patchring/internal/core/fault"
+	"patchring/internal/face/console/page"
+	"patchring/internal/face/console/ui"
+	"patchring/internal/service/access"
+)
+
+// act is one thing a person can do: what it needs, its form, and the doing.
+// The form is a page of its own, so that it works without script and can be
+// linked to; with script it comes up in a dialog.
+type act struct {
+	need access.Act // empty: the act checks a role itself
+	done string     // key of what is told after
+	form func(*Console, visit) (ui.Form, error)
+	do   func(*Console, visit) error
+}
+
+// acts are all addresses one can act at.
+func acts() map[string]act {
+	return map[string]act{
+		"/campaigns/{id}/sign":     {"", "done.sign", (*Console).signForm, (*Console).sign},
+		"/campaigns/{id}/hold":     {access.RunAct, "done.hold", (*Console).holdForm, (*Console).hold},
+		"/campaigns/{id}/resume":   {access.RunAct, "done.resume", (*Console).resumeForm, (*Console).resume},
+		"/campaigns/{id}/expedite": {access.RunAct, "done.expedite", (*Console).expediteForm, (*Console).expedite},
+		"/campaigns/{id}/withdraw": {access.RunAct, "done.withdraw", (*Console).withdrawForm, (*Console).withdraw},
+		"/campaigns/{id}/rollback": {access.RunAct, "done.rollback", (*Console).rollbackForm, (*Console).rollback},
+		"/campaigns/{id}/close":    {access.RunAct, "done.close", (*Console).closeForm, (*Console).close},
+		"/devices/{id}/hold":       {access.RunAct, "done.hold", (*Console).deviceHoldForm, (*Console).deviceHold},
+		"/devices/{id}/retire":     {access.FleetAct, "done.retire", (*Console).retireForm, (*Console).retire},
+		"/patches/{id}/approve":    {access.DecideAct, "done.decide", decideForm("approve"), decide("approve")},
+		"/patches/{id}/delay":      {access.DecideAct, "done.decide", decideForm("delay"), decide("delay")},
+		"/patches/{id}/decline":    {access.DecideAct, "done.decide", decideForm("decline"), decide("decline")},
+		"/patches/{id}/amend":      {access.RunAct, "done.amend", (*Console).amendForm, (*Console).amend},
+	}
+}
+
+func (c *Console) allowed(v visit, a act) bool {
+	if a.need == "" {
+		return true
+	}
+	if err := v.who.Need(a.need); err != nil {
+		c.problem(v, err)
+		return false
+	}
+	return true
+}
+
+// ask shows the form of an act.
+func (c *Console) ask(a act) func(visit) {
+	return func(v visit) {
+		if !c.allowed(v, a) {
+			return
+		}
+		fm, err := a.form(c, v)
+		if err != nil {
+			c.problem(v, err)
+			return
+		}
+		c.form(v, http.StatusOK, fm)
+	}
+}
+
+// do acts, and goes back to where the act was asked from. A refusal shows the
+// form again with what was filled in and why not; an outage does not pretend
+// to be one.
+func (c *Console) do(a act) func(visit) {
+	return func(v visit) {
+		v.Body = http.MaxBytesReader(v.w, v.Body, maxForm)
+		if err := v.ParseForm(); err != nil {
+			c.problem(v, invalid("form", "unreadable", ""))
+			return
+		}
+		if !c.allowed(v, a) {
+			return
+		}
+		refused := a.do(c, v)
+		if refused != nil && statusOf(refused) >= http.StatusInternalServerError {
+			c.problem(v, refused)
+			return
+		}
+		if refused == nil {
+			c.Sessions.Put(v.Context(), flashKey, a.done)
+			http.Redirect(v.w, v.Request, local(v.PostFormValue("back"), "/"), http.StatusSeeOther)
+			return
+		}
+		fm, err := a.form(c, v)
+		if err != nil {
+			c.problem(v, refused)
+			return
+		}
+		fm.Error = v.words.Error(refused)
+		c.form(v, http.StatusUnprocessableEntity, filled(fm, v.PostForm))
+	}
+}
+
+func (c *Console) form(v visit, status int, fm ui.Form) {
+	fm.Back = local(v.FormValue("back"), fm.Back)
+	fm.Action = v.URL.Path
+	fm.Fields = append(fm.Fields, hidden("back", fm.Back))
+	c.show(v, status, page.ActPage(c.frame(v, ui.NoSection, fm.Title), fm))
+}
+
+// filled puts what was sent into the form again.
+func filled(fm ui.Form, sent url.Values) ui.Form {
+	for i, fd := range fm.Fields {
+		if fd.Kind == ui.Ticks {
+			fm.Fields[i].Values = sent[fd.Name]
+		} else if sent.Has(fd.Name) {
+			fm.Fields[i].Value = sent.Get(fd.Name)
+		}
+	}
+	return fm
+}
+
+// blank is the beginning of an act's form: its title, what follows from it,
+// and the word on its button.
+func (v visit) blank(verb, subject, back string) ui.Form {
+	return ui.Form{
+		Title: v.words.T("act_" + verb + ".title"), Subject: subject, Consequence: v.words.T("act_" + verb + ".consequence"),
+		Submit: v.words.T("act_" + verb + ".open"), Back: back,
+	}
+}
+
+func hidden(name, value string) ui.Field { return ui.Field{Name: name, Kind: ui.Hidden, Value: value} }
+
+// carried hands on what the address of a form says.
+func (v visit) carried(names ...string) []ui.Field {
+	var out []ui.Field
+	for _, name := range names {
+		if value := v.FormValue(name); value != "" {
+			out = append(out, hidden(name, value))
+		}
+	}
+	return out
+}
+
+func (v visit) why() ui.Field {
+	return ui.Field{Name: "reason", Kind: ui.Area, Label: v.words.T("field.reason"), Hint: v.words.T("field.reason_hint"), Required: true}
+}
+
+func (v visit) amendment() (int, error) {
+	n, err := whole(v.FormValue("amendment"), "amendment")
+	return int(n), err
+}
+
+// ringOf finds the ring a form speaks of.
+func (v visit) ringOf(b page.Board) (page.Ring, error) {
+	number, err := v.amendment()
+	if err != nil {
+		return page.Ring{}, err
+	}
+	rings := b.Rings
+	for _, a := range b.Amendments {
+		if a.Number == int64(number) {
+			rings = a.Rings
+		}
+	}
+	for _, r := range rings {
+		if r.Name == v.FormValue("ring") && r.Amendment == int64(number) {
+			return r, nil
+		}
+	}
+	return page.Ring{}, fault.New(fault.NotFound, "what", "ring", "name", v.FormValue("ring"))
+}
+
+func subjectOf(v visit, b page.Board, ring string) string {
+	name := v.words.T("board.title", "name", b.Name)
+	if ring == "" {
+		return name
+	}
+	return name + " · " + ring
+}
+
+func campaignBack(b page.Board) string { return ui.Path("campaigns", b.ID) }
+
+func indexes(texts []string) ([]int, error) {
+	var out []int
+	for _, t := range texts {
+		n, err := strconv.Atoi(t)
+		if err != nil || n < 0 {
+			return nil, invalid("ticked", "not_a_number", "0")
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}

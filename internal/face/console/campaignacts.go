@@ -1,0 +1,260 @@
+package console
+
+import (
+	"strconv"
+	"time"
+
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/patch"
+	"patchring/internal/face/console/page"
+	"patchring/internal/face/console/ui"
+)
+
+// signForm is the gate with its checklist, for one role of the reader.
+func (c *Console) signForm(v visit) (ui.Form, error) {
+	b, err := c.board(v)
+	if err != nil {
+		return ui.Form{}, err
+	}
+	r, err := v.ringOf(b)
+	if err != nil {
+		return ui.Form{}, err
+	}
+	role := v.FormValue("role")
+	if err := v.who.NeedRole(role); err != nil {
+		return ui.Form{}, err
+	}
+	visa, err := visaOf(r, role)
+	if err != nil {
+		return ui.Form{}, err
+	}
+	fm := v.blank("sign", subjectOf(v, b, r.Name), campaignBack(b))
+	fm.Title = v.words.T("act_sign.title", "title", visa.Title)
+	fm.Fields = v.carried("ring", "amendment", "role")
+	if len(visa.Checklist) > 0 {
+		tests := ui.Field{Name: "ticked", Kind: ui.Ticks, Label: v.words.T("act_sign.tests"), Hint: v.words.T("act_sign.tests_hint")}
+		for i, text := range visa.Checklist {
+			tests.Options = append(tests.Options, ui.Option{Value: strconv.Itoa(i), Label: text})
+		}
+		fm.Fields = append(fm.Fields, tests)
+	}
+	fm.Fields = append(fm.Fields,
+		ui.Field{Name: "decision", Kind: ui.Choice, Label: v.words.T("act_sign.decision"), Required: true, Options: []ui.Option{
+			{Value: "yes", Label: v.words.T("act_sign.yes")}, {Value: "no", Label: v.words.T("act_sign.no")},
+		}},
+		ui.Field{Name: "comment", Kind: ui.Area, Label: v.words.T("act_sign.comment"), Hint: v.words.T("act_sign.comment_hint")})
+	return fm, nil
+}
+
+func visaOf(r page.Ring, role string) (page.Visa, error) {
+	for _, visa := range r.Visas {
+		if visa.Role == role {
+			return visa, nil
+		}
+	}
+	return page.Visa{}, fault.New(fault.NotFound, "what", "sign_off", "name", role)
+}
+
+func (c *Console) sign(v visit) error {
+	number, err := v.amendment()
+	if err != nil {
+		return err
+	}
+	ticked, err := indexes(v.PostForm["ticked"])
+	if err != nil {
+		return err
+	}
+	if err := v.who.NeedRole(v.PostFormValue("role")); err != nil {
+		return err
+	}
+	decision := v.PostFormValue("decision")
+	if decision != "yes" && decision != "no" {
+		return invalid("decision", "not_a_choice", "yes, no")
+	}
+	if decision == "no" && v.PostFormValue("comment") == "" {
+		return fault.New(fault.ReasonRequired)
+	}
+	return c.Acts.Sign(v.Context(), v.who.Tenant, v.who.Actor(), campaign.Sign{
+		Campaign: v.PathValue("id"), Amendment: number, Ring: v.PostFormValue("ring"), Role: v.PostFormValue("role"),
+		Yes: decision == "yes", Comment: v.PostFormValue("comment"), Ticked: ticked,
+	})
+}
+
+// holdForm is of the campaign, of one of its rings or of one of its patches.
+func (c *Console) holdForm(v visit) (ui.Form, error) {
+	b, err := c.board(v)
+	if err != nil {
+		return ui.Form{}, err
+	}
+	fm := v.blank("hold", subjectOf(v, b, v.FormValue("ring")), campaignBack(b))
+	fm.Fields = append(v.carried("ring", "item"), v.why())
+	return fm, nil
+}
+
+func (c *Console) hold(v visit) error {
+	_, err := c.Acts.Hold(v.Context(), v.who.Tenant, v.who.Actor(), campaign.PlaceHold{
+		Campaign: v.PathValue("id"), Ring: v.PostFormValue("ring"), Patch: patch.ID(v.PostFormValue("item")), Reason: v.PostFormValue("reason"),
+	})
+	return err
+}
+
+func (c *Console) resumeForm(v visit) (ui.Form, error) {
+	b, err := c.board(v)
+	if err != nil {
+		return ui.Form{}, err
+	}
+	fm := v.blank("resume", subjectOf(v, b, ""), campaignBack(b))
+	for _, h := range b.Holds {
+		if h.ID == v.FormValue("hold") {
+			fm.Subject = v.words.T("act_resume.subject", "campaign", fm.Subject, "by", v.words.Actor(h.By), "reason", h.Reason)
+		}
+	}
+	fm.Fields = append(v.carried("hold"), v.why())
+	return fm, nil
+}
+
+func (c *Console) resume(v visit) error {
+	if v.PostFormValue("reason") == "" {
+		return fault.New(fault.ReasonRequired)
+	}
+	_, err := c.Acts.Resume(v.Context(), v.who.Tenant, v.who.Actor(), campaign.Resume{
+		Campaign: v.PathValue("id"), Hold: v.PostFormValue("hold"), Reason: v.PostFormValue("reason"),
+	})
+	return err
+}
+
+func (c *Console) expediteForm(v visit) (ui.Form, error) {
+	b, err := c.board(v)
+	if err != nil {
+		return ui.Form{}, err
+	}
+	r, err := v.ringOf(b)
+	if err != nil {
+		return ui.Form{}, err
+	}
+	fm := v.blank("expedite", subjectOf(v, b, r.Name), campaignBack(b))
+	fm.Fields = append(v.carried("ring", "amendment"), v.why())
+	return fm, nil
+}
+
+func (c *Console) expedite(v visit) error {
+	number, err := v.amendment()
+	if err != nil {
+		return err
+	}
+	return c.Acts.Expedite(v.Context(), v.who.Tenant, v.who.Actor(), campaign.Expedite{
+		Campaign: v.PathValue("id"), Amendment: number, Ring: v.PostFormValue("ring"), Reason: v.PostFormValue("reason"),
+	})
+}
+
+func (c *Console) withdrawForm(v visit) (ui.Form, error) {
+	b, err := c.board(v)
+	if err != nil {
+		return ui.Form{}, err
+	}
+	for _, it := range b.Content {
+		if it.ID == v.FormValue("item") {
+			fm := v.blank("withdraw", subjectOf(v, b, it.Name+" "+it.Version), campaignBack(b))
+			fm.Danger = true
+			fm.Fields = append(v.carried("item"), v.why())
+			return fm, nil
+		}
+	}
+	return ui.Form{}, fault.New(fault.NotFound, "what", "item", "name", v.FormValue("item"))
+}
+
+func (c *Console) withdraw(v visit) error {
+	return c.Acts.Withdraw(v.Context(), v.who.Tenant, v.who.Actor(), campaign.Withdraw{
+		Campaign: v.PathValue("id"), Patch: patch.ID(v.PostFormValue("item")), Reason: v.PostFormValue("reason"),
+	})
+}
+
+// rollbackForm says what a rollback would do, and what cannot go back, before
+// anyone says yes.
+func (c *Console) rollbackForm(v visit) (ui.Form, error) {
+	b, err := c.board(v)
+	if err != nil {
+		return ui.Form{}, err
+	}
+	ask, err := v.rollback()
+	if err != nil {
+		return ui.Form{}, err
+	}
+	plan, err := c.Acts.PlanRollback(v.Context(), v.who.Tenant, ask)
+	if err != nil {
+		return ui.Form{}, err
+	}
+	fm := v.blank("rollback", subjectOf(v, b, ask.Ring), campaignBack(b))
+	fm.Danger = true
+	fm.Consequence = v.planWords(plan)
+	fm.Fields = append(v.carried("ring", "device", "item"),
+		ui.Field{Name: "when", Kind: ui.Select, Label: v.words.T("act_rollback.when"), Hint: v.words.T("act_rollback.when_hint"), Options: []ui.Option{
+			{Value: "", Label: v.words.T("act_rollback.windows")},
+			{Value: "1h", Label: v.words.T("act_rollback.now", "length", v.words.Duration(time.Hour))},
+			{Value: "4h", Label: v.words.T("act_rollback.now", "length", v.words.Duration(4*time.Hour))},
+		}}, v.why())
+	return fm, nil
+}
+
+// impossibleShown bounds the packages named; their number is told in full.
+const impossibleShown = 5
+
+func (v visit) planWords(plan campaign.RollbackPlan) string {
+	out := v.words.N("act_rollback.plan", int64(plan.Devices), "items", v.words.Number(int64(plan.Items)))
+	if len(plan.Impossible) == 0 {
+		return out
+	}
+	var names []string
+	for _, i := range plan.Impossible[:min(impossibleShown, len(plan.Impossible))] {
+		names = append(names, i.Name+" ("+i.Package+")")
+	}
+	return out + " " + v.words.N("act_rollback.impossible", int64(len(plan.Impossible)), "names", v.words.List(names))
+}
+
+func (v visit) rollback() (campaign.Rollback, error) {
+	ask := campaign.Rollback{
+		Campaign: v.PathValue("id"), Ring: v.FormValue("ring"), Device: fleet.DeviceID(v.FormValue("device")),
+		Patch: patch.ID(v.FormValue("item")), Reason: v.FormValue("reason"),
+	}
+	if when := v.FormValue("when"); when != "" {
+		length, err := time.ParseDuration(when)
+		if err != nil {
+			return ask, invalid("when", "not_a_choice", "1h, 4h")
+		}
+		ask.Now = length
+	}
+	return ask, nil
+}
+
+func (c *Console) rollback(v visit) error {
+	ask, err := v.rollback()
+	if err != nil {
+		return err
+	}
+	_, err = c.Acts.Rollback(v.Context(), v.who.Tenant, v.who.Actor(), ask)
+	return err
+}
+
+func (c *Console) closeForm(v visit) (ui.Form, error) {
+	b, err := c.board(v)
+	if err != nil {
+		return ui.Form{}, err
+	}
+	fm := v.blank("close", subjectOf(v, b, ""), campaignBack(b))
+	fm.Danger = true
+	total := b.Total()
+	fm.Consequence = v.words.T("act_close.consequence", "n", v.words.Number(int64(total.NotReached+total.Unreachable)))
+	fm.Fields = []ui.Field{v.why()}
+	return fm, nil
+}
+
+func (c *Console) close(v visit) error {
+	if v.PostFormValue("reason") == "" {
+		return fault.New(fault.ReasonRequired)
+	}
+	return c.Acts.Close(v.Context(), v.who.Tenant, v.who.Actor(), campaign.Close{
+		Campaign: v.PathValue("id"), Reason: v.PostFormValue("reason"),
+	})
+}

@@ -1,0 +1,128 @@
+// Package console is the browser's face of Patchring: pages rendered on the
+// server that work without script, live fragments over SSE, a form for every
+// act. It owns addresses, sessions' use, forms, and what a browser is allowed
+// to do.
+//
+// It reads through Reader and acts through Acts; it decides nothing about
+// campaigns and knows no SQL. Who may do what is access's table, asked at every
+// act. The handler is safe from any goroutine; live streams end when the
+// channels that Listen gives are closed.
+package console
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/register"
+	"patchring/internal/face/console/assets"
+	"patchring/internal/face/console/page"
+	"patchring/internal/face/console/source"
+	"patchring/internal/service/access"
+)
+
+// Reader fills the pages; source.Source does it from the read models, stories
+// do it in tests. Every method answers for one tenant and one language; what is
+// not there is a fault.NotFound.
+type Reader interface {
+	Today(ctx context.Context, who source.Viewer) (page.Today, error)
+	Campaigns(ctx context.Context, who source.Viewer, q page.CampaignQuery) (page.Campaigns, error)
+	Board(ctx context.Context, who source.Viewer, id string) (page.Board, error)
+	Ring(ctx context.Context, who source.Viewer, id string, q page.RingQuery) (page.RingDevices, error)
+	Fleet(ctx context.Context, who source.Viewer, q page.FleetQuery) (page.Fleet, error)
+	Device(ctx context.Context, who source.Viewer, id string) (page.Device, error)
+	Explain(ctx context.Context, who source.Viewer, device, patch string) (page.Why, error)
+	Patches(ctx context.Context, who source.Viewer, q page.PatchQuery) (page.Patches, error)
+	Patch(ctx context.Context, who source.Viewer, id string, q page.PatchDeviceQuery) (page.Patch, error)
+	Calendar(ctx context.Context, who source.Viewer, q page.CalendarQuery) (page.Calendar, error)
+	Procedures(ctx context.Context, who source.Viewer) (page.Procedures, error)
+	Procedure(ctx context.Context, who source.Viewer, name string, version int64) (page.Procedure, error)
+	Register(ctx context.Context, who source.Viewer, q page.RegisterQuery) (page.Register, error)
+}
+
+// Acts is what operators ask of campaigns and patches; the conductor does it.
+// Each method records who asked, and refuses with a fault.
+type Acts interface {
+	Sign(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Sign) error
+	Hold(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.PlaceHold) (string, error)
+	Resume(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Resume) (int, error)
+	Expedite(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Expedite) error
+	Withdraw(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Withdraw) error
+	Amend(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Amend) (int, error)
+	PlanRollback(ctx context.Context, tenant fleet.TenantID, ask campaign.Rollback) (campaign.RollbackPlan, error)
+	Rollback(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Rollback) (campaign.RollbackPlan, error)
+	Close(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Close) error
+	Decide(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Decide) error
+}
+
+// Accounts is who people are; access.Service knows. Of reads the account again
+// at each request, so that closing it or changing its roles takes effect at
+// once.
+type Accounts interface {
+	Login(ctx context.Context, name, password string) (access.Principal, error)
+	Of(ctx context.Context, m *scs.SessionManager) (access.Principal, error)
+	SetLang(ctx context.Context, p access.Principal, lang string) error
+	Retire(ctx context.Context, p access.Principal, device fleet.DeviceID, why string) error
+}
+
+// Options of a console.
+type Options struct {
+	Reader   Reader
+	Acts     Acts
+	Accounts Accounts
+	Sessions *scs.SessionManager
+	// Listen tells that a campaign changed, until stop is called; the channel is
+	// closed when the server stops, which ends the stream.
+	Listen func(tenant fleet.TenantID, id campaign.ID) (beats <-chan struct{}, stop func())
+	Zone   *time.Location // in which times are told where no procedure says another
+	Clock  func() time.Time
+	Log    *slog.Logger
+}
+
+// Console is the handler's state: nothing but its options, the files it serves
+// and what live boards share.
+type Console struct {
+	Options
+	files *assets.Store
+	live  *boards
+}
+
+// New makes the console, to be mounted at /.
+func New(o Options) (http.Handler, error) {
+	files, err := assets.Load()
+	if err != nil {
+		return nil, fmt.Errorf("load the console's files: %w", err)
+	}
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
+	c := &Console{Options: o, files: files, live: newBoards()}
+	mux := http.NewServeMux()
+	mux.Handle("GET "+assets.Prefix, files)
+	mux.Handle("/", o.Sessions.LoadAndSave(http.NewCrossOriginProtection().Handler(c.routes())))
+	return mux, nil
+}
+
+func (c *Console) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /login", c.loginPage)
+	mux.HandleFunc("POST /login", c.login)
+	mux.HandleFunc("POST /logout", c.logout)
+	mux.HandleFunc("POST /preferences", c.preferences)
+	for pattern, h := range c.pages() {
+		mux.Handle("GET "+pattern, h)
+	}
+	mux.Handle("GET /campaigns/{id}/live", c.member(c.stream))
+	for pattern, a := range acts() {
+		mux.Handle("GET "+pattern, c.member(c.ask(a)))
+		mux.Handle("POST "+pattern, c.member(c.do(a)))
+	}
+	mux.Handle("/", c.member(c.nothing))
+	return mux
+}

@@ -1,0 +1,104 @@
+// Package source fills the console's pages from the read models: it turns
+// view's rows, which are the API's bodies, into the pages' view structs.
+//
+// It translates shapes and chooses languages; it decides nothing and asks view
+// for no more rows than a page shows, however large the fleet. A Source is
+// safe from any goroutine.
+package source
+
+import (
+	"context"
+	"time"
+
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/patch"
+	"patchring/internal/face/console/page"
+	"patchring/internal/face/lang"
+	"patchring/internal/infra/view"
+	"patchring/internal/service/conductor"
+)
+
+// Explainer gives the chain of what leads to an install.
+type Explainer interface {
+	Why(ctx context.Context, tenant fleet.TenantID, device fleet.DeviceID, id patch.ID) ([]conductor.Explanation, error)
+}
+
+// Source reads for the console.
+type Source struct {
+	View  *view.Reader
+	Why   Explainer
+	Clock func() time.Time
+}
+
+// Viewer is for whom a page is read.
+type Viewer struct {
+	Tenant fleet.TenantID
+	Roles  []string // whose sign-offs are awaited
+	Words  lang.Words
+}
+
+func because(r *fault.Reason) fault.Reason {
+	if r == nil {
+		return fault.Reason{}
+	}
+	return *r
+}
+
+// patchName is how a patch is written where its version matters.
+func patchName(p view.PatchRef) string {
+	if p.Version == "" {
+		return p.Name
+	}
+	return p.Name + " " + p.Version
+}
+
+// Register fills a page of the register.
+func (s *Source) Register(ctx context.Context, who Viewer, q page.RegisterQuery) (page.Register, error) {
+	out := page.Register{Query: q, Path: "/register"}
+	switch {
+	case q.Campaign != "":
+		ref, err := s.View.FindCampaign(ctx, who.Tenant, q.Campaign)
+		if err != nil {
+			return page.Register{}, err
+		}
+		out.Subject, out.Up = ref.Name, "/campaigns/"+ref.ID
+	case q.Device != "":
+		ref, err := s.View.FindDevice(ctx, who.Tenant, q.Device)
+		if err != nil {
+			return page.Register{}, err
+		}
+		out.Subject, out.Up = ref.Name, "/devices/"+string(ref.ID)
+	}
+	if out.Up != "" {
+		out.Path = out.Up + "/register"
+	}
+	list, err := s.View.Events(ctx, who.Tenant, view.EventQuery{
+		Campaign: q.Campaign, Device: q.Device, Paging: view.Paging{Cursor: q.After},
+	})
+	if err != nil {
+		return page.Register{}, err
+	}
+	out.Events, out.Next = events(who.Words, list.Rows), list.Next
+	return out, nil
+}
+
+func events(w lang.Words, rows []view.Event) []page.Event {
+	out := make([]page.Event, len(rows))
+	for i, e := range rows {
+		out[i] = page.Event{
+			Index: e.Index, At: e.At, Kind: string(e.Kind), Actor: e.Actor, Ring: e.Ring,
+			Reason: because(e.Reason), Detail: detail(w, e.Detail),
+		}
+		if e.Device != nil {
+			out[i].Device, out[i].DeviceName = string(e.Device.ID), e.Device.Name
+		}
+		if e.Campaign != nil {
+			out[i].Campaign = e.Campaign.ID
+		}
+		if e.Patch != nil {
+			out[i].Patch, out[i].PatchName = string(e.Patch.ID), patchName(*e.Patch)
+		}
+	}
+	return out
+}

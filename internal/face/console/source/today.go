@@ -1,0 +1,85 @@
+package source
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"patchring/internal/core/calendar"
+	"patchring/internal/core/campaign"
+	"patchring/internal/face/console/page"
+	"patchring/internal/infra/view"
+)
+
+// stuckShown and datesShown bound two lists of the page; their counts are on
+// it, and what is beyond is a link away.
+const stuckShown, datesShown = 8, 7
+
+// Today fills what needs the reader now.
+func (s *Source) Today(ctx context.Context, who Viewer) (page.Today, error) {
+	t, err := s.View.Today(ctx, who.Tenant)
+	if err != nil {
+		return page.Today{}, err
+	}
+	out := page.Today{
+		Devices: t.Devices, Holds: holds(t.Holds), Dates: dates(t.Campaigns, s.Clock()),
+		Counts: []page.Count{
+			{Filter: "overdue", N: t.Overdue}, {Filter: "failing", N: t.Failing}, {Filter: "unreachable", N: t.Unreachable},
+			{Filter: "pending_reboot", N: t.PendingReboot}, {Filter: "never_scanned", N: t.NeverScanned},
+			{Filter: "duplicate", N: t.Duplicate}, {Filter: "undecided", N: t.Undecided},
+		},
+	}
+	for _, g := range t.Gates {
+		ring := page.Ring{
+			Position: int(g.Position), Name: g.Ring, Amendment: g.Amendment, State: campaign.RingState(g.State),
+			Verdict: campaign.Verdict(g.Verdict), Reasons: g.Reasons, Counters: counters(g.Numbers), Visas: visas(who.Words, g.Missing),
+		}
+		for _, v := range ring.Visas {
+			if slices.Contains(who.Roles, v.Role) {
+				out.Visas = append(out.Visas, page.AwaitedVisa{Campaign: g.Campaign.ID, Name: g.Campaign.Name, Ring: ring, Visa: v})
+			}
+		}
+		if ring.Verdict == campaign.Stop || ring.Verdict == campaign.InsufficientEvidence {
+			out.Rings = append(out.Rings, page.RingTrouble{Campaign: g.Campaign.ID, Name: g.Campaign.Name, Ring: ring})
+		}
+	}
+	for _, q := range t.Quarantined[:min(stuckShown, len(t.Quarantined))] {
+		out.Stuck = append(out.Stuck, page.Stuck{
+			Device: string(q.Device.ID), DeviceName: q.Device.Name, Patch: string(q.Patch.ID), PatchName: patchName(q.Patch),
+			Reason: q.Reason, At: q.Updated,
+		})
+	}
+	for _, c := range t.Campaigns {
+		if campaign.State(c.State) != campaign.Scheduled {
+			out.Campaigns = append(out.Campaigns, campaignLine(c))
+		}
+	}
+	return out, nil
+}
+
+// dates are the coming events of the open campaigns, and the next Patch
+// Tuesday, soonest first.
+func dates(rows []view.CampaignRow, now time.Time) []page.Date {
+	var out []page.Date
+	coming := func(d page.Date) {
+		if d.At.After(now) {
+			out = append(out, d)
+		}
+	}
+	for _, c := range rows {
+		for _, r := range c.Rings {
+			coming(page.Date{At: r.Opens, Kind: page.RingOpens, Campaign: c.ID, Name: c.Name, Ring: r.Ring})
+		}
+		coming(page.Date{At: c.Verification, Kind: page.Verification, Campaign: c.ID, Name: c.Name})
+	}
+	for m := range 2 {
+		month := time.Date(now.Year(), now.Month()+time.Month(m), 1, 0, 0, 0, 0, time.UTC)
+		release := calendar.Release(calendar.PatchTuesday(month.Year(), month.Month()))
+		if release.After(now) {
+			coming(page.Date{At: release, Kind: page.PatchTuesday, Name: month.Format("2006-01")})
+			break
+		}
+	}
+	slices.SortFunc(out, func(a, b page.Date) int { return a.At.Compare(b.At) })
+	return out[:min(datesShown, len(out))]
+}

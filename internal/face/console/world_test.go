@@ -1,0 +1,349 @@
+package console
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/register"
+	"patchring/internal/face/console/page"
+	"patchring/internal/face/console/source"
+	"patchring/internal/face/console/stories"
+	"patchring/internal/service/access"
+)
+
+// world is a console over the storybook: what is read are stories, what is
+// done is kept.
+type world struct {
+	*httptest.Server
+	accounts *people
+	acts     *ledger
+	reader   *storyteller
+	beat     chan struct{}
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{accounts: &people{}, acts: &ledger{}, reader: &storyteller{}, beat: make(chan struct{}, 1)}
+	zone, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := New(Options{
+		Reader: w.reader, Acts: w.acts, Accounts: w.accounts, Sessions: scs.New(), Zone: zone,
+		Listen: func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return w.beat, func() {} },
+		Clock:  func() time.Time { return stories.Now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Server = httptest.NewServer(handler)
+	t.Cleanup(w.Close)
+	return w
+}
+
+// browser is one person's: it keeps cookies and follows no redirect.
+type visitor struct {
+	t *testing.T
+	*http.Client
+	base string
+}
+
+func (w *world) visitor(t *testing.T) *visitor {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &visitor{t: t, base: w.URL, Client: &http.Client{
+		Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// as logs in.
+func (w *world) as(t *testing.T, name string) *visitor {
+	t.Helper()
+	v := w.visitor(t)
+	if got := v.post("/login", "name", name, "password", "secret"); got.status != http.StatusSeeOther {
+		t.Fatalf("log in as %s: status %d, want 303", name, got.status)
+	}
+	return v
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (v *visitor) get(path string, headers ...string) answer {
+	v.t.Helper()
+	r, err := http.NewRequest(http.MethodGet, v.base+path, nil)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return v.send(r, headers...)
+}
+
+func (v *visitor) post(path string, pairs ...string) answer {
+	v.t.Helper()
+	form := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		form.Add(pairs[i], pairs[i+1])
+	}
+	r, err := http.NewRequest(http.MethodPost, v.base+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return v.send(r, "Content-Type", "application/x-www-form-urlencoded", "Origin", v.base)
+}
+
+func (v *visitor) send(r *http.Request, headers ...string) answer {
+	v.t.Helper()
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := v.Do(r)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, string(body)}
+}
+
+// people are three accounts of one tenant, whose password is "secret".
+type people struct {
+	mu     sync.Mutex // guards all below
+	closed bool
+	outage error
+	lang   string
+}
+
+func (p *people) principal(name string) (access.Principal, bool) {
+	roles := map[string][]string{"exploitation": {"it", access.Operator}, "audit": {access.Auditor}}[name]
+	return access.Principal{Tenant: "main", Account: "id-" + name, Name: name, Roles: roles, Lang: p.lang}, roles != nil
+}
+
+func (p *people) Login(_ context.Context, name, password string) (access.Principal, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	who, known := p.principal(name)
+	if !known || password != "secret" {
+		return access.Principal{}, fault.New(fault.Unauthorized)
+	}
+	return who, p.outage
+}
+
+func (p *people) Of(ctx context.Context, m *scs.SessionManager) (access.Principal, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.outage != nil {
+		return access.Principal{}, p.outage
+	}
+	who, known := p.principal(strings.TrimPrefix(m.GetString(ctx, "account"), "id-"))
+	if !known || p.closed {
+		return access.Principal{}, fault.New(fault.Unauthorized)
+	}
+	return who, nil
+}
+
+func (p *people) SetLang(_ context.Context, _ access.Principal, lang string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lang = lang
+	return nil
+}
+
+func (p *people) Retire(_ context.Context, who access.Principal, _ fleet.DeviceID, why string) error {
+	if why == "" {
+		return fault.New(fault.ReasonRequired)
+	}
+	return who.Need(access.FleetAct)
+}
+
+// ledger keeps what was asked, and refuses what the real one refuses.
+type ledger struct {
+	mu      sync.Mutex // guards all below
+	asked   []any
+	by      []register.Actor
+	refusal error
+}
+
+func (l *ledger) keep(by register.Actor, reason string, ask any) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if reason == "" {
+		return fault.New(fault.ReasonRequired)
+	}
+	if l.refusal != nil {
+		return l.refusal
+	}
+	l.asked, l.by = append(l.asked, ask), append(l.by, by)
+	return nil
+}
+
+func (l *ledger) Sign(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.Sign) error {
+	return l.keep(by, "none needed", ask)
+}
+
+func (l *ledger) Hold(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.PlaceHold) (string, error) {
+	return "hold", l.keep(by, ask.Reason, ask)
+}
+
+func (l *ledger) Resume(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.Resume) (int, error) {
+	return 1, l.keep(by, ask.Reason, ask)
+}
+
+func (l *ledger) Expedite(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.Expedite) error {
+	return l.keep(by, ask.Reason, ask)
+}
+
+func (l *ledger) Withdraw(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.Withdraw) error {
+	return l.keep(by, ask.Reason, ask)
+}
+
+func (l *ledger) Amend(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.Amend) (int, error) {
+	return 1, l.keep(by, ask.Reason, ask)
+}
+
+func (l *ledger) PlanRollback(context.Context, fleet.TenantID, campaign.Rollback) (campaign.RollbackPlan, error) {
+	return campaign.RollbackPlan{Devices: 56, Items: 301, Impossible: []campaign.CannotRollback{{Device: "d-compta-02", Name: "compta-02", Package: "libc6", Why: "no_old_package"}}}, nil
+}
+
+func (l *ledger) Rollback(ctx context.Context, t fleet.TenantID, by register.Actor, ask campaign.Rollback) (campaign.RollbackPlan, error) {
+	plan, err := l.PlanRollback(ctx, t, ask)
+	if err != nil {
+		return plan, err
+	}
+	return plan, l.keep(by, ask.Reason, ask)
+}
+
+func (l *ledger) Close(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.Close) error {
+	return l.keep(by, ask.Reason, ask)
+}
+
+func (l *ledger) Decide(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.Decide) error {
+	return l.keep(by, ask.Reason, ask)
+}
+
+// last is what was asked last.
+func (l *ledger) last(t *testing.T) any {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.asked) == 0 {
+		t.Fatal("nothing was done")
+	}
+	return l.asked[len(l.asked)-1]
+}
+
+// storyteller answers every question with a story.
+type storyteller struct {
+	mu     sync.Mutex // guards board
+	board  *page.Board
+	boards atomic.Int64 // read so far
+}
+
+func (s *storyteller) set(b page.Board) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.board = &b
+}
+
+func (s *storyteller) Today(context.Context, source.Viewer) (page.Today, error) {
+	return stories.Today(), nil
+}
+
+func (s *storyteller) Campaigns(_ context.Context, _ source.Viewer, q page.CampaignQuery) (page.Campaigns, error) {
+	out := stories.Campaigns()
+	out.Query = q
+	return out, nil
+}
+
+func (s *storyteller) Board(_ context.Context, _ source.Viewer, id string) (page.Board, error) {
+	s.boards.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id == "nowhere" {
+		return page.Board{}, fault.New(fault.NotFound, "what", "campaign", "name", id)
+	}
+	b := stories.Board()
+	if s.board != nil {
+		b = *s.board
+	}
+	b.ID = id
+	return b, nil
+}
+
+func (s *storyteller) Ring(_ context.Context, _ source.Viewer, _ string, q page.RingQuery) (page.RingDevices, error) {
+	out := stories.RingDevices()
+	out.Query = q
+	return out, nil
+}
+
+func (s *storyteller) Fleet(_ context.Context, _ source.Viewer, q page.FleetQuery) (page.Fleet, error) {
+	out := stories.Fleet()
+	out.Query = q
+	return out, nil
+}
+
+func (s *storyteller) Device(context.Context, source.Viewer, string) (page.Device, error) {
+	return stories.Device(), nil
+}
+
+func (s *storyteller) Explain(context.Context, source.Viewer, string, string) (page.Why, error) {
+	return stories.Why(), nil
+}
+
+func (s *storyteller) Patches(_ context.Context, _ source.Viewer, q page.PatchQuery) (page.Patches, error) {
+	out := stories.Patches()
+	out.Query = q
+	return out, nil
+}
+
+func (s *storyteller) Patch(_ context.Context, _ source.Viewer, _ string, q page.PatchDeviceQuery) (page.Patch, error) {
+	out := stories.Patch()
+	out.Query = q
+	return out, nil
+}
+
+func (s *storyteller) Calendar(_ context.Context, _ source.Viewer, q page.CalendarQuery) (page.Calendar, error) {
+	out := stories.Calendar()
+	if q.Year != 0 {
+		out.Query = q
+	}
+	return out, nil
+}
+
+func (s *storyteller) Procedures(context.Context, source.Viewer) (page.Procedures, error) {
+	return stories.Procedures(), nil
+}
+
+func (s *storyteller) Procedure(context.Context, source.Viewer, string, int64) (page.Procedure, error) {
+	return stories.Procedure(), nil
+}
+
+func (s *storyteller) Register(_ context.Context, _ source.Viewer, q page.RegisterQuery) (page.Register, error) {
+	out := stories.Register()
+	out.Query = q
+	return out, nil
+}
