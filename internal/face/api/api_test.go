@@ -206,7 +206,7 @@ func (s *site) applyExample() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	decode[conductor.Applied](s.t, s.post("/procedures", api.ApplyProcedure{File: "postes-france.yaml", Body: string(text)}))
+	decode[conductor.Applied](s.t, s.post("/procedures", api.ApplyProcedure{File: "postes-france.yaml", Text: string(text)}))
 }
 
 func (s *site) campaign() api.Made {
@@ -283,7 +283,7 @@ func bodyFor(operation string) any {
 		"create-user": api.CreateUser{Name: "x", Roles: []string{"it"}}, "set-roles": api.SetRoles{Roles: []string{"it"}},
 		"create-enrollment": api.Invite{}, "retire-device": api.Retire{Reason: "x"}, "put-group": api.PutGroup{},
 		"add-to-group": api.Members{Devices: []string{"x"}}, "remove-from-group": api.Members{Devices: []string{"x"}},
-		"decide": api.Decide{Patch: "x", Verdict: "approved"}, "apply-procedure": api.ApplyProcedure{File: "x", Body: "x"},
+		"decide": api.Decide{Patch: "x", Verdict: "approved"}, "apply-procedure": api.ApplyProcedure{File: "x", Text: "x"},
 		"create-campaign": api.CreateCampaign{Procedure: "x", Now: true}, "hold-campaign": api.Hold{Reason: "x"}, "resume-campaign": api.Resume{},
 		"expedite-campaign": api.Expedite{Ring: "R0", Reason: "x"}, "withdraw-campaign": api.Withdraw{Patch: "x", Reason: "x"},
 		"amend-campaign": api.Amend{Patches: []string{"x"}, Reason: "x"}, "rollback-campaign": api.Rollback{}, "close-campaign": api.CloseCampaign{},
@@ -309,12 +309,12 @@ func TestRefusalsHaveOneShape(t *testing.T) {
 	s.wantProblem("no JSON", s.post("/groups/x/add", "{"), http.StatusBadRequest, fault.InvalidField)
 	s.wantProblem("an unknown field", s.post("/users", map[string]any{"name": "x", "roles": []string{"it"}, "admin": true}), http.StatusUnprocessableEntity, fault.InvalidField)
 	s.wantProblem("a bad cursor", s.get("/devices?cursor=zzz"), http.StatusUnprocessableEntity, fault.InvalidField)
-	p := s.wantProblem("a bad procedure", s.post("/procedures", api.ApplyProcedure{File: "p.yaml", Body: "procedure: x\ncolour: red\n"}), http.StatusUnprocessableEntity, fault.InvalidField)
+	p := s.wantProblem("a bad procedure", s.post("/procedures", api.ApplyProcedure{File: "p.yaml", Text: "procedure: x\ncolour: red\n"}), http.StatusUnprocessableEntity, fault.InvalidField)
 	if len(p.Problems) < 2 || p.Problems[0].Line == 0 {
 		t.Errorf("problems of a procedure: %+v, want each with its line", p.Problems)
 	}
 	big := strings.Repeat("x", 2<<20)
-	if a := s.post("/procedures", api.ApplyProcedure{File: "p.yaml", Body: big}); a.status != http.StatusRequestEntityTooLarge && a.status != http.StatusUnprocessableEntity {
+	if a := s.post("/procedures", api.ApplyProcedure{File: "p.yaml", Text: big}); a.status != http.StatusRequestEntityTooLarge && a.status != http.StatusUnprocessableEntity {
 		t.Errorf("2 MiB: %d, want it refused", a.status)
 	}
 }

@@ -51,7 +51,7 @@ type Decide struct {
 // ApplyProcedure keeps a procedure file as the next version of its name.
 type ApplyProcedure struct {
 	File string `json:"file" maxLength:"255" doc:"the file's name, for messages"`
-	Body string `json:"body" maxLength:"524288"`
+	Text string `json:"text" maxLength:"524288"`
 }
 
 // OneProcedure names a procedure and a version.
@@ -87,7 +87,7 @@ func (a *API) registerPatches() {
 		})
 	handle(a, operation{method: http.MethodPost, path: "/procedures", id: "apply-procedure", summary: "Keep a procedure file as the next version of its name", tag: procedures, act: access.Procedures},
 		func(ctx context.Context, p access.Principal, in *asked[ApplyProcedure]) (conductor.Applied, error) {
-			return a.Conductor.ApplyProcedure(ctx, p.Tenant, p.Actor(), in.Body.File, []byte(in.Body.Body))
+			return a.Conductor.ApplyProcedure(ctx, p.Tenant, p.Actor(), in.Body.File, []byte(in.Body.Text))
 		})
 }
 

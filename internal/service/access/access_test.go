@@ -210,8 +210,8 @@ func TestAccountsAreTheAdministrators(t *testing.T) {
 		wantCode(t, "a second bob", err, fault.AlreadyExists)
 		_, err = h.CreateAccount(t.Context(), h.admin, "eve", []string{"it"}, "short")
 		wantCode(t, "a short password", err, fault.InvalidField)
-		wantCode(t, "the last administrator", h.CloseAccount(t.Context(), h.admin, "admin"), fault.Conflict)
-		wantCode(t, "the last administrator's role", h.SetRoles(t.Context(), h.admin, "admin", []string{"it"}), fault.Conflict)
+		wantCode(t, "the last administrator", h.CloseAccount(t.Context(), h.admin, "admin"), fault.InvalidField)
+		wantCode(t, "the last administrator's role", h.SetRoles(t.Context(), h.admin, "admin", []string{"it"}), fault.InvalidField)
 		if err := h.SetRoles(t.Context(), h.admin, "bob", []string{"it", "business"}); err != nil {
 			t.Fatal(err)
 		}
@@ -481,7 +481,7 @@ func TestIdempotencyAnswersTwiceAndActsOnce(t *testing.T) {
 			t.Fatalf("first: %+v, %v; want to act", a, err)
 		}
 		_, err := h.Claim(t.Context(), r)
-		wantCode(t, "while the first acts", err, fault.Conflict)
+		wantCode(t, "while the first acts", err, fault.Unavailable)
 		if err := h.Finish(t.Context(), r, access.Answer{Status: 201, Body: []byte("done")}); err != nil {
 			t.Fatal(err)
 		}

@@ -257,7 +257,7 @@ func (s *Service) keepAdministrator(ctx context.Context, tx *store.Tx, tenant fl
 		return err
 	}
 	if n == 0 {
-		return fault.New(fault.Conflict, "what", "account", "state", "last_administrator", "wanted", "another_administrator")
+		return invalid("roles", "last_administrator", "another_administrator")
 	}
 	return nil
 }

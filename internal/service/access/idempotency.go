@@ -54,7 +54,7 @@ func (s *Service) Claim(ctx context.Context, r Repeat) (*Answer, error) {
 		case row.Request != r.Request:
 			return invalid("idempotency-key", "other_request", "new_key")
 		case row.Status == 0:
-			return fault.Again(fault.Conflict, "what", "idempotency-key", "state", "in_progress", "wanted", "answered")
+			return fault.Again(fault.Unavailable, "what", "answer_in_progress")
 		}
 		answer = &Answer{Status: int(row.Status), Body: row.Body}
 		return nil
