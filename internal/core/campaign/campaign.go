@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"patchring/internal/core/calendar"
-	"patchring/internal/core/fault"
 	"patchring/internal/core/procedure"
 )
 
@@ -87,17 +86,6 @@ func (c *Counters) Add(b Bucket, n int) {
 	}
 }
 
-// Hold is a stop in force: it matches what fits every field that is not empty.
-type Hold struct {
-	ID       string
-	Campaign ID
-	Ring     string
-	Item     string
-	Device   string
-	Reason   string
-	Actor    string
-}
-
 // Terms are what the procedure says that applies to every decision of one
 // campaign, worked out once.
 type Terms struct {
@@ -132,13 +120,15 @@ const DefaultMargin = 15 * time.Minute
 const compressedUnreachable = 90 * time.Second
 
 // DecideState is the campaign's own next state, by the calendar alone. Look is
-// when to ask again; zero when nothing is left to wait for.
+// when to ask again, now at the earliest; zero when nothing is left to wait for.
+// A campaign taken up after its verification's date runs first, and verifies at
+// the next look: both must be entered.
 func DecideState(now time.Time, state State, starts, verification time.Time) (next State, look time.Time) {
 	switch {
 	case state == Scheduled && now.Before(starts):
 		return Scheduled, starts
 	case state == Scheduled:
-		return Running, verification
+		return Running, later(now, verification)
 	case state == Running && now.Before(verification):
 		return Running, verification
 	case state == Running:
@@ -148,34 +138,20 @@ func DecideState(now time.Time, state State, starts, verification time.Time) (ne
 	}
 }
 
-// heldBy finds the first hold that stops a thing described by these fields;
-// rings and items that do not apply are passed empty.
-func heldBy(holds []Hold, campaign ID, ring, item, device string) (Hold, fault.Code, bool) {
-	for _, h := range holds {
-		if h.Campaign != "" && h.Campaign != campaign || h.Ring != "" && h.Ring != ring ||
-			h.Item != "" && h.Item != item || h.Device != "" && h.Device != device {
-			continue
-		}
-		switch {
-		case h.Device != "":
-			return h, fault.DeviceHeld, true
-		case h.Item != "":
-			return h, fault.ItemHeld, true
-		case h.Ring != "":
-			return h, fault.RingHeld, true
-		default:
-			return h, fault.CampaignHeld, true
-		}
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
 	}
-	return Hold{}, "", false
-}
-
-func (h Hold) because(code fault.Code) fault.Reason {
-	if code == fault.RingHeld {
-		return fault.Because(code, "by", h.Actor, "reason", h.Reason, "ring", h.Ring)
-	}
-	return fault.Because(code, "by", h.Actor, "reason", h.Reason)
+	return a
 }
 
 // rfc is how instants travel in a reason's arguments; faces read them back.
 func rfc(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// until writes an end that may be none.
+func until(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return rfc(t)
+}

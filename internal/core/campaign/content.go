@@ -71,14 +71,19 @@ func nameOf(k patch.Key) nameKey { return nameKey{k.Provider, k.Name, k.Suite} }
 // Content is a campaign's items, indexed for deciding on many devices.
 type Content struct {
 	items  []Item
+	names  []policy.Scope // of each item: what is decided on every version of it
 	byID   map[patch.ID]int
 	byName map[nameKey][]int
 }
 
 // NewContent indexes items.
 func NewContent(items []Item) Content {
-	c := Content{items: items, byID: make(map[patch.ID]int, len(items)), byName: make(map[nameKey][]int, len(items))}
+	c := Content{
+		items: items, names: make([]policy.Scope, len(items)),
+		byID: make(map[patch.ID]int, len(items)), byName: make(map[nameKey][]int, len(items)),
+	}
 	for i, item := range items {
+		c.names[i] = policy.ScopeOfName(item.Key.Provider, item.Key.Name)
 		c.byID[item.ID] = i
 		c.byName[nameOf(item.Key)] = append(c.byName[nameOf(item.Key)], i)
 	}
@@ -96,3 +101,40 @@ func (c Content) Item(id patch.ID) (Item, bool) {
 
 // Items lists all of them.
 func (c Content) Items() []Item { return c.items }
+
+// verdict is what policy says of the item at this place. Most items have no
+// decision of their own, and are spared the work of looking for one.
+func (c Content) verdict(at int, class patch.Class, rules policy.Rules, now time.Time) policy.Outcome {
+	item := &c.items[at]
+	if _, ok := rules.Decisions[policy.ScopeOf(item.ID)]; !ok {
+		if _, ok := rules.Decisions[c.names[at]]; !ok && slices.Contains(rules.Classes, class) {
+			return policy.Outcome{Verdict: policy.Approved}
+		}
+	}
+	return rules.Judge(item.Key, class, now)
+}
+
+// Unfit is an item that may not go to the next ring with the others.
+type Unfit struct {
+	Item    Item
+	Outcome policy.Outcome
+}
+
+// Unfits are the items of an amendment that somebody declined or delayed since
+// they were sealed. A ring that opens now would count them as validated by
+// rings that never received them: they have to leave the campaign, and come
+// back as an amendment when the decision ends.
+func (c Content) Unfits(now time.Time, amendment int, rules policy.Rules) []Unfit {
+	var out []Unfit
+	for at, item := range c.items {
+		if item.Amendment != amendment || item.Withdrawn {
+			continue
+		}
+		// Without a device there is no class to judge by: only decisions count.
+		switch o := c.verdict(at, patch.Unknown, rules, now); o.Verdict {
+		case policy.Declined, policy.Delayed:
+			out = append(out, Unfit{item, o})
+		}
+	}
+	return out
+}

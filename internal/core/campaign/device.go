@@ -28,18 +28,21 @@ type Device struct {
 	Goal     Goal
 	Retired  bool
 	LastSeen time.Time
-	ScanAt   time.Time // zero: never
+	ScanAt   time.Time // of the last scan that learnt something; zero: never
 	Scan     wire.ScanStatus
 	ScanWhy  string // the cause's code when Scan is not ok
-	// RebootPending is what the device last said; an install that waits for a
-	// reboot is verified by a scan made when this is no longer so.
+	// RebootPending is what the device last said, and Booted when it last
+	// started. An install that waits for a reboot is verified by a scan made
+	// after it.
 	RebootPending bool
+	Booted        time.Time
 	Missing       []Missing
 	Progress      []Progress
 	Order         *OpenOrder
 	// OtherCampaign names another campaign whose order the device is busy with.
 	OtherCampaign string
-	// Windows are the intervals from now on in which it may act.
+	// Windows are the intervals from now on in which it may act, sorted and
+	// disjoint.
 	Windows []calendar.Interval
 }
 
@@ -52,19 +55,6 @@ type Missing struct {
 	Packages []wire.Change
 }
 
-// Progress is what the campaign knows of one item on the device.
-type Progress struct {
-	Item      patch.ID
-	State     patch.State
-	Reason    fault.Reason
-	Attempts  int
-	NoEffects int // installs that claimed success and changed nothing
-	Rollback  bool
-	Packages  []wire.Change // as reported: From before, To after, with what is known of the rollback
-	Next      time.Time     // no attempt before
-	Updated   time.Time
-}
-
 // OpenOrder is the order the device has now.
 type OpenOrder struct {
 	ID      string
@@ -75,6 +65,7 @@ type OpenOrder struct {
 	Issued  time.Time
 	Expires time.Time
 	Items   []patch.ID
+	Windows []calendar.Interval // as they were ordered
 }
 
 // Scene is what is the same for every device of a ring.
@@ -97,7 +88,7 @@ type RingView struct {
 	State RingState
 	Opens time.Time
 	// Stopped is set while more devices have failed than its gate allows:
-	// nobody else receives what fails.
+	// nobody else receives the content, only those that failed go on.
 	Stopped fault.Reason
 }
 
@@ -108,17 +99,22 @@ type ItemDecision struct {
 	Reason  fault.Reason
 	Next    time.Time // zero: not known
 	Counted bool      // it weighs on the device's bucket
+	// NoEffect: a scan contradicts what was claimed. The caller keeps it as one
+	// more install without effect, by Progress.Contradict.
+	NoEffect bool
 }
 
 // DeviceDecision is what a device gets now.
 type DeviceDecision struct {
-	Bucket Bucket
-	Reason fault.Reason // the one that decided the bucket; zero when done
-	Items  []ItemDecision
-	Order  *OrderSpec
-	Cancel bool // the open order no longer stands
-	Rescan bool // its last scan is too old to decide on
-	// Look is when to decide again; zero: only when something changes.
+	Bucket  Bucket
+	Reason  fault.Reason // the one that decided the bucket; zero when done
+	Items   []ItemDecision
+	Order   *OrderSpec
+	Cancel  bool // the open order no longer stands
+	Expired bool // the open order's time has run out
+	Rescan  bool // its last scan is too old to decide on
+	// Look is when to decide again, now at the earliest; zero: only when
+	// something changes.
 	Look time.Time
 }
 
@@ -136,107 +132,137 @@ func DecideDevice(now time.Time, s Scene, d Device) DeviceDecision {
 	if d.Retired {
 		return DeviceDecision{Bucket: Exempt, Reason: fault.Because(fault.DeviceRetired, "device", string(d.ID)), Cancel: d.Order != nil}
 	}
-	w := weighing{now: now, scene: s, device: d}
-	if d.Goal == RollBack {
-		w.rollback()
-	} else {
-		w.install()
-	}
+	w := weigh(now, &s, &d)
 	return w.decide()
 }
 
 // weighing collects what each item means for the device.
 type weighing struct {
 	now    time.Time
-	scene  Scene
-	device Device
+	scene  *Scene
+	device *Device
+	ring   *RingView
+	stop   stop
+	busy   bool // its order is in flight
+	undo   bool // it is being rolled back
 
 	items    []ItemDecision
 	eligible []wire.Item
-	blocked  fault.Reason // the whole device waits for this
+	verified bool // something of the content is on it, or all that was has gone back
 	failed   fault.Reason
 	waiting  fault.Reason
-	exempt   fault.Reason
+	exempt   fault.Reason // left out on this device
+	excused  fault.Reason // left out for everyone, by a decision on the patch
+	rescan   bool
 	look     time.Time
+}
+
+// weigh looks at every item. A device that is turned around goes back first,
+// and goes on with the rest of the content when nothing is left to undo.
+func weigh(now time.Time, s *Scene, d *Device) weighing {
+	w := weighing{now: now, scene: s, device: d, ring: &s.Rings[d.Position], undo: d.Goal == RollBack || s.State == RollingBack}
+	w.busy = w.inFlight()
+	w.stop = w.stopped()
+	if w.undo {
+		if left := w.rollback(); left || s.State == RollingBack {
+			return w
+		}
+		w = weighing{now: now, scene: s, device: d, ring: w.ring, busy: w.busy}
+		w.stop = w.stopped()
+	}
+	w.install()
+	return w
+}
+
+// stop keeps everything from the device, whatever the patch.
+type stop struct {
+	reason fault.Reason
+	exempt bool // a person left the device out
+	early  bool // nothing can have happened here yet
+}
+
+// stopped: a rollback is stopped by nothing but the campaign's end, because a
+// hold is what usually comes before it.
+func (w *weighing) stopped() stop {
+	s := stop{early: !w.undo && (w.scene.State == Scheduled || !w.ring.State.Opened())}
+	hold, held := heldBy(w.scene.Holds, w.scene.Campaign, w.ring.Name, string(w.device.ID))
+	switch {
+	case w.scene.State == Closed:
+		s.reason = fault.Because(fault.CampaignClosed)
+	case w.undo:
+	case !w.scene.State.Active():
+		s.reason = fault.Because(fault.CampaignNotOpen, "opens", rfc(w.scene.Rings[0].Opens))
+	case held && hold.code() == fault.DeviceHeld:
+		s.reason, s.exempt = hold.because(), true
+	case s.early:
+		s.reason = fault.Because(fault.RingNotOpen, "ring", w.ring.Name, "opens", rfc(w.ring.Opens))
+	case held:
+		s.reason = hold.because()
+	}
+	return s
 }
 
 // decide turns what was collected into one bucket and at most one order. An
 // order in flight is left alone unless nothing of it may happen any more.
 func (w *weighing) decide() DeviceDecision {
-	out := DeviceDecision{Items: w.items, Look: w.look}
-	out.Rescan = w.needsScan()
-	busy := w.inFlight()
+	out := DeviceDecision{Items: w.items, Expired: w.device.Order != nil && !w.busy}
 	switch {
-	case busy && w.revoked():
+	case w.busy && w.revoked():
 		out.Cancel = true
-	case busy:
+		if len(w.eligible) > 0 {
+			w.wait(fault.Because(fault.OrderCancelled))
+		}
+	case w.busy:
 		w.waiting = w.orderReason()
-		w.lookAt(w.device.Order.Expires)
+		w.lookAt(w.overdue())
+	case len(w.eligible) > 0 && w.broken():
+		w.wait(w.ring.Stopped)
 	case len(w.eligible) > 0:
 		w.order(&out)
 	}
 	out.Bucket, out.Reason = w.bucket()
-	if out.Bucket == NotReached && !fleet.Reachable(w.device.LastSeen, w.now, w.scene.Terms.UnreachableAfter) {
-		out.Bucket = Unreachable
-		out.Reason = fault.Because(fault.DeviceUnreachable, "since", rfc(w.device.LastSeen))
+	if out.Bucket == NotReached && !w.reachable() {
+		out.Bucket, out.Reason = Unreachable, w.unreachable()
 	} else if out.Bucket == NotReached {
 		w.lookAt(w.device.LastSeen.Add(w.scene.Terms.UnreachableAfter))
 	}
-	out.Look = w.look
+	out.Look, out.Rescan = w.look, w.rescan || w.mustScan()
+	if out.Cancel {
+		out.Look = w.now // without that order, something else may be due at once
+	}
 	return out
 }
 
-// bucket: a failure shows even while other items wait; what is left out on
-// purpose shows only when nothing else is to be said.
+// bucket: a failure shows whatever else is true of the device, or a hold would
+// hide it from the gate. Done needs nothing to be waiting and a scan that can
+// be believed; what is left out on purpose shows when nothing else is to be
+// said, and a patch left out for everyone only on a device that got nothing.
 func (w *weighing) bucket() (Bucket, fault.Reason) {
 	switch {
+	case w.stop.early && w.stop.exempt:
+		return Exempt, w.stop.reason
+	case w.stop.early:
+		return NotReached, w.stop.reason
 	case !w.failed.IsZero():
 		return Failed, w.failed
-	case !w.exempt.IsZero() && w.exempt.Code == fault.DeviceHeld:
-		return Exempt, w.exempt
+	case w.stop.exempt && (!w.waiting.IsZero() || w.needsScan()):
+		return Exempt, w.stop.reason
+	case !w.waiting.IsZero() && !w.busy:
+		return NotReached, orElse(w.stop.reason, w.waiting)
 	case !w.waiting.IsZero():
 		return NotReached, w.waiting
-	case !w.blocked.IsZero():
-		return NotReached, w.blocked
 	case w.needsScan():
-		return NotReached, w.scanReason()
+		return NotReached, orElse(w.stop.reason, w.scanReason())
 	case !w.exempt.IsZero():
 		return Exempt, w.exempt
+	case !w.verified && !w.excused.IsZero():
+		return Exempt, w.excused
 	default:
 		return Done, fault.Reason{}
 	}
 }
 
-func (w *weighing) order(out *DeviceDecision) {
-	kind := wire.OrderInstall
-	if w.device.Goal == RollBack {
-		kind = wire.OrderRollback
-	}
-	switch {
-	case !w.blocked.IsZero():
-		w.wait(w.blocked)
-	case w.device.OtherCampaign != "":
-		w.wait(fault.Because(fault.OtherOrder, "campaign", w.device.OtherCampaign))
-	case len(w.device.Windows) == 0:
-		w.wait(fault.Because(fault.NoWindow))
-		w.lookAt(w.now.Add(noWindowLook))
-	default:
-		windows := w.device.Windows
-		out.Order = &OrderSpec{Kind: kind, Items: w.eligible, Windows: windows, Expires: windows[len(windows)-1].End}
-		w.wait(fault.Because(fault.OrderInFlight, "step", "", "since", rfc(w.now)))
-		w.lookAt(out.Order.Expires)
-	}
-}
-
-// noWindowLook: a device without a window is looked at again daily, in case
-// its tags or the procedure's horizon bring one.
-const noWindowLook = 24 * time.Hour
-
-func (w *weighing) wait(r fault.Reason) {
-	if w.waiting.IsZero() {
-		w.waiting = r
-	}
-}
+func (w *weighing) wait(r fault.Reason) { w.waiting = orElse(w.waiting, r) }
 
 func (w *weighing) lookAt(t time.Time) {
 	if t.After(w.now) && (w.look.IsZero() || t.Before(w.look)) {
@@ -244,75 +270,41 @@ func (w *weighing) lookAt(t time.Time) {
 	}
 }
 
-// inFlight: the device has an order of this campaign that has not expired.
-func (w *weighing) inFlight() bool {
-	return w.device.Order != nil && w.now.Before(w.device.Order.Expires)
+func (w *weighing) reachable() bool {
+	return fleet.Reachable(w.device.LastSeen, w.now, w.scene.Terms.UnreachableAfter)
 }
 
-// revoked tells that the open order must not begin: it is of another goal than
-// the device's, or an item of it may not be installed any more. An install
-// that has begun is left to its end.
-func (w *weighing) revoked() bool {
-	o := w.device.Order
-	if begun(o.Step) {
-		return false
-	}
-	if (o.Kind == wire.OrderRollback) != (w.device.Goal == RollBack) {
-		return true
-	}
-	for _, id := range o.Items {
-		item, ok := w.scene.Content.Item(id)
-		if !ok || o.Kind == wire.OrderInstall && (item.Withdrawn || w.verdict(item.Key, w.classOf(id)).Verdict != policy.Approved) {
-			return true
-		}
-	}
-	return false
-}
-
-func begun(step wire.Step) bool {
-	switch step {
-	case wire.StepInstall, wire.StepSettle, wire.StepReboot, wire.StepVerify, wire.StepProbe, wire.StepReport, wire.StepDone:
-		return true
-	}
-	return false
-}
-
-// orderReason: what the agent itself says it waits for, else how far it is.
-func (w *weighing) orderReason() fault.Reason {
-	o := w.device.Order
-	if !o.Cause.IsZero() {
-		return o.Cause
-	}
-	return fault.Because(fault.OrderInFlight, "step", string(o.Step), "since", rfc(o.Issued))
+func (w *weighing) unreachable() fault.Reason {
+	return fault.Because(fault.DeviceUnreachable, "since", until(w.device.LastSeen))
 }
 
 // needsScan: "nothing is missing" counts only from a scan that ran, with fresh
 // lists, after the content was sealed.
 func (w *weighing) needsScan() bool {
-	return w.scene.State != Scheduled && w.device.Goal != RollBack &&
-		(w.device.Scan != wire.ScanOK || w.device.ScanAt.Before(w.scene.Sealed))
+	return !w.undo && (w.device.Scan != wire.ScanOK || w.device.ScanAt.Before(w.scene.Sealed))
+}
+
+// mustScan: one is asked for when none was made since the sealing. A scan that
+// failed is tried again by the agent in its own time: asking at once would keep
+// a device with a broken repository scanning for ever.
+func (w *weighing) mustScan() bool {
+	return w.scene.State.Active() && w.needsScan() && w.device.Scan != wire.ScanFailed && w.device.ScanAt.Before(w.scene.Sealed)
 }
 
 func (w *weighing) scanReason() fault.Reason {
 	switch {
-	case w.device.ScanAt.IsZero():
-		return fault.Because(fault.NeverScanned)
 	case w.device.Scan == wire.ScanFailed:
 		return fault.Because(fault.ScanRefused, "cause", w.device.ScanWhy)
+	case w.device.ScanAt.IsZero():
+		return fault.Because(fault.NeverScanned)
 	default:
 		return fault.Because(fault.ScanStale, "at", rfc(w.device.ScanAt))
 	}
 }
 
-func (w *weighing) verdict(key patch.Key, class patch.Class) policy.Outcome {
-	return w.scene.Rules.Judge(key, class, w.now)
-}
-
-func (w *weighing) classOf(id patch.ID) patch.Class {
-	for _, m := range w.device.Missing {
-		if m.ID == id {
-			return m.Class
-		}
+func orElse(a, b fault.Reason) fault.Reason {
+	if a.IsZero() {
+		return b
 	}
-	return patch.Unknown
+	return a
 }

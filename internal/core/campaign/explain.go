@@ -4,10 +4,8 @@ import (
 	"time"
 
 	"patchring/internal/core/fault"
-	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
-	"patchring/wire"
 )
 
 // Check is one link of the chain that leads to an install: what was asked, and
@@ -25,7 +23,7 @@ type CheckName string
 // The links, in the order they are asked.
 const (
 	CheckCampaign   CheckName = "campaign"   // is it running
-	CheckContent    CheckName = "content"    // is the patch in it, and not withdrawn
+	CheckContent    CheckName = "content"    // is the patch in it, and not withdrawn or going back
 	CheckVerdict    CheckName = "verdict"    // does policy approve
 	CheckPromotion  CheckName = "promotion"  // has the patch been promoted to the device's ring
 	CheckRing       CheckName = "ring"       // is the ring open, and not stopped
@@ -41,137 +39,197 @@ const (
 // Explain gives the whole chain for one patch on one device, by the same rules
 // that decide.
 func Explain(now time.Time, s Scene, d Device, key patch.Key) []Check {
-	w := weighing{now: now, scene: s, device: d}
+	w := weigh(now, &s, &d)
 	decision := DecideDevice(now, s, d)
-	chain := []Check{w.checkCampaign()}
-	item, ok := s.Content.Item(key.ID())
-	chain = append(chain, w.checkContent(item, ok), w.checkVerdict(key))
-	if ok {
+	item, in := s.Content.Item(key.ID())
+	var on *ItemDecision
+	for i := range decision.Items {
+		if decision.Items[i].Item == key.ID() {
+			on = &decision.Items[i]
+		}
+	}
+	chain := []Check{w.checkCampaign(), w.checkContent(item, in, on), w.checkVerdict(key)}
+	if in {
 		chain = append(chain, w.checkPromotion(item))
 	}
-	chain = append(chain, w.checkRing(), w.checkHold(key), w.checkScan(), w.checkApplicable(key, decision), w.checkReachable())
-	chain = append(chain, checkAttempts(key, decision), w.checkWindow(), w.checkOrder())
-	return chain
+	return append(chain, w.checkRing(), w.checkHold(key), w.checkScan(), w.checkApplicable(key, on), w.checkReachable(),
+		w.checkAttempts(on), w.checkWindow(), w.checkOrder(decision))
+}
+
+// Blocking is the link that answers "why not": the first that does not hold.
+func Blocking(chain []Check) (Check, bool) {
+	for _, c := range chain {
+		if !c.OK {
+			return c, true
+		}
+	}
+	return Check{}, false
+}
+
+// link holds when there is no reason why not.
+func link(name CheckName, why fault.Reason) Check {
+	return Check{Name: name, OK: why.IsZero(), Reason: why}
 }
 
 func (w *weighing) checkCampaign() Check {
-	if w.scene.State.Active() {
-		return Check{Name: CheckCampaign, OK: true}
-	}
-	return Check{Name: CheckCampaign, Reason: inactive(w.scene.State)}
-}
-
-func (w *weighing) checkContent(item Item, in bool) Check {
 	switch {
-	case !in:
-		return Check{Name: CheckContent, Reason: fault.Because(fault.NotInContent, "campaign", string(w.scene.Campaign))}
-	case item.Withdrawn:
-		return Check{Name: CheckContent, Reason: fault.Because(fault.ItemWithdrawn, "by", item.By, "reason", item.Why)}
+	case w.device.Retired:
+		return link(CheckCampaign, fault.Because(fault.DeviceRetired, "device", string(w.device.ID)))
+	case w.scene.State.Active():
+		return link(CheckCampaign, fault.Reason{})
 	default:
-		return Check{Name: CheckContent, OK: true}
+		c := link(CheckCampaign, w.stop.reason)
+		if w.scene.State == Scheduled {
+			c.Next = w.scene.Rings[0].Opens
+		}
+		return c
 	}
 }
 
-func (w *weighing) checkVerdict(key patch.Key) Check {
-	o := w.verdict(key, w.classOf(key.ID()))
-	switch o.Verdict {
-	case policy.Approved:
-		return Check{Name: CheckVerdict, OK: true}
-	case policy.Delayed:
-		return Check{Name: CheckVerdict, Reason: fault.Because(fault.PatchDelayed, "until", rfc(o.Until)), Next: o.Until}
-	case policy.Declined:
-		return Check{Name: CheckVerdict, Next: o.Until, Reason: fault.Because(fault.PatchDeclined,
-			"by", o.Decision.Actor, "reason", o.Decision.Reason, "until", until(o.Until))}
+func (w *weighing) checkContent(item Item, in bool, on *ItemDecision) Check {
+	switch {
+	case w.undo:
+		return link(CheckContent, fault.Because(fault.RollbackAsked, "by", item.By, "reason", item.Why))
+	case !in || item.Amendment != w.scene.Amendment:
+		return link(CheckContent, fault.Because(fault.NotInContent, "campaign", string(w.scene.Campaign)))
+	case item.Withdrawn:
+		return link(CheckContent, fault.Because(fault.ItemWithdrawn, "by", item.By, "reason", item.Why))
+	case on != nil && on.State == patch.RolledBack:
+		return link(CheckContent, fault.Because(fault.RollbackAsked, "by", item.By, "reason", item.Why))
 	default:
-		return Check{Name: CheckVerdict, Reason: fault.Because(fault.PatchPending)}
+		return link(CheckContent, fault.Reason{})
 	}
+}
+
+// checkVerdict: an item of the content that the device does not list has no
+// class here, and was approved when it was sealed.
+func (w *weighing) checkVerdict(key patch.Key) Check {
+	class, listed := w.classOf(key.ID())
+	o := w.scene.Rules.Judge(key, class, w.now)
+	if _, in := w.contentAt(key.ID()); in && !listed && o.Verdict == policy.Pending {
+		o.Verdict = policy.Approved
+	}
+	c := link(CheckVerdict, verdictReason(o))
+	c.Next = o.Until
+	return c
+}
+
+func (w *weighing) classOf(id patch.ID) (patch.Class, bool) {
+	for _, m := range w.device.Missing {
+		if m.ID == id {
+			return m.Class, true
+		}
+	}
+	return patch.Unknown, false
 }
 
 func (w *weighing) checkPromotion(item Item) Check {
 	if item.Promoted >= w.device.Position {
-		return Check{Name: CheckPromotion, OK: true}
+		return link(CheckPromotion, fault.Reason{})
 	}
-	return Check{Name: CheckPromotion, Reason: fault.Because(fault.ItemNotPromoted, "ring", w.scene.Rings[item.Promoted].Name)}
+	return link(CheckPromotion, fault.Because(fault.ItemNotPromoted, "ring", w.scene.Rings[item.Promoted].Name))
 }
 
 func (w *weighing) checkRing() Check {
-	ring := w.ring()
 	switch {
-	case !ring.State.Opened():
-		return Check{Name: CheckRing, Reason: fault.Because(fault.RingNotOpen, "ring", ring.Name, "opens", rfc(ring.Opens)), Next: ring.Opens}
-	case !ring.Stopped.IsZero():
-		return Check{Name: CheckRing, Reason: ring.Stopped}
+	case !w.ring.State.Opened():
+		c := link(CheckRing, fault.Because(fault.RingNotOpen, "ring", w.ring.Name, "opens", rfc(w.ring.Opens)))
+		c.Next = w.ring.Opens
+		return c
+	case w.broken():
+		return link(CheckRing, w.ring.Stopped)
 	default:
-		return Check{Name: CheckRing, OK: true}
+		return link(CheckRing, fault.Reason{})
 	}
 }
 
 func (w *weighing) checkHold(key patch.Key) Check {
-	h, code, held := heldBy(w.scene.Holds, w.scene.Campaign, w.ring().Name, string(key.ID()), string(w.device.ID))
-	if held {
-		return Check{Name: CheckHold, Reason: h.because(code)}
+	if h, held := heldBy(w.scene.Holds, w.scene.Campaign, w.ring.Name, string(w.device.ID)); held {
+		return link(CheckHold, h.because())
 	}
-	return Check{Name: CheckHold, OK: true}
+	if h, held := itemHeldBy(w.scene.Holds, w.scene.Campaign, w.ring.Name, string(w.device.ID), string(key.ID())); held {
+		return link(CheckHold, h.because())
+	}
+	return link(CheckHold, fault.Reason{})
 }
 
 func (w *weighing) checkScan() Check {
 	if w.needsScan() {
-		return Check{Name: CheckScan, Reason: w.scanReason()}
+		return link(CheckScan, w.scanReason())
 	}
-	return Check{Name: CheckScan, OK: true}
+	return link(CheckScan, fault.Reason{})
 }
 
-func (w *weighing) checkApplicable(key patch.Key, decision DeviceDecision) Check {
-	for _, d := range decision.Items {
-		if d.Item == key.ID() && d.State == patch.Superseded {
-			return Check{Name: CheckApplicable, Reason: d.Reason}
-		}
+func (w *weighing) checkApplicable(key patch.Key, on *ItemDecision) Check {
+	if _, listed := w.classOf(key.ID()); !listed && (on == nil || on.Reason.IsZero()) {
+		return link(CheckApplicable, fault.Because(fault.NotApplicable))
 	}
-	for _, m := range w.device.Missing {
-		if m.ID == key.ID() {
-			if m.State == wire.PatchHeld {
-				return Check{Name: CheckApplicable, Reason: fault.Because(fault.HeldOnDevice, "packages", names(m.Packages))}
-			}
-			return Check{Name: CheckApplicable, OK: true}
-		}
+	if on == nil {
+		return link(CheckApplicable, fault.Reason{})
 	}
-	return Check{Name: CheckApplicable, Reason: fault.Because(fault.NotApplicable)}
+	switch on.Reason.Code {
+	case fault.VersionGone, fault.HeldOnDevice, fault.NotApplicable, fault.AwaitingVerify, fault.RebootPendingNow:
+		return link(CheckApplicable, on.Reason)
+	}
+	return link(CheckApplicable, fault.Reason{})
 }
 
 func (w *weighing) checkReachable() Check {
-	if fleet.Reachable(w.device.LastSeen, w.now, w.scene.Terms.UnreachableAfter) {
-		return Check{Name: CheckReachable, OK: true}
+	if w.reachable() {
+		return link(CheckReachable, fault.Reason{})
 	}
-	return Check{Name: CheckReachable, Reason: fault.Because(fault.DeviceUnreachable, "since", rfc(w.device.LastSeen))}
+	return link(CheckReachable, w.unreachable())
 }
 
-func checkAttempts(key patch.Key, decision DeviceDecision) Check {
-	for _, d := range decision.Items {
-		if d.Item == key.ID() && d.State == patch.Failed {
-			return Check{Name: CheckAttempts, Reason: d.Reason, Next: d.Next}
+// checkAttempts: what failed says so even while it is tried again.
+func (w *weighing) checkAttempts(on *ItemDecision) Check {
+	if on == nil {
+		return link(CheckAttempts, fault.Reason{})
+	}
+	p := w.progress(on.Item)
+	switch {
+	case on.State == patch.Failed:
+		return Check{Name: CheckAttempts, OK: w.proposed(on.Item), Reason: on.Reason, Next: on.Next}
+	case p.owes():
+		return Check{Name: CheckAttempts, OK: true, Reason: p.failure(w.scene.Terms)}
+	case p != nil && w.now.Before(p.Next):
+		return Check{Name: CheckAttempts, Reason: on.Reason, Next: on.Next}
+	default:
+		return link(CheckAttempts, fault.Reason{})
+	}
+}
+
+// proposed tells that the item goes into the next order.
+func (w *weighing) proposed(id patch.ID) bool {
+	for i := range w.eligible {
+		if w.eligible[i].ID == string(id) {
+			return true
 		}
 	}
-	return Check{Name: CheckAttempts, OK: true}
+	return false
 }
 
 func (w *weighing) checkWindow() Check {
-	if len(w.device.Windows) == 0 {
-		return Check{Name: CheckWindow, Reason: fault.Because(fault.NoWindow)}
+	windows := ahead(w.device.Windows, w.now)
+	if len(windows) == 0 {
+		return link(CheckWindow, fault.Because(fault.NoWindow))
 	}
-	next := w.device.Windows[0]
-	if next.Contains(w.now) {
-		return Check{Name: CheckWindow, OK: true, Next: next.Start}
+	c := Check{Name: CheckWindow, OK: windows[0].Contains(w.now), Next: windows[0].Start}
+	if !c.OK {
+		c.Reason = fault.Because(fault.OutsideWindow, "next", rfc(windows[0].Start))
 	}
-	return Check{Name: CheckWindow, Reason: fault.Because(fault.OutsideWindow, "next", rfc(next.Start)), Next: next.Start}
+	return c
 }
 
-func (w *weighing) checkOrder() Check {
+func (w *weighing) checkOrder(decision DeviceDecision) Check {
 	switch {
-	case w.inFlight():
+	case decision.Cancel:
+		return link(CheckOrder, fault.Because(fault.OrderCancelled))
+	case w.busy:
 		return Check{Name: CheckOrder, OK: true, Reason: w.orderReason(), Next: w.device.Order.Next}
 	case w.device.OtherCampaign != "":
-		return Check{Name: CheckOrder, Reason: fault.Because(fault.OtherOrder, "campaign", w.device.OtherCampaign)}
+		return link(CheckOrder, fault.Because(fault.OtherOrder, "campaign", w.device.OtherCampaign))
 	default:
-		return Check{Name: CheckOrder, OK: true}
+		return link(CheckOrder, fault.Reason{})
 	}
 }

@@ -1,7 +1,7 @@
 package campaign
 
 import (
-	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -50,70 +50,117 @@ type SignOff struct {
 // Judge measures the gate: evidence first, then sign-offs. Everything that
 // stands in the way is named, not only the first.
 func (r Ring) Judge() (Verdict, []Evidence, []fault.Reason) {
-	evidence := r.evidence()
 	reasons, insufficient := r.missingEvidence()
-	if !insufficient {
-		reasons = append(reasons, r.failedCriteria()...)
+	if insufficient {
+		if stopped := r.Breaker(); !stopped.IsZero() {
+			reasons = append(reasons, stopped) // too few to call it good can be enough to call it bad
+		}
+	} else {
+		reasons = r.failedCriteria()
 	}
 	reasons = append(reasons, r.missingSignOffs()...)
 	switch {
 	case insufficient:
-		return InsufficientEvidence, evidence, reasons
+		return InsufficientEvidence, r.evidence(), reasons
 	case len(reasons) > 0:
-		return Stop, evidence, reasons
+		return Stop, r.evidence(), reasons
 	default:
-		return Pass, evidence, because(fault.Because(fault.GatePassed))
+		return Pass, r.evidence(), because(fault.Because(fault.GatePassed))
 	}
 }
 
 // missingEvidence: a percentage of nobody, or of fewer outcomes than the gate
 // wants to see, says nothing.
 func (r Ring) missingEvidence() ([]fault.Reason, bool) {
-	c := r.Counters
-	if c.Expected() == 0 {
+	if r.Counters.Expected() == 0 {
 		return because(fault.Because(fault.GateEmptyRing)), true
 	}
-	if outcomes := c.Done + c.Failed; outcomes < r.minDevices() {
-		return because(fault.Because(fault.GateTooFew,
-			"have", strconv.Itoa(outcomes), "need", strconv.Itoa(r.minDevices()))), true
+	if have, need := r.outcomes(), r.minDevices(); have < need {
+		return because(fault.Because(fault.GateTooFew, "have", strconv.Itoa(have), "need", strconv.Itoa(need))), true
 	}
 	return nil, false
 }
 
+func (r Ring) outcomes() int { return r.Counters.Done + r.Counters.Failed }
+
 func (r Ring) minDevices() int { return max(1, r.Gate.MinDevices) }
+
+// criteria are what the gate compares: all must hold.
+func (r Ring) criteria() []criterion {
+	c, g := r.Counters, r.Gate
+	return []criterion{
+		{EvidenceDone, r.percent(c.Done), g.MinDonePercent, true, fault.GateDoneTooLow},
+		{EvidenceFailed, float64(c.Failed), float64(g.MaxFailed), false, fault.GateFailedTooMany},
+		{EvidenceUnreachable, r.percent(c.Unreachable), g.MaxUnreachablePercent, false, fault.GateUnreachable},
+		{EvidenceNotReached, r.percent(c.NotReached), g.MaxNotReachedPercent, false, fault.GateNotReached},
+	}
+}
+
+type criterion struct {
+	name       string
+	have, need float64
+	atLeast    bool // else at most
+	code       fault.Code
+}
+
+func (c criterion) holds() bool {
+	if c.atLeast {
+		return c.have >= c.need
+	}
+	return c.have <= c.need
+}
+
+// slack forgives what binary fractions do to 94.3.
+const slack = 1e-6
+
+// shown rounds what was measured away from what is asked, so that what just
+// misses never reads as if it fitted.
+func (c criterion) shown() string {
+	if c.atLeast {
+		return number(math.Floor(c.have*10+slack) / 10)
+	}
+	return number(math.Ceil(c.have*10-slack) / 10)
+}
+
+func (c criterion) because() fault.Reason {
+	limit := "max"
+	if c.atLeast {
+		limit = "need"
+	}
+	return fault.Because(c.code, "have", c.shown(), limit, number(c.need))
+}
 
 func (r Ring) failedCriteria() []fault.Reason {
 	var reasons []fault.Reason
-	add := func(ok bool, code fault.Code, args ...string) {
-		if !ok {
-			reasons = append(reasons, fault.Because(code, args...))
+	for _, c := range r.criteria() {
+		if !c.holds() {
+			reasons = append(reasons, c.because())
 		}
 	}
-	done, unreachable, notReached := r.percent(r.Counters.Done), r.percent(r.Counters.Unreachable), r.percent(r.Counters.NotReached)
-	add(done >= r.Gate.MinDonePercent, fault.GateDoneTooLow, "have", number(done), "need", number(r.Gate.MinDonePercent))
-	add(r.Counters.Failed <= r.Gate.MaxFailed, fault.GateFailedTooMany,
-		"have", strconv.Itoa(r.Counters.Failed), "max", strconv.Itoa(r.Gate.MaxFailed))
-	add(unreachable <= r.Gate.MaxUnreachablePercent, fault.GateUnreachable,
-		"have", number(unreachable), "max", number(r.Gate.MaxUnreachablePercent))
-	add(notReached <= r.Gate.MaxNotReachedPercent, fault.GateNotReached,
-		"have", number(notReached), "max", number(r.Gate.MaxNotReachedPercent))
 	return reasons
 }
 
-// tooManyFailed is the criterion that stops a ring while it is still open.
-func (r Ring) tooManyFailed() (fault.Reason, bool) {
-	if r.Counters.Failed <= r.Gate.MaxFailed {
-		return fault.Reason{}, false
+// enough tells that so many devices have their outcome that the gate would not
+// wait for the others.
+func (r Ring) enough() bool {
+	if _, insufficient := r.missingEvidence(); insufficient {
+		return false
 	}
-	return fault.Because(fault.GateFailedTooMany,
-		"have", strconv.Itoa(r.Counters.Failed), "max", strconv.Itoa(r.Gate.MaxFailed)), true
+	for _, c := range r.criteria() {
+		if c.code != fault.GateFailedTooMany && !c.holds() {
+			return false
+		}
+	}
+	return true
 }
 
 // Breaker is why nobody else of an open ring receives the content for now:
 // more have failed than its gate will accept. Zero while all is well.
 func (r Ring) Breaker() fault.Reason {
-	reason, _ := r.tooManyFailed()
-	return reason
+	if r.Counters.Failed <= r.Gate.MaxFailed {
+		return fault.Reason{}
+	}
+	return fault.Because(fault.GateFailedTooMany, "have", strconv.Itoa(r.Counters.Failed), "max", strconv.Itoa(r.Gate.MaxFailed))
 }
 
 // missingSignOffs: each role the gate asks for must have said yes, last. A
@@ -145,23 +192,22 @@ func (r Ring) latest(role string) (SignOff, bool) {
 }
 
 func (r Ring) evidence() []Evidence {
-	c := r.Counters
-	unknown := c.Expected() == 0
-	percent := func(name string, n int, op string, need float64, ok bool) Evidence {
-		e := Evidence{Name: name, Have: number(r.percent(n)), Need: op + " " + number(need), OK: ok && !unknown, Unknown: unknown}
+	unknown := r.Counters.Expected() == 0
+	out := make([]Evidence, 0, 5)
+	out = append(out, Evidence{
+		Name: EvidenceDevices, Have: strconv.Itoa(r.outcomes()), Need: ">= " + strconv.Itoa(r.minDevices()), OK: r.outcomes() >= r.minDevices(),
+	})
+	for _, c := range r.criteria() {
+		e := Evidence{Name: c.name, Have: c.shown(), Need: "<= " + number(c.need), OK: c.holds() && !unknown, Unknown: unknown}
+		if c.atLeast {
+			e.Need = ">= " + number(c.need)
+		}
 		if unknown {
 			e.Have = ""
 		}
-		return e
+		out = append(out, e)
 	}
-	outcomes := c.Done + c.Failed
-	return []Evidence{
-		{Name: EvidenceDevices, Have: strconv.Itoa(outcomes), Need: fmt.Sprintf(">= %d", r.minDevices()), OK: outcomes >= r.minDevices()},
-		percent(EvidenceDone, c.Done, ">=", r.Gate.MinDonePercent, r.percent(c.Done) >= r.Gate.MinDonePercent),
-		{Name: EvidenceFailed, Have: strconv.Itoa(c.Failed), Need: fmt.Sprintf("<= %d", r.Gate.MaxFailed), OK: c.Failed <= r.Gate.MaxFailed && !unknown, Unknown: unknown},
-		percent(EvidenceUnreachable, c.Unreachable, "<=", r.Gate.MaxUnreachablePercent, r.percent(c.Unreachable) <= r.Gate.MaxUnreachablePercent),
-		percent(EvidenceNotReached, c.NotReached, "<=", r.Gate.MaxNotReachedPercent, r.percent(c.NotReached) <= r.Gate.MaxNotReachedPercent),
-	}
+	return out
 }
 
 // percent of those expected; 0 when nobody is.
@@ -172,5 +218,4 @@ func (r Ring) percent(n int) float64 {
 	return 100 * float64(n) / float64(r.Counters.Expected())
 }
 
-// number writes a percentage with one decimal at most.
-func number(f float64) string { return strconv.FormatFloat(float64(int64(f*10+0.5))/10, 'f', -1, 64) }
+func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

@@ -3,7 +3,6 @@ package campaign
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"patchring/internal/core/fault"
 	"patchring/internal/core/patch"
@@ -11,35 +10,48 @@ import (
 	"patchring/wire"
 )
 
-// Quarantine is after how many installs without effect a patch is left alone
-// on a device: what claims success and changes nothing will do so again.
-const Quarantine = 2
-
 // install weighs every content item that the device's last scan, or the
 // campaign's own memory of the device, speaks of. What neither mentions does
 // not apply to the device.
 func (w *weighing) install() {
-	w.blocked = w.deviceBlock()
-	seen := make(map[patch.ID]bool, len(w.device.Progress))
-	for _, m := range w.device.Missing {
-		if item, ok := w.contentFor(m.ID); ok {
-			seen[m.ID] = true
-			w.add(w.weigh(item, &m, w.progress(m.ID)), item, m.Packages)
-			continue
+	var few [16]uint64 // on the stack for most campaigns
+	seen := marksFor(few[:], len(w.scene.Content.items))
+	w.items = make([]ItemDecision, 0, min(len(w.device.Missing)+len(w.device.Progress), len(w.scene.Content.items)))
+	for i := range w.device.Missing {
+		m := &w.device.Missing[i]
+		if at, ok := w.contentAt(m.ID); ok {
+			seen.set(at)
+			w.weigh(at, m, w.progress(m.ID))
 		}
-		w.superseded(m, seen)
+	}
+	for i := range w.device.Missing {
+		w.otherVersion(&w.device.Missing[i], seen)
 	}
 	for i := range w.device.Progress {
 		p := &w.device.Progress[i]
-		if item, ok := w.contentFor(p.Item); ok && !seen[p.Item] {
-			w.add(w.weigh(item, nil, p), item, nil)
+		if at, ok := w.contentAt(p.Item); ok && !seen.has(at) {
+			w.weigh(at, nil, p)
 		}
 	}
 }
 
-func (w *weighing) contentFor(id patch.ID) (Item, bool) {
-	item, ok := w.scene.Content.Item(id)
-	return item, ok && item.Amendment == w.scene.Amendment
+// marks is a set of places in the content.
+type marks []uint64
+
+func marksFor(few []uint64, n int) marks {
+	if words := n/64 + 1; words > len(few) {
+		return make(marks, words)
+	}
+	return few
+}
+
+func (m marks) set(i int)      { m[i/64] |= 1 << (i % 64) }
+func (m marks) has(i int) bool { return m[i/64]&(1<<(i%64)) != 0 }
+
+// contentAt is the place of an item of this amendment.
+func (w *weighing) contentAt(id patch.ID) (int, bool) {
+	at, ok := w.scene.Content.byID[id]
+	return at, ok && w.scene.Content.items[at].Amendment == w.scene.Amendment
 }
 
 func (w *weighing) progress(id patch.ID) *Progress {
@@ -51,25 +63,280 @@ func (w *weighing) progress(id patch.ID) *Progress {
 	return nil
 }
 
-// superseded: the scan offers another version of something in the content. It
+// weigh says where one item stands on the device, and what that means for it.
+// m is nil when the last scan does not offer it.
+func (w *weighing) weigh(at int, m *Missing, p *Progress) {
+	item := &w.scene.Content.items[at]
+	d := ItemDecision{Item: item.ID, State: patch.Applicable}
+	if p != nil {
+		d.State, d.Reason = p.State, p.Reason
+	}
+	switch {
+	case w.excluded(&d, item), w.settled(&d, item, m, p), w.refused(&d, at, m):
+	case !w.busyWith(item.ID) && w.stopsItem(&d, item, m):
+		if p.owes() {
+			w.fail(p.failure(w.scene.Terms))
+		}
+	default:
+		w.attempt(&d, item, m, p)
+	}
+	w.items = append(w.items, d)
+}
+
+// excluded: the item is not, or not yet, for this device's ring.
+func (w *weighing) excluded(d *ItemDecision, item *Item) bool {
+	switch {
+	case item.Withdrawn:
+		d.Reason = fault.Because(fault.ItemWithdrawn, "by", item.By, "reason", item.Why)
+	case item.Promoted < w.device.Position:
+		d.Reason = fault.Because(fault.ItemNotPromoted, "ring", w.scene.Rings[item.Promoted].Name)
+	default:
+		return false
+	}
+	return true
+}
+
+// settled recognises what needs nothing more, or only a scan: verified and
+// still there, rolled back, installed and waiting for its reboot, or no longer
+// applicable. A scan from before the last word on the item says nothing of it.
+func (w *weighing) settled(d *ItemDecision, item *Item, m *Missing, p *Progress) bool {
+	if p == nil || w.busyWith(p.Item) {
+		return false
+	}
+	d.Counted = true
+	newer := w.device.ScanAt.After(p.Updated)
+	if p.State == patch.InstalledPendingReboot {
+		newer = newer && !w.device.ScanAt.Before(w.device.Booted)
+	}
+	switch {
+	case p.State == patch.RolledBack:
+		d.Reason = fault.Because(fault.RollbackAsked, "by", item.By, "reason", item.Why)
+		w.exempt = orElse(w.exempt, d.Reason)
+	case p.State == patch.InstalledPendingReboot && w.device.RebootPending:
+		d.Reason = orElse(p.Reason, fault.Because(fault.RebootPendingNow))
+		w.wait(d.Reason)
+	case m != nil && newer && p.claims():
+		w.contradict(d, item, p)
+	case p.State == patch.InstalledPendingReboot && newer && w.device.Scan == wire.ScanOK:
+		d.State, d.Reason, w.verified = patch.Verified, fault.Reason{}, true
+	case p.State == patch.InstalledPendingReboot:
+		d.Reason = fault.Because(fault.AwaitingVerify)
+		w.wait(d.Reason)
+		w.rescan = !newer && w.device.Scan != wire.ScanFailed
+	case p.State == patch.Verified:
+		d.Reason, w.verified = fault.Reason{}, true
+	case p.State == patch.NotApplicable && (m == nil || !newer):
+	case m == nil && newer && w.device.Scan == wire.ScanOK:
+		// Someone else installed or removed it.
+		d.State, d.Reason = patch.NotApplicable, fault.Because(fault.NotApplicable)
+	default:
+		d.Counted = false
+		return false
+	}
+	return true
+}
+
+// claims tells that the device said that nothing more is to be done. One that
+// found nothing to do counts only if an order had asked it to look.
+func (p *Progress) claims() bool {
+	switch p.State {
+	case patch.Verified, patch.InstalledPendingReboot:
+		return true
+	case patch.NotApplicable:
+		return len(p.Packages) > 0
+	}
+	return false
+}
+
+// contradict: the device said it was done and its own scan offers it again.
+func (w *weighing) contradict(d *ItemDecision, item *Item, p *Progress) {
+	why := fault.Because(fault.NoEffect, "package", item.Key.Name, "version", item.Key.Version)
+	after := p.Contradict(why, w.scene.Terms, w.now)
+	d.State, d.Reason, d.NoEffect = patch.Failed, why, true
+	switch {
+	case after.NoEffects >= Quarantine:
+		d.Reason = quarantined(after.NoEffects)
+	case after.Attempts < w.scene.Terms.Attempts:
+		d.Next = after.Next
+	}
+	w.fail(d.Reason)
+	w.lookAt(d.Next)
+}
+
+func quarantined(times int) fault.Reason {
+	return fault.Because(fault.Quarantined, "attempts", strconv.Itoa(times))
+}
+
+// refused: policy says no. Without a scan that offers the item its class is not
+// known, and only a decision by hand counts: it was approved when the content
+// was sealed.
+func (w *weighing) refused(d *ItemDecision, at int, m *Missing) bool {
+	class := patch.Unknown
+	if m != nil {
+		class = m.Class
+	}
+	o := w.scene.Content.verdict(at, class, w.scene.Rules, w.now)
+	w.lookAt(o.Until)
+	why := verdictReason(o)
+	if why.IsZero() || o.Verdict == policy.Pending && m == nil {
+		return false
+	}
+	d.Reason = why
+	if o.Verdict == policy.Delayed {
+		d.Next = o.Until
+	}
+	w.excused = orElse(w.excused, why)
+	return true
+}
+
+// verdictReason is zero when the patch is approved.
+func verdictReason(o policy.Outcome) fault.Reason {
+	switch o.Verdict {
+	case policy.Approved:
+		return fault.Reason{}
+	case policy.Declined:
+		return fault.Because(fault.PatchDeclined, "by", o.Decision.Actor, "reason", o.Decision.Reason, "until", until(o.Until))
+	case policy.Delayed:
+		return fault.Because(fault.PatchDelayed, "until", until(o.Until))
+	default:
+		return fault.Because(fault.PatchPending)
+	}
+}
+
+// stopsItem asks the others who may say no: the device's administrator, the
+// distributor, a hold.
+func (w *weighing) stopsItem(d *ItemDecision, item *Item, m *Missing) bool {
+	hold, held := itemHeldBy(w.scene.Holds, w.scene.Campaign, w.ring.Name, string(w.device.ID), string(item.ID))
+	switch {
+	case m != nil && m.State == wire.PatchHeld:
+		d.Reason = fault.Because(fault.HeldOnDevice, "packages", names(m.Packages))
+		w.exempt = orElse(w.exempt, d.Reason)
+	case m != nil && m.State == wire.PatchPhased:
+		// Not offered to this device yet, so not missing on it.
+		d.State, d.Reason = patch.NotApplicable, fault.Because(fault.NotApplicable)
+	case held && hold.Device != "":
+		d.State, d.Reason = patch.Waiting, hold.because()
+		w.exempt = orElse(w.exempt, d.Reason)
+	case held:
+		d.State, d.Reason = patch.Waiting, hold.because()
+		w.wait(d.Reason)
+	default:
+		return false
+	}
+	d.Counted = true
+	return true
+}
+
+// attempt: what is left may be tried, unless it has been tried enough.
+func (w *weighing) attempt(d *ItemDecision, item *Item, m *Missing, p *Progress) {
+	d.Counted = true
+	if p.owes() {
+		d.State, d.Reason = patch.Failed, p.failure(w.scene.Terms)
+		if p.NoEffects >= Quarantine {
+			d.Reason = quarantined(p.NoEffects)
+		}
+		w.fail(d.Reason)
+	}
+	switch {
+	case w.busyWith(item.ID):
+		d.State, d.Reason, d.Next = StateOf(w.device.Order.Step), w.orderReason(), w.device.Order.Next
+	case p != nil && (p.NoEffects >= Quarantine || p.Attempts >= w.scene.Terms.Attempts):
+	case p != nil && w.now.Before(p.Next):
+		d.Next = p.Next
+		w.lookAt(p.Next)
+		w.pause(d, p)
+	default:
+		if !p.owes() {
+			d.State, d.Reason = patch.Applicable, fault.Reason{}
+		}
+		w.propose(item, m, p)
+	}
+}
+
+// pause: not before p.Next. A veto of the device's own administrator leaves the
+// patch out there, however often it is asked about.
+func (w *weighing) pause(d *ItemDecision, p *Progress) {
+	switch {
+	case p.owes():
+	case p.Reason.Code == fault.LocalVeto:
+		w.exempt = orElse(w.exempt, d.Reason)
+	default:
+		w.wait(d.Reason)
+	}
+}
+
+// propose puts an item in the next order, if nothing stands against that. What
+// the last scan does not list has no packages to name: the next scan will say.
+func (w *weighing) propose(item *Item, m *Missing, p *Progress) {
+	switch {
+	case m == nil || len(m.Packages) == 0:
+		w.wait(w.scanReason())
+		w.rescan = w.rescan || w.device.Scan != wire.ScanFailed && p != nil && !w.device.ScanAt.After(p.Updated)
+	case !w.stop.reason.IsZero():
+		w.wait(w.stop.reason)
+	default:
+		if w.eligible == nil {
+			w.eligible = make([]wire.Item, 0, cap(w.items))
+		}
+		w.eligible = append(w.eligible, wire.Item{
+			ID: string(item.ID), Provider: item.Key.Provider, Name: item.Key.Name, Version: item.Key.Version, Packages: m.Packages,
+		})
+	}
+}
+
+func (w *weighing) fail(r fault.Reason) { w.failed = orElse(w.failed, r) }
+
+// otherVersion: the scan offers another version of something in the content. It
 // is never installed in its place: what no ring has seen must pass as an
-// amendment. The sealed version being gone is a failure someone must settle.
-func (w *weighing) superseded(m Missing, seen map[patch.ID]bool) {
-	for _, i := range w.scene.Content.byName[nameOf(m.Key)] {
-		item := w.scene.Content.items[i]
-		if item.Amendment != w.scene.Amendment || item.Withdrawn || seen[item.ID] ||
-			item.Promoted < w.device.Position || !patch.Newer(m.Key, item.Key) || w.replaced(m.Key) {
+// amendment. A newer one means that the sealed version is gone, which someone
+// must settle; an older one that the device's source has not got it yet.
+func (w *weighing) otherVersion(m *Missing, seen marks) {
+	if _, ok := w.contentAt(m.ID); ok {
+		return
+	}
+	for _, at := range w.scene.Content.byName[nameOf(m.Key)] {
+		item := &w.scene.Content.items[at]
+		p := w.progress(item.ID)
+		if item.Amendment != w.scene.Amendment || seen.has(at) || w.busyWith(item.ID) || p != nil && p.there() {
 			continue
 		}
-		if p := w.progress(item.ID); p != nil && p.State == patch.Verified {
-			continue // installed here before the newer one appeared
+		newer := patch.Newer(m.Key, item.Key)
+		if newer && (w.replaced(m.Key) || past(item.Key, m)) {
+			continue
 		}
-		seen[item.ID] = true
-		w.add(ItemDecision{
-			Item: item.ID, State: patch.Superseded, Counted: true,
-			Reason: fault.Because(fault.VersionGone, "package", item.Key.Name, "version", item.Key.Version, "available", m.Key.Version),
-		}, item, nil)
+		seen.set(at)
+		w.notOffered(at, m, p, newer)
 	}
+}
+
+func (w *weighing) notOffered(at int, m *Missing, p *Progress, newer bool) {
+	item := &w.scene.Content.items[at]
+	d := ItemDecision{Item: item.ID, State: patch.Waiting}
+	if !w.excluded(&d, item) && !w.refused(&d, at, nil) {
+		d.Counted = true
+		d.Reason = fault.Because(fault.VersionGone, "package", item.Key.Name, "version", item.Key.Version, "available", m.Key.Version)
+		switch {
+		case newer:
+			d.State = patch.Superseded
+			w.fail(d.Reason)
+		case p.owes():
+			d.State = patch.Failed
+			w.fail(p.failure(w.scene.Terms))
+		default:
+			w.wait(d.Reason)
+		}
+	}
+	w.items = append(w.items, d)
+}
+
+// there tells that the sealed version was installed here, or needs not be,
+// before another one appeared.
+func (p *Progress) there() bool {
+	switch p.State {
+	case patch.Verified, patch.InstalledPendingReboot, patch.NotApplicable, patch.RolledBack:
+		return true
+	}
+	return false
 }
 
 // replaced tells that the newer version is itself content, by an amendment:
@@ -79,236 +346,19 @@ func (w *weighing) replaced(newer patch.Key) bool {
 	return ok && !item.Withdrawn
 }
 
-// weigh says where one item stands on the device.
-func (w *weighing) weigh(item Item, m *Missing, p *Progress) ItemDecision {
-	d := ItemDecision{Item: item.ID, State: patch.Applicable}
-	if p != nil {
-		d.State, d.Reason = p.State, p.Reason
-	}
-	if item.Withdrawn {
-		d.Reason = fault.Because(fault.ItemWithdrawn, "by", item.By, "reason", item.Why)
-		return d
-	}
-	if item.Promoted < w.device.Position {
-		d.Reason = fault.Because(fault.ItemNotPromoted, "ring", w.scene.Rings[item.Promoted].Name)
-		return d
-	}
-	if settled, done := w.settled(d, m, p); done {
-		return settled
-	}
-	if refused, no := w.refused(d, item, m); no {
-		return refused
-	}
-	return w.attempt(d, p)
-}
-
-// settled recognises what needs nothing more: verified and still there, rolled
-// back, or no longer applicable.
-func (w *weighing) settled(d ItemDecision, m *Missing, p *Progress) (ItemDecision, bool) {
-	if p == nil {
-		return d, false
-	}
-	switch {
-	case p.State == patch.RolledBack:
-		d.Counted = true
-		return d, true
-	case m == nil && (p.State == patch.Verified || p.State == patch.NotApplicable):
-		d.Reason = fault.Reason{}
-		return d, true
-	case m == nil && p.State == patch.InstalledPendingReboot:
-		d.Counted = true
-		if !w.device.RebootPending && w.scannedAfter(p.Updated) {
-			d.State, d.Reason = patch.Verified, fault.Reason{}
-		}
-		return d, true
-	case m == nil && w.scannedAfter(p.Updated) && !w.busyWith(p.Item):
-		// A later scan no longer offers it: someone else installed or removed it.
-		d.State, d.Reason = patch.NotApplicable, fault.Because(fault.NotApplicable)
-		return d, true
-	case m != nil && p.State == patch.Verified && !w.device.ScanAt.After(p.Updated):
-		d.Reason = fault.Reason{}
-		return d, true // the scan is from before the install
-	}
-	return d, false
-}
-
-func (w *weighing) scannedAfter(t time.Time) bool {
-	return w.device.Scan == wire.ScanOK && w.device.ScanAt.After(t)
-}
-
-func (w *weighing) busyWith(id patch.ID) bool {
-	if !w.inFlight() {
-		return false
-	}
-	for _, item := range w.device.Order.Items {
-		if item == id {
-			return true
+// past tells that the device already has the sealed version or a later one, and
+// is only offered the next. That can be read only where packages carry their
+// source's version (perhaps rebuilt: 1.2-3+b1); elsewhere it is not known, and
+// not knowing is not having.
+func past(sealed patch.Key, m *Missing) bool {
+	for _, c := range m.Packages {
+		have := sealed
+		have.Version = c.From
+		if c.From == "" || !strings.HasPrefix(c.To, m.Key.Version) || patch.Newer(sealed, have) {
+			return false
 		}
 	}
-	return false
-}
-
-// refused asks everyone who may say no: policy, the device's administrator,
-// the distributor, a hold.
-func (w *weighing) refused(d ItemDecision, item Item, m *Missing) (ItemDecision, bool) {
-	class := patch.Unknown
-	if m != nil {
-		class = m.Class
-	}
-	switch o := w.verdict(item.Key, class); o.Verdict {
-	case policy.Declined:
-		d.Reason = fault.Because(fault.PatchDeclined, "by", o.Decision.Actor, "reason", o.Decision.Reason, "until", until(o.Until))
-		return d, true
-	case policy.Delayed:
-		d.Reason, d.Next = fault.Because(fault.PatchDelayed, "until", rfc(o.Until)), o.Until
-		w.lookAt(o.Until)
-		return d, true
-	case policy.Pending:
-		// It was approved when the content was sealed; only a hand can have
-		// approved it, and the hand was taken back.
-		d.Reason = fault.Because(fault.PatchPending)
-		return d, true
-	}
-	if m != nil && m.State == wire.PatchHeld {
-		d.Counted, d.Reason = true, fault.Because(fault.HeldOnDevice, "packages", names(m.Packages))
-		return d, true
-	}
-	if h, code, held := heldBy(w.scene.Holds, w.scene.Campaign, w.ring().Name, string(item.ID), string(w.device.ID)); held && code == fault.ItemHeld {
-		d.Counted, d.State, d.Reason = true, patch.Waiting, h.because(code)
-		return d, true
-	}
-	return d, false
-}
-
-// attempt: what is left may be tried, unless it has been tried enough.
-func (w *weighing) attempt(d ItemDecision, p *Progress) ItemDecision {
-	d.Counted = true
-	switch {
-	case w.busyWith(d.Item):
-		d.State, d.Reason, d.Next = StateOf(w.device.Order.Step), w.orderReason(), w.device.Order.Next
-	case p == nil:
-		d.Reason = fault.Reason{}
-	case p.NoEffects >= Quarantine:
-		d.State, d.Reason = patch.Failed, fault.Because(fault.Quarantined, "attempts", strconv.Itoa(p.NoEffects))
-	case p.State == patch.Failed && p.Attempts >= w.scene.Terms.Attempts:
-		d.State = patch.Failed // its own cause says more than a count would
-	case p.State == patch.Failed && w.now.Before(p.Next):
-		d.Next = p.Next
-		w.lookAt(p.Next)
-	case p.State == patch.Waiting && w.now.Before(p.Next):
-		d.Next = p.Next
-		w.lookAt(p.Next)
-	case p.State != patch.Failed:
-		d.State, d.Reason = patch.Applicable, fault.Reason{} // its order ended without it, or it is missing again
-	}
-	return d
-}
-
-// add weighs a decision on the device and, if nothing stands against it, puts
-// the item in the next order.
-func (w *weighing) add(d ItemDecision, item Item, packages []wire.Change) {
-	w.items = append(w.items, d)
-	if !d.Counted {
-		w.excuse(d)
-		return
-	}
-	switch {
-	case d.State == patch.RolledBack:
-		w.exempt = orElse(w.exempt, d.Reason)
-	case d.Reason.Code == fault.HeldOnDevice || d.Reason.Code == fault.LocalVeto:
-		w.exempt = orElse(w.exempt, d.Reason)
-	case d.State == patch.Superseded:
-		w.failed = orElse(w.failed, d.Reason)
-	case d.State == patch.Failed:
-		w.failed = orElse(w.failed, d.Reason)
-		if w.retries(d) {
-			w.propose(item, packages)
-		}
-	case d.State == patch.Waiting && d.Reason.Code == fault.ItemHeld:
-		w.wait(d.Reason)
-	case d.State.Settled():
-	case d.State == patch.InstalledPendingReboot:
-		w.wait(d.Reason)
-	default:
-		w.propose(item, packages)
-	}
-}
-
-// retries tells whether a failed item is due for another attempt.
-func (w *weighing) retries(d ItemDecision) bool {
-	p := w.progress(d.Item)
-	return p != nil && p.NoEffects < Quarantine && p.Attempts < w.scene.Terms.Attempts && !w.now.Before(p.Next)
-}
-
-// propose: an item without packages in the last scan has nothing to name yet;
-// the next scan will say.
-func (w *weighing) propose(item Item, packages []wire.Change) {
-	if len(packages) == 0 {
-		w.wait(fault.Because(fault.AwaitingVerify))
-		return
-	}
-	w.eligible = append(w.eligible, wire.Item{
-		ID: string(item.ID), Provider: item.Key.Provider, Name: item.Key.Name, Version: item.Key.Version, Packages: packages,
-	})
-	w.wait(w.blocked)
-}
-
-// excuse: a declined or delayed patch is left out by a person's decision. It
-// shows on the device only if nothing else does.
-func (w *weighing) excuse(d ItemDecision) {
-	switch d.Reason.Code {
-	case fault.PatchDeclined, fault.PatchDelayed, fault.PatchPending:
-		if !d.State.Settled() {
-			w.exempt = orElse(w.exempt, d.Reason)
-		}
-	}
-}
-
-// deviceBlock is what stops the whole device, whatever the item.
-func (w *weighing) deviceBlock() fault.Reason {
-	ring := w.ring()
-	h, code, held := heldBy(w.scene.Holds, w.scene.Campaign, ring.Name, "", string(w.device.ID))
-	switch {
-	case !w.scene.State.Active():
-		return inactive(w.scene.State)
-	case held && code == fault.DeviceHeld:
-		w.exempt = h.because(code)
-		return w.exempt
-	case held:
-		return h.because(code)
-	case !ring.State.Opened():
-		return fault.Because(fault.RingNotOpen, "ring", ring.Name, "opens", rfc(ring.Opens))
-	case !ring.Stopped.IsZero() && !w.hasFailed():
-		return ring.Stopped
-	}
-	return fault.Reason{}
-}
-
-// hasFailed: the breaker stops others from meeting a failure, not the device
-// that has it from trying again.
-func (w *weighing) hasFailed() bool {
-	for _, p := range w.device.Progress {
-		if p.State == patch.Failed {
-			return true
-		}
-	}
-	return false
-}
-
-func (w *weighing) ring() RingView { return w.scene.Rings[w.device.Position] }
-
-func orElse(a, b fault.Reason) fault.Reason {
-	if a.IsZero() {
-		return b
-	}
-	return a
-}
-
-func until(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return rfc(t)
+	return len(m.Packages) > 0
 }
 
 func names(changes []wire.Change) string {
@@ -316,5 +366,5 @@ func names(changes []wire.Change) string {
 	for i, c := range changes {
 		list[i] = c.Name
 	}
-	return strings.Join(list, " ")
+	return strings.Join(list, ",")
 }

@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"patchring/internal/core/fault"
@@ -9,55 +10,156 @@ import (
 	"patchring/wire"
 )
 
+// Progress is what the campaign knows of one item on the device.
+type Progress struct {
+	Item   patch.ID
+	State  patch.State
+	Reason fault.Reason
+	// Attempts that failed. They stay while the next one runs: until an item is
+	// made good, its device counts as failed.
+	Attempts  int
+	NoEffects int // installs that claimed success and changed nothing
+	Rollback  bool
+	Packages  []wire.Change // as reported: From before, To after, with what is known of the rollback
+	Next      time.Time     // no attempt before
+	Updated   time.Time
+}
+
+// Quarantine is after how many installs without effect a patch is left alone
+// on a device: what claims success and changes nothing will do so again.
+const Quarantine = 2
+
+// Ordered gives the progress of an item that was put in an order.
+func (p Progress) Ordered(kind wire.OrderKind, item wire.Item, at time.Time) Progress {
+	if kind == wire.OrderRollback && !p.Rollback {
+		p.Rollback, p.Attempts, p.NoEffects = true, 0, 0 // those were of the install
+	}
+	if kind == wire.OrderInstall {
+		p.Packages = p.remember(item.Packages)
+	}
+	if p.Attempts == 0 {
+		p.Reason = fault.Reason{}
+	}
+	p.Item, p.State, p.Updated, p.Next = patch.ID(item.ID), patch.Scheduled, at, time.Time{}
+	return p
+}
+
 // Apply gives the progress of an item after its device reported an outcome.
 func (p Progress) Apply(kind wire.OrderKind, o wire.Outcome, t Terms, at time.Time) Progress {
-	p.Updated, p.Next, p.Reason = at, time.Time{}, reasonOf(o.Cause)
 	if len(o.Packages) > 0 && kind == wire.OrderInstall {
-		p.Packages = o.Packages
+		p.Packages = p.remember(o.Packages)
 	}
+	cause := reasonOf(o.Cause)
 	switch o.State {
 	case wire.ItemVerified:
-		p.State, p.Reason = patch.Verified, fault.Reason{}
+		return p.become(patch.Verified, fault.Reason{}, at)
 	case wire.ItemClaimed:
-		p.State, p.Reason = patch.InstalledPendingReboot, orElse(p.Reason, fault.Because(fault.RebootPendingNow))
+		return p.become(claimed(kind), orElse(cause, fault.Because(fault.RebootPendingNow)), at)
 	case wire.ItemRolledBack:
-		p.State = patch.RolledBack
+		return p.become(patch.RolledBack, cause, at)
 	case wire.ItemNotApplicable:
-		p.State = patch.NotApplicable
-	case wire.ItemSkipped:
-		p.State = patch.Waiting
-		if p.Reason.Code == fault.LocalVeto {
-			p.Next = at.Add(t.RetryAfter) // the device's administrator may change their mind
+		if kind == wire.OrderRollback { // it is not there: what was asked for
+			return p.become(patch.RolledBack, cause, at)
 		}
+		return p.become(patch.NotApplicable, cause, at)
+	case wire.ItemSkipped:
+		return p.skip(cause, t, at)
 	case wire.ItemNoEffect:
 		p.NoEffects++
-		p = p.fail(t, at, fault.Because(fault.NoEffect))
+		return p.fail(orElse(cause, fault.Because(fault.NoEffect)), t, at)
 	default:
-		p = p.fail(t, at, fault.Because(fault.Internal))
+		return p.fail(orElse(cause, fault.Because(fault.Internal)), t, at)
 	}
-	return p
+}
+
+// claimed is where an item is that waits for a reboot.
+func claimed(kind wire.OrderKind) patch.State {
+	if kind == wire.OrderRollback {
+		return patch.Rebooting // "installed" would be the opposite of what was done
+	}
+	return patch.InstalledPendingReboot
 }
 
 // Refuse gives the progress of an item whose order the device did not accept.
-// An order that ran out of time is nobody's failure: the item simply waits.
 func (p Progress) Refuse(cause fault.Reason, t Terms, at time.Time) Progress {
-	p.Updated, p.Reason = at, cause
 	if slices.Contains(notAnAttempt(), cause.Code) {
-		p.State, p.Next = patch.Applicable, time.Time{}
-		return p
+		return p.skip(cause, t, at)
 	}
-	return p.fail(t, at, cause)
+	return p.fail(cause, t, at)
 }
 
-func (p Progress) fail(t Terms, at time.Time, fallback fault.Reason) Progress {
-	p.State = patch.Failed
-	p.Reason = orElse(p.Reason, fallback)
+// Contradict gives the progress of an item that a scan offers again after its
+// install was claimed: one more install without effect.
+func (p Progress) Contradict(because fault.Reason, t Terms, at time.Time) Progress {
+	p.NoEffects++
+	return p.fail(because, t, at)
+}
+
+func (p Progress) become(s patch.State, why fault.Reason, at time.Time) Progress {
+	p.State, p.Reason, p.Updated, p.Next = s, why, at, time.Time{}
+	return p
+}
+
+// skip is an order that ended without this item: nobody's failure. What it was
+// stopped by decides whether asking again at once makes sense: a hold is known
+// here and an order taken back is replaced at once, but a device that lets its
+// orders run out, or whose administrator says no, is left some time.
+func (p Progress) skip(cause fault.Reason, t Terms, at time.Time) Progress {
+	state := patch.Waiting
+	if slices.Contains(notAnAttempt(), cause.Code) {
+		state = patch.Applicable
+	}
+	if p.Attempts > 0 {
+		cause = orElse(p.Reason, cause) // it is still the failure that people ask about
+	}
+	next := p.become(state, cause, at)
+	switch cause.Code {
+	case fault.LocalVeto, fault.OrderExpired, fault.OrderStale, fault.Interrupted:
+		next.Next = at.Add(t.RetryAfter)
+	}
+	return next
+}
+
+func (p Progress) fail(cause fault.Reason, t Terms, at time.Time) Progress {
+	p = p.become(patch.Failed, cause, at)
 	p.Attempts++
 	p.Next = at.Add(t.RetryAfter)
-	if slices.Contains(hopeless(), p.Reason.Code) {
+	if slices.Contains(hopeless(), cause.Code) {
 		p.Attempts, p.Next = max(p.Attempts, t.Attempts), time.Time{}
 	}
 	return p
+}
+
+// owes tells that the item failed and has not been made good since.
+func (p *Progress) owes() bool {
+	return p != nil && (p.Attempts > 0 || p.State == patch.Failed)
+}
+
+// failure is the cause of the last failed attempt.
+func (p *Progress) failure(t Terms) fault.Reason {
+	return orElse(p.Reason, fault.Because(fault.RetryBackoff,
+		"attempt", strconv.Itoa(p.Attempts), "attempts", strconv.Itoa(t.Attempts), "next", until(p.Next)))
+}
+
+// remember keeps what each package was before the first attempt: a second one
+// finds half of the work done, and a rollback must not stop there.
+func (p Progress) remember(changes []wire.Change) []wire.Change {
+	if p.Attempts == 0 || len(p.Packages) == 0 {
+		return changes
+	}
+	out := slices.Clone(p.Packages)
+	for _, c := range changes {
+		i := slices.IndexFunc(out, func(o wire.Change) bool { return o.Name == c.Name && o.Arch == c.Arch })
+		switch {
+		case i < 0:
+			out = append(out, c)
+		case out[i].From == c.From:
+			out[i] = c
+		default:
+			out[i].To = c.To
+		}
+	}
+	return out
 }
 
 // hopeless are causes that the same attempt will meet again until a person
@@ -68,7 +170,7 @@ func hopeless() []fault.Code {
 
 // notAnAttempt are causes that say nothing about the patch.
 func notAnAttempt() []fault.Code {
-	return []fault.Code{fault.OrderExpired, fault.OrderStale, fault.OrderCancelled, fault.Interrupted}
+	return []fault.Code{fault.OrderExpired, fault.OrderStale, fault.OrderCancelled, fault.Interrupted, fault.Superseded}
 }
 
 func reasonOf(c *wire.Cause) fault.Reason {
@@ -76,22 +178,4 @@ func reasonOf(c *wire.Cause) fault.Reason {
 		return fault.Reason{}
 	}
 	return fault.Reason{Code: fault.Code(c.Code), Args: c.Args}
-}
-
-// StateOf is how an item shows while an order on it is at a step.
-func StateOf(step wire.Step) patch.State {
-	switch step {
-	case wire.StepPreserve, wire.StepDownload:
-		return patch.Downloading
-	case wire.StepWait:
-		return patch.Ready
-	case wire.StepQuiesce, wire.StepInstall, wire.StepSettle:
-		return patch.Installing
-	case wire.StepReboot:
-		return patch.Rebooting
-	case wire.StepVerify, wire.StepProbe, wire.StepReport, wire.StepDone:
-		return patch.Verifying
-	default:
-		return patch.Scheduled
-	}
 }

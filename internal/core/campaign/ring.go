@@ -36,6 +36,7 @@ type Ring struct {
 	Verdict   Verdict // of the gate, as last decided
 	Opens     time.Time
 	Closes    time.Time
+	Opened    time.Time // when it really opened; zero: not yet, or not known
 	SoakUntil time.Time
 	Soak      time.Duration
 	Expedited bool
@@ -68,14 +69,9 @@ type RingDecision struct {
 // changes nothing, and a decision moves at most one step: the caller decides
 // again while the state changes.
 func DecideRing(now time.Time, r Ring) RingDecision {
-	d := RingDecision{State: r.Ring, Verdict: r.Verdict, SoakUntil: r.SoakUntil}
-	if !r.State.Active() {
-		d.Reasons = because(inactive(r.State))
-		return d
-	}
-	if h, code, held := heldBy(r.Holds, r.Campaign, r.Name, "", ""); held && !r.Ring.Passed() {
-		d.Reasons = because(h.because(code))
-		d.Evidence = r.evidence()
+	d := RingDecision{State: r.Ring, Verdict: r.Verdict, SoakUntil: r.SoakUntil, Evidence: r.evidence()}
+	if why := r.standsStill(); !why.IsZero() {
+		d.Reasons = because(why)
 		return d
 	}
 	switch r.Ring {
@@ -86,18 +82,30 @@ func DecideRing(now time.Time, r Ring) RingDecision {
 	case RingSoaking:
 		return decideSoaking(now, r, d)
 	case RingGate:
-		return decideGate(now, r, d)
-	case RingPromoted:
-		if r.Counters.NotReached+r.Counters.Unreachable == 0 {
-			d.State = RingDone
-		}
-		d.Verdict = Pass
-		d.Evidence = r.evidence()
-		return d
+		return decideGate(r, d)
+	case RingPromoted, RingDone:
+		return decidePassed(r, d)
 	default:
-		d.Evidence = r.evidence()
 		return d
 	}
+}
+
+// standsStill: nothing moves a ring before its campaign runs, after its end,
+// while it is undone, or under a hold. A gate that has passed is not taken back.
+func (r Ring) standsStill() fault.Reason {
+	switch r.State {
+	case Closed:
+		return fault.Because(fault.CampaignClosed)
+	case Running, Verifying:
+	case RollingBack:
+		return fault.Because(fault.RollbackAsked)
+	default:
+		return fault.Because(fault.CampaignNotOpen)
+	}
+	if h, held := heldBy(r.Holds, r.Campaign, r.Name, ""); held && !r.Ring.Passed() {
+		return h.because()
+	}
+	return fault.Reason{}
 }
 
 func decidePending(now time.Time, r Ring, d RingDecision) RingDecision {
@@ -113,17 +121,25 @@ func decidePending(now time.Time, r Ring, d RingDecision) RingDecision {
 	return d
 }
 
-// decideOpen: the ring is watched from when everyone has an outcome, or from
-// its closing date. An expedited ring does not wait for the date.
+// closes: a ring that opened late, or early, stays open as long as it should
+// have.
+func (r Ring) closes() time.Time {
+	if r.Opened.IsZero() {
+		return r.Closes
+	}
+	return r.Closes.Add(r.Opened.Sub(r.Opens))
+}
+
+// decideOpen: the ring is watched from when everyone has an outcome, or enough
+// of them for its gate, or from when it closes. One device that is away does
+// not keep the others from being watched.
 func decideOpen(now time.Time, r Ring, d RingDecision) RingDecision {
-	d.Evidence = r.evidence()
-	reached := r.Counters.NotReached == 0
-	if !reached && now.Before(r.Closes) {
+	if now.Before(r.closes()) && r.Counters.NotReached > 0 && !r.enough() {
 		d.Reasons = because(fault.Because(fault.RingRunning, "not_reached", strconv.Itoa(r.Counters.NotReached)))
-		if reason, over := r.tooManyFailed(); over {
-			d.Reasons = append(d.Reasons, reason)
+		if stopped := r.Breaker(); !stopped.IsZero() {
+			d.Reasons = append(d.Reasons, stopped)
 		}
-		d.Look = r.Closes
+		d.Look = r.closes()
 		return d
 	}
 	d.State = RingSoaking
@@ -135,7 +151,6 @@ func decideOpen(now time.Time, r Ring, d RingDecision) RingDecision {
 }
 
 func decideSoaking(now time.Time, r Ring, d RingDecision) RingDecision {
-	d.Evidence = r.evidence()
 	if now.Before(r.SoakUntil) && !r.Expedited {
 		d.Reasons = because(fault.Because(fault.RingSoaking, "until", rfc(r.SoakUntil)))
 		d.Look = r.SoakUntil
@@ -145,7 +160,7 @@ func decideSoaking(now time.Time, r Ring, d RingDecision) RingDecision {
 	return d
 }
 
-func decideGate(_ time.Time, r Ring, d RingDecision) RingDecision {
+func decideGate(r Ring, d RingDecision) RingDecision {
 	d.Verdict, d.Evidence, d.Reasons = r.Judge()
 	if d.Verdict == Pass {
 		d.State = RingPromoted
@@ -153,11 +168,14 @@ func decideGate(_ time.Time, r Ring, d RingDecision) RingDecision {
 	return d
 }
 
-func because(r fault.Reason) []fault.Reason { return []fault.Reason{r} }
-
-func inactive(s State) fault.Reason {
-	if s == Closed {
-		return fault.Because(fault.CampaignClosed)
+// decidePassed: the ring is done while nobody is left to reach; a device that
+// joins it later is somebody.
+func decidePassed(r Ring, d RingDecision) RingDecision {
+	d.State, d.Verdict, d.Reasons = RingDone, Pass, because(fault.Because(fault.GatePassed))
+	if r.Counters.NotReached+r.Counters.Unreachable > 0 {
+		d.State = RingPromoted
 	}
-	return fault.Because(fault.CampaignNotOpen)
+	return d
 }
+
+func because(r fault.Reason) []fault.Reason { return []fault.Reason{r} }

@@ -6,57 +6,91 @@ import (
 	"patchring/wire"
 )
 
-// rollback weighs the items that someone asked to undo on this device. Holds
-// do not stop it: a hold is what usually comes before a rollback.
-func (w *weighing) rollback() {
-	if w.scene.State == Closed {
-		w.blocked = fault.Because(fault.CampaignClosed)
-	}
+// rollback weighs the items that go back on this device, and tells whether any
+// is left to undo.
+func (w *weighing) rollback() (left bool) {
+	asked := fault.Because(fault.RollbackAsked)
 	for i := range w.device.Progress {
 		p := &w.device.Progress[i]
-		item, ok := w.contentFor(p.Item)
-		if !ok || !p.Rollback {
+		at, ok := w.contentAt(p.Item)
+		if !ok || !w.goesBack(p) {
 			continue
 		}
-		d := w.weighRollback(p)
-		w.items = append(w.items, d)
-		switch {
-		case d.State == patch.RolledBack:
-			w.exempt = orElse(w.exempt, fault.Because(fault.RollbackAsked))
-		case d.State == patch.Failed && !w.retriesRollback(p):
-			w.failed = orElse(w.failed, d.Reason)
-		default:
-			w.eligible = append(w.eligible, wire.Item{
-				ID: string(item.ID), Provider: item.Key.Provider, Name: item.Key.Name,
-				Version: item.Key.Version, Packages: backwards(p.Packages),
-			})
+		item := &w.scene.Content.items[at]
+		asked = fault.Because(fault.RollbackAsked, "by", item.By, "reason", item.Why)
+		d := ItemDecision{Item: p.Item, State: p.State, Reason: p.Reason, Counted: true}
+		if w.isBack(p) {
+			d.State, d.Reason, w.verified = patch.RolledBack, asked, true
+		} else {
+			left = true
+			w.takeBack(&d, item, p)
 		}
+		w.items = append(w.items, d)
 	}
+	if !left && !w.verified {
+		w.exempt = asked // nothing of the campaign was ever on it
+	}
+	return left
 }
 
-func (w *weighing) weighRollback(p *Progress) ItemDecision {
-	d := ItemDecision{Item: p.Item, State: p.State, Reason: p.Reason, Counted: true}
-	if p.State == patch.RolledBack {
-		return d
-	}
-	if why, cannot := CannotGoBack(p.Packages); cannot {
-		d.State, d.Reason = patch.Failed, why
-		return d
-	}
-	if p.State == patch.Failed && w.now.Before(p.Next) {
-		d.Next = p.Next
-		w.lookAt(p.Next)
-	}
-	return d
-}
-
-// retriesRollback: a failed rollback is tried again like an install; what
-// cannot go back is not tried at all.
-func (w *weighing) retriesRollback(p *Progress) bool {
-	if _, cannot := CannotGoBack(p.Packages); cannot {
+// goesBack: what someone asked to undo, and when the whole campaign goes back
+// all that it changed, so that an install that was under way when the rollback
+// was asked for is undone as well.
+func (w *weighing) goesBack(p *Progress) bool {
+	if len(p.Packages) == 0 {
 		return false
 	}
-	return p.Attempts < w.scene.Terms.Attempts && !w.now.Before(p.Next)
+	switch p.State {
+	case patch.Verified, patch.InstalledPendingReboot, patch.Failed:
+		return p.Rollback || w.scene.State == RollingBack
+	default:
+		return p.Rollback
+	}
+}
+
+// isBack: the device said so, and after a reboot if it needed one.
+func (w *weighing) isBack(p *Progress) bool {
+	switch p.State {
+	case patch.RolledBack:
+		return true
+	case patch.Rebooting:
+		return !w.busyWith(p.Item) && !w.device.RebootPending && w.device.Scan == wire.ScanOK &&
+			w.device.ScanAt.After(p.Updated) && !w.device.ScanAt.Before(w.device.Booted)
+	}
+	return false
+}
+
+// takeBack says what the rollback of one item waits for. Attempts counted
+// before it was asked for were of the install.
+func (w *weighing) takeBack(d *ItemDecision, item *Item, p *Progress) {
+	owes := p.Rollback && p.owes()
+	if owes {
+		d.State, d.Reason = patch.Failed, p.failure(w.scene.Terms)
+		w.fail(d.Reason)
+	}
+	why, cannot := CannotGoBack(p.Packages)
+	switch {
+	case w.busyWith(p.Item):
+		d.State, d.Reason, d.Next = StateOf(w.device.Order.Step), w.orderReason(), w.device.Order.Next
+	case cannot:
+		d.State, d.Reason = patch.Failed, why
+		w.fail(why)
+	case owes && p.Attempts >= w.scene.Terms.Attempts:
+	case p.Rollback && w.now.Before(p.Next):
+		d.Next = p.Next
+		w.lookAt(p.Next)
+		w.wait(d.Reason)
+	case p.State == patch.Rebooting:
+		d.Reason = orElse(p.Reason, fault.Because(fault.RebootPendingNow))
+		w.wait(d.Reason)
+		w.rescan = !w.device.RebootPending && w.device.Scan != wire.ScanFailed && !w.device.ScanAt.After(p.Updated)
+	case !w.stop.reason.IsZero():
+		w.wait(w.stop.reason)
+	default:
+		w.eligible = append(w.eligible, wire.Item{
+			ID: string(item.ID), Provider: item.Key.Provider, Name: item.Key.Name, Version: item.Key.Version, Packages: backwards(p.Packages),
+		})
+	}
 }
 
 // CannotGoBack names the first package of an item whose previous version was

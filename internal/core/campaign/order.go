@@ -1,0 +1,151 @@
+package campaign
+
+import (
+	"slices"
+	"time"
+
+	"patchring/internal/core/calendar"
+	"patchring/internal/core/fault"
+	"patchring/internal/core/patch"
+	"patchring/wire"
+)
+
+// order makes the order of what is eligible, if the device may have one now.
+func (w *weighing) order(out *DeviceDecision) {
+	windows := ahead(w.device.Windows, w.now)
+	switch {
+	case w.device.OtherCampaign != "":
+		w.wait(fault.Because(fault.OtherOrder, "campaign", w.device.OtherCampaign))
+	case len(windows) == 0:
+		w.wait(fault.Because(fault.NoWindow))
+		w.lookAt(w.now.Add(noWindowLook))
+	default:
+		kind := wire.OrderInstall
+		if w.undo {
+			kind = wire.OrderRollback
+		}
+		out.Order = &OrderSpec{Kind: kind, Items: w.eligible, Windows: windows, Expires: windows[len(windows)-1].End}
+		w.wait(fault.Because(fault.OrderInFlight, "step", "", "since", rfc(w.now)))
+		w.lookAt(out.Order.Expires)
+	}
+}
+
+// noWindowLook: a device without a window is looked at again daily, in case
+// its tags or the procedure's horizon bring one.
+const noWindowLook = 24 * time.Hour
+
+// ahead leaves out the windows that are over: an order of those alone would
+// expire as it is written, and another be written for ever.
+func ahead(windows []calendar.Interval, now time.Time) []calendar.Interval {
+	for len(windows) > 0 && !windows[0].End.After(now) {
+		windows = windows[1:]
+	}
+	return windows
+}
+
+// inFlight: the device has an order of this campaign that may still act. One
+// that has begun is left to its end even past its expiry: its result is on its
+// way, or the device is lost, which only silence can tell.
+func (w *weighing) inFlight() bool { return w.device.Order != nil && w.now.Before(w.overdue()) }
+
+// overdue is when the open order ends without a word from the device.
+func (w *weighing) overdue() time.Time {
+	o := w.device.Order
+	if begun(o.Step) {
+		return o.Expires.Add(w.scene.Terms.UnreachableAfter)
+	}
+	return o.Expires
+}
+
+// revoked tells that the open order must not begin: it is of another goal than
+// the device's, its ring is not open or has stopped, its windows are no longer
+// the device's, or an item of it may not be installed any more. An install that
+// has begun is left to its end. Holds revoke nothing: agents know them.
+func (w *weighing) revoked() bool {
+	o := w.device.Order
+	if begun(o.Step) {
+		return false
+	}
+	if (o.Kind == wire.OrderRollback) != w.undo || w.stop.early || w.scene.State == Closed || w.broken() || w.strayed() {
+		return true
+	}
+	for _, id := range o.Items {
+		if w.out(id) {
+			return true
+		}
+	}
+	return false
+}
+
+// broken: the ring has stopped, and this device is not one of those that
+// stopped it. Those go on: one bad patch does not keep the rest from a device
+// that has met it already, and a failure is made good by trying again.
+func (w *weighing) broken() bool {
+	return !w.undo && !w.ring.Stopped.IsZero() && w.failed.IsZero()
+}
+
+// out tells that an item is no part of what this device is to get.
+func (w *weighing) out(id patch.ID) bool {
+	for i := range w.items {
+		if w.items[i].Item == id {
+			return !w.items[i].Counted
+		}
+	}
+	_, in := w.contentAt(id)
+	return !in
+}
+
+// strayed tells that the order may act when the device may not any more: its
+// windows have changed since.
+func (w *weighing) strayed() bool {
+	for _, ordered := range w.device.Order.Windows {
+		if ordered.Start.Before(w.now) {
+			ordered.Start = w.now
+		}
+		inside := func(i calendar.Interval) bool { return !ordered.Start.Before(i.Start) && !ordered.End.After(i.End) }
+		if !ordered.Empty() && !slices.ContainsFunc(w.device.Windows, inside) {
+			return true
+		}
+	}
+	return false
+}
+
+// begun is as the agent sees it: from here on it honours no cancel.
+func begun(step wire.Step) bool {
+	switch step {
+	case wire.StepQuiesce, wire.StepInstall, wire.StepSettle, wire.StepReboot, wire.StepVerify, wire.StepProbe, wire.StepReport, wire.StepDone:
+		return true
+	}
+	return false
+}
+
+// orderReason: what the agent itself says it waits for, else how far it is.
+func (w *weighing) orderReason() fault.Reason {
+	o := w.device.Order
+	if !o.Cause.IsZero() {
+		return o.Cause
+	}
+	return fault.Because(fault.OrderInFlight, "step", string(o.Step), "since", rfc(o.Issued))
+}
+
+func (w *weighing) busyWith(id patch.ID) bool {
+	return w.busy && slices.Contains(w.device.Order.Items, id)
+}
+
+// StateOf is how an item shows while an order on it is at a step.
+func StateOf(step wire.Step) patch.State {
+	switch step {
+	case wire.StepPreserve, wire.StepDownload:
+		return patch.Downloading
+	case wire.StepWait:
+		return patch.Ready
+	case wire.StepQuiesce, wire.StepInstall, wire.StepSettle:
+		return patch.Installing
+	case wire.StepReboot:
+		return patch.Rebooting
+	case wire.StepVerify, wire.StepProbe, wire.StepReport, wire.StepDone:
+		return patch.Verifying
+	default:
+		return patch.Scheduled
+	}
+}
