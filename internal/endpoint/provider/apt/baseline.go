@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"patchring/internal/endpoint/provider/apt/dpkg"
+	"patchring/internal/endpoint/provider/apt/query"
 	"patchring/internal/endpoint/provider/tool"
 	"patchring/wire"
 )
@@ -28,7 +29,7 @@ type baseline struct {
 	New   map[dpkg.Key]bool              `json:"new,omitempty"` // what the plan brings onto the device
 }
 
-func (p *Provider) baselineFile() string { return filepath.Join(p.o.State, "apt", "baseline.json") }
+func (p *Provider) baselineFile() string { return filepath.Join(p.state, "baseline.json") }
 
 func (p *Provider) baseline(kind wire.OrderKind, items []wire.Item, in *intent) (baseline, error) {
 	var last baseline
@@ -54,17 +55,17 @@ func (p *Provider) baseline(kind wire.OrderKind, items []wire.Item, in *intent) 
 			}
 			continue
 		}
-		base.Items[key] = in.versions(item, p.native)
+		base.Items[key] = in.versions(item)
 	}
 	return base, nil
 }
 
 // versions is what the item's packages are at now. One that is broken at the
 // version it was to go to was at the one it came from.
-func (in *intent) versions(item wire.Item, native string) map[dpkg.Key]string {
+func (in *intent) versions(item wire.Item) map[dpkg.Key]string {
 	before := map[dpkg.Key]string{}
 	for _, change := range item.Packages {
-		key := dpkg.KeyOf(change.Name, change.Arch, native)
+		key := dpkg.KeyOf(change.Name, change.Arch, in.native)
 		switch now := in.before[key]; {
 		case now.Broken() && now.Version == change.To && change.From != "":
 			before[key] = change.From
@@ -87,10 +88,10 @@ func (b baseline) flat() map[dpkg.Key]string {
 }
 
 // keepBaseline notes what the plan brings, and makes the baseline last.
-func (p *Provider) keepBaseline(base baseline, plan simulation) error {
-	for _, a := range plan.actions {
-		if a.verb == "Inst" && a.old == "" {
-			base.New[dpkg.Key(a.name)] = true
+func (p *Provider) keepBaseline(base baseline, plan query.Simulation) error {
+	for _, a := range plan.Actions {
+		if a.Verb == "Inst" && a.Old == "" {
+			base.New[dpkg.Key(a.Name)] = true
 		}
 	}
 	text, err := json.Marshal(base)

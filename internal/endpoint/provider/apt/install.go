@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"patchring/internal/core/fault"
 	"patchring/internal/endpoint/provider"
 	"patchring/internal/endpoint/provider/apt/dpkg"
+	"patchring/internal/endpoint/provider/apt/query"
 	"patchring/internal/endpoint/provider/tool"
 	"patchring/wire"
 )
@@ -26,7 +29,7 @@ func (p *Provider) Download(ctx context.Context, items []wire.Item, limits provi
 	if err != nil || len(in.targets) == 0 {
 		return err
 	}
-	if err := p.waitLocks(ctx, transactionLocks, limits.LockWait, tell); err != nil {
+	if err := p.device.WaitLocks(ctx, query.TransactionLocks, limits.LockWait, tell); err != nil {
 		return err
 	}
 	exit, err := p.download(ctx, in, tell)
@@ -54,7 +57,7 @@ func (p *Provider) download(ctx context.Context, in *intent, tell provider.Progr
 	if err != nil {
 		return tool.Exit{}, err
 	}
-	c := p.command("apt-get", append([]string{"-y", "-q", "--download-only"}, args...)...)
+	c := p.device.Command("apt-get", append([]string{"-y", "-q", "--download-only"}, args...)...)
 	c.Timeout = downloadTimeout
 	return tool.Lines(ctx, c, func(line []byte) error {
 		if tell != nil {
@@ -63,6 +66,9 @@ func (p *Provider) download(ctx context.Context, in *intent, tell provider.Progr
 		return nil
 	})
 }
+
+// downloadTimeout ends a download that hangs; what arrived is kept by apt.
+const downloadTimeout = 2 * time.Hour
 
 // Install implements provider.Provider.
 func (p *Provider) Install(ctx context.Context, items []wire.Item, limits provider.Limits, tell provider.Progress) (provider.Log, []wire.Outcome, error) {
@@ -78,12 +84,16 @@ func (p *Provider) act(ctx context.Context, kind wire.OrderKind, items []wire.It
 	if err := ctx.Err(); err != nil {
 		return provider.Log{}, nil, fmt.Errorf("%s: %w", kind, err)
 	}
+	native, err := p.device.Architecture(ctx)
+	if err != nil {
+		return provider.Log{}, nil, err
+	}
 	log, err := p.bench.Open(string(kind))
 	if err != nil {
 		return provider.Log{}, nil, err
 	}
 	var outcomes []wire.Outcome
-	r := &run{p: p, kind: kind, limits: limits, tell: tell, log: log, failed: map[string]fault.Reason{}}
+	r := &run{p: p, kind: kind, native: native, limits: limits, tell: tell, log: log, failed: map[string]fault.Reason{}}
 	err = r.recover(ctx, items)
 	if err == nil {
 		outcomes, err = r.do(ctx, items)
@@ -96,6 +106,7 @@ func (p *Provider) act(ctx context.Context, kind wire.OrderKind, items []wire.It
 type run struct {
 	p      *Provider
 	kind   wire.OrderKind
+	native string
 	limits provider.Limits
 	tell   provider.Progress
 	log    *tool.Log
@@ -112,13 +123,13 @@ func (r *run) recover(ctx context.Context, items []wire.Item) error {
 	if !errors.Is(err, fault.New(fault.DpkgBroken)) {
 		return err
 	}
-	broken, brokenErr := r.p.broken(ctx)
+	broken, brokenErr := r.p.device.Broken(ctx)
 	if brokenErr != nil {
 		return brokenErr
 	}
 	for _, item := range items {
 		for _, change := range item.Packages {
-			if slices.Contains(broken, string(dpkg.KeyOf(change.Name, change.Arch, r.p.native))) {
+			if slices.Contains(broken, string(dpkg.KeyOf(change.Name, change.Arch, r.native))) {
 				return nil
 			}
 		}
@@ -144,7 +155,7 @@ func (r *run) do(ctx context.Context, items []wire.Item) ([]wire.Outcome, error)
 		r.failed[item] = why
 	}
 	if len(in.targets) > 0 {
-		if err := r.p.waitLocks(ctx, transactionLocks, r.limits.LockWait, r.tell); err != nil {
+		if err := r.p.device.WaitLocks(ctx, query.TransactionLocks, r.limits.LockWait, r.tell); err != nil {
 			return nil, err
 		}
 		if err := r.p.keepBaseline(r.base, plan); err != nil {
@@ -185,7 +196,7 @@ func (r *run) transact(ctx context.Context, in *intent) error {
 		left = slices.DeleteFunc(left, func(t target) bool { _, out := r.failed[t.item]; return out })
 	}
 	for _, t := range left {
-		r.failed[t.item] = fault.Because(fault.AttemptsExhausted, "attempts", itoa(maxTransactions))
+		r.failed[t.item] = fault.Because(fault.AttemptsExhausted, "attempts", strconv.Itoa(maxTransactions))
 	}
 	return nil
 }
@@ -200,7 +211,7 @@ func (r *run) apt(ctx context.Context, args []string) (tool.Exit, []packageError
 	if err != nil {
 		return exit, nil, err
 	}
-	r.db, err = r.p.packages(ctx, nil)
+	r.db, err = r.p.device.Packages(ctx, nil)
 	return exit, errs, err
 }
 
@@ -247,11 +258,11 @@ func (r *run) outcomes(items []wire.Item) []wire.Outcome {
 		moved := false
 		for j := range item.Packages {
 			c := &item.Packages[j]
-			key := dpkg.KeyOf(c.Name, c.Arch, r.p.native)
+			key := dpkg.KeyOf(c.Name, c.Arch, r.native)
 			c.From = r.before[key]
 			moved = moved || r.db[key].Present() && r.db[key].Version != c.From
 		}
-		out := verify(r.kind, item, r.db, r.p.native)
+		out := verify(r.kind, item, r.db, r.native)
 		why, failed := r.failed[item.ID]
 		switch {
 		case failed && (why.Code == fault.HeldOnDevice):
@@ -277,7 +288,7 @@ func (r *run) noteConffiles(in *intent) {
 		for _, w := range t.wants {
 			for _, path := range r.p.conffiles(w.now) {
 				for _, suffix := range []string{".dpkg-dist", ".dpkg-new"} {
-					if beside := path + suffix; exists(r.p.path(beside)) {
+					if beside := path + suffix; exists(r.p.device.Path(beside)) {
 						r.log.Note("left: %s", beside)
 					}
 				}
@@ -304,7 +315,7 @@ var tellTale = []struct {
 
 // classify names why a run failed as a whole.
 func (p *Provider) classify(exit tool.Exit) *fault.Error {
-	failure := toolFailed("apt-get", exit.Code, exit.Stderr)
+	failure := query.Failed("apt-get", exit.Code, exit.Stderr)
 	said := failure.Args["error"]
 	for _, tale := range tellTale {
 		if !strings.Contains(exit.Stderr, tale.words) {
@@ -312,18 +323,18 @@ func (p *Provider) classify(exit tool.Exit) *fault.Error {
 		}
 		switch tale.code {
 		case fault.DiskFull:
-			archives := p.path("var/cache/apt/archives")
-			free, err := freeBytes(archives)
+			archives := p.device.Path("var/cache/apt/archives")
+			free, err := query.FreeBytes(archives)
 			if err != nil {
 				return failure
 			}
 			return fault.Again(fault.DiskFull, "mount", archives, "need", said, "free", fmt.Sprint(free))
 		case fault.LockHeld:
-			h, _, err := p.lockHolder(transactionLocks)
+			h, _, err := p.device.LockHolder(query.TransactionLocks)
 			if err != nil {
 				return failure
 			}
-			return fault.Again(fault.LockHeld, "holder", h.name, "pid", itoa(h.pid), "waited", "60s")
+			return fault.Again(fault.LockHeld, "holder", h.Name, "pid", strconv.Itoa(h.PID), "waited", "60s")
 		default:
 			return fault.Again(tale.code, "error", said)
 		}

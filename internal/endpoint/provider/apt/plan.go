@@ -1,16 +1,18 @@
 package apt
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
 	"patchring/internal/core/fault"
 	"patchring/internal/endpoint/provider"
 	"patchring/internal/endpoint/provider/apt/dpkg"
+	"patchring/internal/endpoint/provider/apt/query"
 	"patchring/wire"
 )
 
-// maxSimulations bounds the search for the items at fault; one simulation
+// maxSimulations bounds the search for the items at fault; one query.Simulation
 // costs what one apt-get costs.
 const maxSimulations = 64
 
@@ -25,18 +27,20 @@ func (p *Provider) Plan(ctx context.Context, items []wire.Item, limits provider.
 		return provider.Plan{}, err
 	}
 	plan := provider.Plan{Problems: in.problems}
-	for _, a := range s.actions {
-		if a.verb == "Inst" {
-			plan.Changes = append(plan.Changes, wire.Change{Name: a.named(), Arch: a.arch, From: a.old, To: a.version})
+	for _, a := range s.Actions {
+		if a.Verb == "Inst" {
+			plan.Changes = append(plan.Changes, wire.Change{Name: a.Named(), Arch: a.Arch, From: a.Old, To: a.Version})
 		}
 	}
-	slices.SortFunc(plan.Changes, compareChanges)
+	slices.SortFunc(plan.Changes, func(a, b wire.Change) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch))
+	})
 	return plan, nil
 }
 
 // resolve simulates the intent, takes the items at fault out of it, and
-// returns the simulation of what remains.
-func (p *Provider) resolve(ctx context.Context, in *intent, limits provider.Limits) (simulation, error) {
+// returns the query.Simulation of what remains.
+func (p *Provider) resolve(ctx context.Context, in *intent, limits provider.Limits) (query.Simulation, error) {
 	search := search{p: p, in: in, allowNew: limits.AllowNew, left: maxSimulations}
 	for len(in.targets) > 0 {
 		s, reason, err := search.try(ctx, in.targets)
@@ -54,7 +58,7 @@ func (p *Provider) resolve(ctx context.Context, in *intent, limits provider.Limi
 			return s, err
 		}
 	}
-	return simulation{}, nil
+	return query.Simulation{}, nil
 }
 
 // search finds the items that spoil a plan.
@@ -65,23 +69,23 @@ type search struct {
 	left     int
 }
 
-func (f *search) try(ctx context.Context, targets []target) (simulation, fault.Reason, error) {
+func (f *search) try(ctx context.Context, targets []target) (query.Simulation, fault.Reason, error) {
 	args, err := f.p.arguments(ctx, f.in.kind, targets)
 	if err != nil {
-		return simulation{}, fault.Reason{}, err
+		return query.Simulation{}, fault.Reason{}, err
 	}
 	f.left--
-	s, err := f.p.simulate(ctx, args...)
+	s, err := f.p.device.Simulate(ctx, args...)
 	if err != nil {
 		return s, fault.Reason{}, err
 	}
-	if s.exit != 0 {
-		broken, err := f.p.broken(ctx)
+	if s.Exit != 0 {
+		broken, err := f.p.device.Broken(ctx)
 		if err != nil {
 			return s, fault.Reason{}, err
 		}
 		if len(broken) > 0 && !f.in.concerns(broken) {
-			return s, fault.Reason{}, f.p.explain(ctx, s)
+			return s, fault.Reason{}, f.p.device.Explain(ctx, s)
 		}
 	}
 	return s, f.in.judge(s, f.allowNew), nil
@@ -128,24 +132,24 @@ func (p *Provider) dropVanished(ctx context.Context, in *intent) error {
 			keys = append(keys, w.key)
 		}
 	}
-	choices, err := p.choices(ctx, keys)
+	choices, err := p.device.Choices(ctx, keys)
 	if err != nil {
 		return err
 	}
 	for _, t := range slices.Clone(in.targets) {
 		for _, w := range t.wants {
 			c := choices[w.key]
-			if c.offers(w.to) || w.now.Version == w.to {
+			if c.Offers(w.to) || w.now.Version == w.to {
 				continue
 			}
 			if in.kind == wire.OrderRollback {
-				if _, kept, err := p.kept(w.key, w.to); err != nil {
+				if _, kept, err := p.kept.File(ctx, w.key, w.to); err != nil {
 					return err
 				} else if kept {
 					continue
 				}
 			}
-			in.problem(t.item, fault.Because(fault.VersionGone, "package", string(w.key), "version", w.to, "available", c.available()))
+			in.problem(t.item, fault.Because(fault.VersionGone, "package", string(w.key), "version", w.to, "available", c.Available()))
 			break
 		}
 	}
@@ -153,7 +157,7 @@ func (p *Provider) dropVanished(ctx context.Context, in *intent) error {
 }
 
 // arguments is the part of the command line that says what is wanted, the same
-// in the simulation, the download and the transaction. Exactly the packages
+// in the query.Simulation, the download and the transaction. Exactly the packages
 // named and what they cannot do without: no siblings of the same source, no
 // recommended ones, nothing removed on the way.
 func (p *Provider) arguments(ctx context.Context, kind wire.OrderKind, targets []target) ([]string, error) {
@@ -166,9 +170,9 @@ func (p *Provider) arguments(ctx context.Context, kind wire.OrderKind, targets [
 	}
 	for _, t := range targets {
 		for _, w := range t.wants {
-			arg := pkgVersion{w.key, w.to}.arg()
+			arg := query.Version{Key: w.key, Version: w.to}.Arg()
 			if kind == wire.OrderRollback {
-				file, kept, err := p.kept(w.key, w.to)
+				file, kept, err := p.kept.File(ctx, w.key, w.to)
 				if err != nil {
 					return nil, err
 				}

@@ -3,11 +3,13 @@ package apt
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"patchring/internal/core/fault"
 	"patchring/internal/endpoint/facts"
 	"patchring/internal/endpoint/provider"
 	"patchring/internal/endpoint/provider/apt/dpkg"
+	"patchring/internal/endpoint/provider/apt/query"
 	"patchring/internal/endpoint/provider/tool"
 	"patchring/wire"
 )
@@ -55,11 +57,11 @@ func (p *Provider) recover(ctx context.Context, log *tool.Log, limits provider.L
 	if err != nil || len(broken) == 0 {
 		return err
 	}
-	log.Note("dpkg was interrupted: %s", listNames(broken))
-	if err := p.waitLocks(ctx, transactionLocks, limits.LockWait, tell); err != nil {
+	log.Note("dpkg was interrupted: %s", query.List(broken))
+	if err := p.device.WaitLocks(ctx, query.TransactionLocks, limits.LockWait, tell); err != nil {
 		return err
 	}
-	if _, err := p.bench.Run(log, p.command("dpkg", append(slices.Clone(keepConffiles), "--configure", "-a")...), tell); err != nil {
+	if _, err := p.bench.Run(log, p.device.Command("dpkg", append(slices.Clone(keepConffiles), "--configure", "-a")...), tell); err != nil {
 		return err
 	}
 	if broken, err = p.unfinished(ctx); err != nil || len(broken) == 0 {
@@ -71,17 +73,17 @@ func (p *Provider) recover(ctx context.Context, log *tool.Log, limits provider.L
 	if broken, err = p.unfinished(ctx); err != nil || len(broken) == 0 {
 		return err
 	}
-	return fault.New(fault.DpkgBroken, "packages", listNames(broken))
+	return fault.New(fault.DpkgBroken, "packages", query.List(broken))
 }
 
 // unfinished lists what dpkg has not brought to an end. A journal that was not
 // merged is named after itself.
 func (p *Provider) unfinished(ctx context.Context) ([]string, error) {
-	broken, err := p.broken(ctx)
+	broken, err := p.device.Broken(ctx)
 	if err != nil {
 		return nil, err
 	}
-	interrupted, err := dpkg.Interrupted(p.o.Root)
+	interrupted, err := dpkg.Interrupted(p.device.Root)
 	if err != nil {
 		return nil, err
 	}
@@ -95,11 +97,11 @@ func (p *Provider) unfinished(ctx context.Context) ([]string, error) {
 // are on the device already.
 func (p *Provider) fixBroken(ctx context.Context, log *tool.Log, tell provider.Progress) error {
 	fix := []string{"-f", "--no-install-recommends", "-o", "APT::Get::AutomaticRemove=false", "install"}
-	s, err := p.simulate(ctx, fix...)
+	s, err := p.device.Simulate(ctx, fix...)
 	if err != nil {
 		return err
 	}
-	if s.exit != 0 || len(s.removed()) > 0 || slices.ContainsFunc(s.actions, foreign) {
+	if s.Exit != 0 || len(s.Removed()) > 0 || slices.ContainsFunc(s.Actions, foreign) {
 		log.Note("apt-get -f install is not run: %s", planText(s))
 		return nil
 	}
@@ -109,19 +111,19 @@ func (p *Provider) fixBroken(ctx context.Context, log *tool.Log, tell provider.P
 
 // foreign is an action that brings in or changes a version: a repair only
 // unpacks again what was there.
-func foreign(a action) bool { return a.verb == "Inst" && a.old != a.version }
+func foreign(a query.Action) bool { return a.Verb == "Inst" && a.Old != a.Version }
 
-func planText(s simulation) string {
-	if s.exit != 0 {
-		return s.problem()
+func planText(s query.Simulation) string {
+	if s.Exit != 0 {
+		return s.Problem()
 	}
 	var names []string
-	for _, a := range s.actions {
-		if a.verb != "Conf" {
-			names = append(names, a.verb+" "+a.name+" "+a.version)
+	for _, a := range s.Actions {
+		if a.Verb != "Conf" {
+			names = append(names, a.Verb+" "+a.Name+" "+a.Version)
 		}
 	}
-	return "it would do " + listNames(names)
+	return "it would do " + query.List(names)
 }
 
 // transaction is an apt-get run that changes the device. Its options come
@@ -129,24 +131,28 @@ func planText(s simulation) string {
 func (p *Provider) transaction(args []string) tool.Command {
 	fixed := []string{
 		"-y", "-q", "--no-remove", "-o", "Dpkg::Use-Pty=false", "-o", "DPkg::Lock::Timeout=60",
-		"-o", "APT::Status-Fd=" + itoa(tool.StatusFD),
+		"-o", "APT::Status-Fd=" + strconv.Itoa(tool.StatusFD),
 		"-o", facts.OwnMark, // no option of apt's: it tells our lines in history.log from another actor's
 	}
 	for _, o := range keepConffiles {
 		fixed = append(fixed, "-o", "Dpkg::Options::="+o)
 	}
-	return p.command("apt-get", append(fixed, args...)...)
+	return p.device.Command("apt-get", append(fixed, args...)...)
 }
 
 // Verify implements provider.Provider.
 func (p *Provider) Verify(ctx context.Context, kind wire.OrderKind, items []wire.Item) ([]wire.Outcome, error) {
-	db, err := p.packages(ctx, nil)
+	native, err := p.device.Architecture(ctx)
+	if err != nil {
+		return nil, err
+	}
+	db, err := p.device.Packages(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
 	outcomes := make([]wire.Outcome, len(items))
 	for i, item := range items {
-		outcomes[i] = verify(kind, item, db, p.native)
+		outcomes[i] = verify(kind, item, db, native)
 	}
 	return outcomes, nil
 }

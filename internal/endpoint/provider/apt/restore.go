@@ -78,12 +78,12 @@ func (r *run) blame(ctx context.Context, left []target, errs []packageError) ([]
 	if len(guilty) > 0 || !slices.ContainsFunc(left, func(t target) bool { return t.broken(r.db) }) {
 		return guilty, nil
 	}
-	configure := r.p.command("dpkg", append(slices.Clone(keepConffiles), "--configure", "-a")...)
+	configure := r.p.device.Command("dpkg", append(slices.Clone(keepConffiles), "--configure", "-a")...)
 	if _, err := r.p.bench.Run(r.log, configure, r.tell); err != nil {
 		return nil, err
 	}
 	var err error
-	if r.db, err = r.p.packages(ctx, nil); err != nil {
+	if r.db, err = r.p.device.Packages(ctx, nil); err != nil {
 		return nil, err
 	}
 	return r.guilty(left, errs, dpkg.Package.Broken), nil
@@ -179,7 +179,7 @@ func (r *run) putBack(ctx context.Context, failed []target) error {
 	if err != nil {
 		return err
 	}
-	s, err := r.p.simulate(ctx, args...)
+	s, err := r.p.device.Simulate(ctx, args...)
 	if err != nil {
 		return err
 	}
@@ -211,13 +211,13 @@ func (r *run) dropNew(ctx context.Context) error {
 		return nil
 	}
 	slices.Sort(args[fixed:])
-	s, err := r.p.simulate(ctx, args...)
+	s, err := r.p.device.Simulate(ctx, args...)
 	if err != nil {
 		return err
 	}
-	for _, a := range s.actions {
-		if a.verb != "Conf" && !slices.Contains(args[fixed:], a.name) {
-			return fault.New(fault.WouldRemove, "packages", a.name)
+	for _, a := range s.Actions {
+		if a.Verb != "Conf" && !slices.Contains(args[fixed:], a.Name) {
+			return fault.New(fault.WouldRemove, "packages", a.Name)
 		}
 	}
 	_, _, err = r.apt(ctx, args)
@@ -227,7 +227,7 @@ func (r *run) dropNew(ctx context.Context) error {
 // conffiles lists the configuration files a package registered.
 func (p *Provider) conffiles(pkg dpkg.Package) []string {
 	for _, name := range []string{pkg.Name, pkg.Name + ":" + pkg.Arch} {
-		text, err := os.ReadFile(p.path(dpkg.AdminDir, "info", name+".conffiles"))
+		text, err := os.ReadFile(p.device.Path(dpkg.AdminDir, "info", name+".conffiles"))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -3,9 +3,11 @@ package apt
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"patchring/internal/core/fault"
 	"patchring/internal/endpoint/provider/apt/dpkg"
+	"patchring/internal/endpoint/provider/apt/query"
 	"patchring/wire"
 )
 
@@ -36,6 +38,7 @@ func (t target) reached(db map[dpkg.Key]dpkg.Package) bool {
 // intent is an order's items as this device must take them.
 type intent struct {
 	kind     wire.OrderKind
+	native   string // the device's architecture
 	targets  []target
 	allowed  map[dpkg.Key]string       // versions the order names, new packages too
 	owner    map[dpkg.Key]string       // the item that names a package
@@ -45,16 +48,16 @@ type intent struct {
 
 // intend compares the items with the database.
 func (p *Provider) intend(ctx context.Context, kind wire.OrderKind, items []wire.Item) (*intent, error) {
-	native, err := p.architecture(ctx)
+	native, err := p.device.Architecture(ctx)
 	if err != nil {
 		return nil, err
 	}
-	db, err := p.packages(ctx, nil)
+	db, err := p.device.Packages(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
 	in := &intent{
-		kind: kind, before: db, allowed: map[dpkg.Key]string{}, owner: map[dpkg.Key]string{}, problems: map[string]fault.Reason{},
+		kind: kind, native: native, before: db, allowed: map[dpkg.Key]string{}, owner: map[dpkg.Key]string{}, problems: map[string]fault.Reason{},
 	}
 	for _, item := range items {
 		t := target{item: item.ID}
@@ -79,9 +82,9 @@ func (p *Provider) intend(ctx context.Context, kind wire.OrderKind, items []wire
 		}
 		switch {
 		case len(removed) > 0:
-			in.problem(item.ID, fault.Because(fault.WouldRemove, "packages", listNames(removed)))
+			in.problem(item.ID, fault.Because(fault.WouldRemove, "packages", query.List(removed)))
 		case len(held) > 0:
-			in.problem(item.ID, fault.Because(fault.HeldOnDevice, "packages", listNames(held)))
+			in.problem(item.ID, fault.Because(fault.HeldOnDevice, "packages", query.List(held)))
 		case len(t.wants) > 0:
 			in.targets = append(in.targets, t)
 		}
@@ -117,25 +120,25 @@ func (in *intent) problem(item string, why fault.Reason) {
 }
 
 // judge says what is wrong with a simulated plan, or nothing.
-func (in *intent) judge(s simulation, allowNew bool) fault.Reason {
-	if s.exit != 0 {
-		return fault.Because(fault.ToolFailed, "tool", "apt-get", "exit", itoa(s.exit), "error", wire.Clean(s.problem(), wire.MaxTextBytes))
+func (in *intent) judge(s query.Simulation, allowNew bool) fault.Reason {
+	if s.Exit != 0 {
+		return fault.Because(fault.ToolFailed, "tool", "apt-get", "exit", strconv.Itoa(s.Exit), "error", wire.Clean(s.Problem(), wire.MaxTextBytes))
 	}
-	if removed := s.removed(); len(removed) > 0 {
-		return fault.Because(fault.WouldRemove, "packages", listNames(removed))
+	if removed := s.Removed(); len(removed) > 0 {
+		return fault.Because(fault.WouldRemove, "packages", query.List(removed))
 	}
 	var drift []string
-	for _, a := range s.actions {
-		if a.verb != "Inst" || in.allowed[dpkg.Key(a.name)] == a.version {
+	for _, a := range s.Actions {
+		if a.Verb != "Inst" || in.allowed[dpkg.Key(a.Name)] == a.Version {
 			continue
 		}
-		if _, named := in.allowed[dpkg.Key(a.name)]; a.old == "" && allowNew && !named {
+		if _, named := in.allowed[dpkg.Key(a.Name)]; a.Old == "" && allowNew && !named {
 			continue
 		}
-		drift = append(drift, a.name+"="+a.version)
+		drift = append(drift, a.Name+"="+a.Version)
 	}
 	if len(drift) > 0 {
-		return fault.Because(fault.PlanDrift, "packages", listNames(drift))
+		return fault.Because(fault.PlanDrift, "packages", query.List(drift))
 	}
 	return fault.Reason{}
 }

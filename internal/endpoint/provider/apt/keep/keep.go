@@ -1,4 +1,9 @@
-package apt
+// Package keep owns the old packages that a rollback will need: fetched before
+// an update, proven to be what they say, hashed, bounded in size, forgotten
+// when no campaign needs them any more.
+//
+// A Store is for one goroutine.
+package keep
 
 import (
 	"context"
@@ -19,6 +24,7 @@ import (
 
 	"patchring/internal/core/fault"
 	"patchring/internal/endpoint/provider/apt/dpkg"
+	"patchring/internal/endpoint/provider/apt/query"
 	"patchring/internal/endpoint/provider/tool"
 	"patchring/wire"
 )
@@ -39,22 +45,31 @@ type keptPackage struct {
 	Bytes   int64  `json:"bytes"`
 }
 
-func (p *Provider) keepDir() string   { return filepath.Join(p.o.State, "rollback") }
-func (p *Provider) indexFile() string { return filepath.Join(p.keepDir(), "index.json") }
+// Store keeps old packages in a directory.
+type Store struct {
+	Device  *query.Device
+	Dir     string
+	Limit   int64 // at most this many bytes in all
+	Reserve int64 // keep nothing when fewer bytes than this would remain free
 
-// Preserve implements provider.Provider. Repositories keep only the newest
+	proven map[keptPackage]time.Time // files whose hash was right when they were written then
+}
+
+func (s *Store) indexFile() string { return filepath.Join(s.Dir, "index.json") }
+
+// Preserve keeps what a rollback of the items needs. Repositories keep only the newest
 // version of a package, so the one in use is fetched now, while apt's cache or
 // a repository still has it.
-func (p *Provider) Preserve(ctx context.Context, items []wire.Item) ([]wire.Item, error) {
-	native, err := p.architecture(ctx)
+func (s *Store) Preserve(ctx context.Context, items []wire.Item) ([]wire.Item, error) {
+	native, err := s.Device.Architecture(ctx)
 	if err != nil {
 		return nil, err
 	}
-	db, err := p.packages(ctx, nil)
+	db, err := s.Device.Packages(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	index, err := p.readIndex()
+	index, err := s.readIndex()
 	if err != nil {
 		return nil, err
 	}
@@ -69,19 +84,19 @@ func (p *Provider) Preserve(ctx context.Context, items []wire.Item) ([]wire.Item
 	}
 	items = cloneItems(items)
 	each(func(_ *wire.Change, old keptPackage) {
-		if old.Version != "" && !p.intact(index, old) && !slices.Contains(missing, old) {
+		if old.Version != "" && !s.intact(index, old) && !slices.Contains(missing, old) {
 			missing = append(missing, old)
 		}
 	})
-	why := p.keep(ctx, &index, missing)
-	if err := p.writeIndex(index); err != nil {
+	why := s.keep(ctx, &index, missing)
+	if err := s.writeIndex(index); err != nil {
 		return nil, err
 	}
 	each(func(change *wire.Change, old keptPackage) {
 		switch {
 		case old.Version == "":
 			change.Rollback, change.Why = rollbackImpossible, string(fault.NewPackage)
-		case p.intact(index, old):
+		case s.intact(index, old):
 			change.Rollback, change.Why = rollbackReady, ""
 		default:
 			change.Rollback, change.Why = rollbackImpossible, string(why[old])
@@ -111,19 +126,19 @@ func cloneItems(items []wire.Item) []wire.Item {
 // keep brings the missing packages into the directory, from apt's cache or a
 // repository, and says of each that could not be kept why. It never fails as a
 // whole: a rollback that is impossible is knowledge, not an error.
-func (p *Provider) keep(ctx context.Context, index *[]keptPackage, missing []keptPackage) map[keptPackage]fault.Code {
+func (s *Store) keep(ctx context.Context, index *[]keptPackage, missing []keptPackage) map[keptPackage]fault.Code {
 	why := map[keptPackage]fault.Code{}
 	if len(missing) == 0 {
 		return why
 	}
-	if err := os.MkdirAll(p.keepDir(), 0o755); err != nil {
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return all(missing, codeOf(err))
 	}
-	p.sweep()
+	s.sweep()
 	var ask []keptPackage
 	for _, old := range missing {
-		cached := p.path("var/cache/apt/archives", dpkg.FileName(old.Name, old.Version, old.Arch))
-		switch err := p.adopt(ctx, index, old, cached); {
+		cached := s.Device.Path("var/cache/apt/archives", dpkg.FileName(old.Name, old.Version, old.Arch))
+		switch err := s.adopt(ctx, index, old, cached); {
 		case err == nil:
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errOtherPackage):
 			ask = append(ask, old)
@@ -131,16 +146,16 @@ func (p *Provider) keep(ctx context.Context, index *[]keptPackage, missing []kep
 			why[old] = codeOf(err)
 		}
 	}
-	for old, code := range p.fetch(ctx, index, ask) {
+	for old, code := range s.fetch(ctx, index, ask) {
 		why[old] = code
 	}
 	return why
 }
 
 // sweep drops what a run that was cut off left half copied.
-func (p *Provider) sweep() {
+func (s *Store) sweep() {
 	for _, pattern := range []string{"fetch-*", ".new-*"} {
-		left, err := filepath.Glob(filepath.Join(p.keepDir(), pattern))
+		left, err := filepath.Glob(filepath.Join(s.Dir, pattern))
 		if err != nil {
 			continue
 		}
@@ -159,20 +174,24 @@ func all(missing []keptPackage, code fault.Code) map[keptPackage]fault.Code {
 }
 
 // fetch downloads old versions that a repository still offers, in one run.
-func (p *Provider) fetch(ctx context.Context, index *[]keptPackage, ask []keptPackage) map[keptPackage]fault.Code {
+func (s *Store) fetch(ctx context.Context, index *[]keptPackage, ask []keptPackage) map[keptPackage]fault.Code {
 	if len(ask) == 0 {
 		return nil
 	}
 	why := all(ask, fault.NoOldPackage)
-	versions := make([]pkgVersion, len(ask))
-	for i, old := range ask {
-		versions[i] = pkgVersion{dpkg.KeyOf(old.Name, old.Arch, p.native), old.Version}
+	native, err := s.Device.Architecture(ctx)
+	if err != nil {
+		return all(ask, codeOf(err))
 	}
-	found, err := p.lookUp(ctx, versions)
+	versions := make([]query.Version, len(ask))
+	for i, old := range ask {
+		versions[i] = query.Version{Key: dpkg.KeyOf(old.Name, old.Arch, native), Version: old.Version}
+	}
+	found, err := s.Device.LookUp(ctx, versions)
 	if err != nil {
 		return all(ask, fault.ToolFailed)
 	}
-	dir, err := os.MkdirTemp(p.keepDir(), "fetch-")
+	dir, err := os.MkdirTemp(s.Dir, "fetch-")
 	if err != nil {
 		return all(ask, fault.Internal)
 	}
@@ -181,26 +200,26 @@ func (p *Provider) fetch(ctx context.Context, index *[]keptPackage, ask []keptPa
 	offered := map[keptPackage]bool{}
 	var need int64
 	for i, old := range ask {
-		if d := found[versions[i]]; d.offered {
+		if d := found[versions[i]]; d.Offered {
 			offered[old] = true
-			need += d.bytes
-			args = append(args, versions[i].arg())
+			need += d.Bytes
+			args = append(args, versions[i].Arg())
 		}
 	}
 	if len(offered) == 0 {
 		return why
 	}
-	if !p.room(*index, need) {
+	if !s.room(*index, need) {
 		for old := range offered {
 			why[old] = fault.DiskFull
 		}
 		return why
 	}
-	c := p.command("apt-get", args...)
+	c := s.Device.Command("apt-get", args...)
 	c.Dir = dir
 	exit, err := tool.Lines(ctx, c, func([]byte) error { return nil })
 	for old := range offered {
-		err := errors.Join(err, p.adopt(ctx, index, old, filepath.Join(dir, dpkg.FileName(old.Name, old.Version, old.Arch))))
+		err := errors.Join(err, s.adopt(ctx, index, old, filepath.Join(dir, dpkg.FileName(old.Name, old.Version, old.Arch))))
 		switch {
 		case err == nil:
 			delete(why, old)
@@ -217,20 +236,20 @@ var errOtherPackage = errors.New("file holds another package")
 
 // adopt copies a package file into the directory once it has proven to be what
 // its name says.
-func (p *Provider) adopt(ctx context.Context, index *[]keptPackage, old keptPackage, file string) error {
+func (s *Store) adopt(ctx context.Context, index *[]keptPackage, old keptPackage, file string) error {
 	stat, err := os.Stat(file)
 	if err != nil {
 		return err
 	}
-	if !p.room(*index, stat.Size()) {
+	if !s.room(*index, stat.Size()) {
 		return fault.New(fault.DiskFull)
 	}
-	if err := p.checkFile(ctx, file, old); err != nil {
+	if err := s.checkFile(ctx, file, old); err != nil {
 		return err
 	}
 	// apt takes a percent sign in a path for the start of an escape, so an
 	// epoch is set off by a character that no version holds.
-	old.File = filepath.Join(p.keepDir(), old.Name+"_"+strings.ReplaceAll(old.Version, ":", "_")+"_"+old.Arch+".deb")
+	old.File = filepath.Join(s.Dir, old.Name+"_"+strings.ReplaceAll(old.Version, ":", "_")+"_"+old.Arch+".deb")
 	old.Bytes, old.SHA256, err = copyDurable(old.File, file)
 	if err != nil {
 		return err
@@ -241,9 +260,9 @@ func (p *Provider) adopt(ctx context.Context, index *[]keptPackage, old keptPack
 }
 
 // checkFile reads name, version and architecture out of a package file.
-func (p *Provider) checkFile(ctx context.Context, file string, old keptPackage) error {
+func (s *Store) checkFile(ctx context.Context, file string, old keptPackage) error {
 	stanza := map[string]string{}
-	exit, err := tool.Lines(ctx, p.command("dpkg-deb", "-f", file, "Package", "Version", "Architecture"), func(line []byte) error {
+	exit, err := tool.Lines(ctx, s.Device.Command("dpkg-deb", "-f", file, "Package", "Version", "Architecture"), func(line []byte) error {
 		dpkg.Field(line, []string{"Package", "Version", "Architecture"}, stanza)
 		return nil
 	})
@@ -257,21 +276,13 @@ func (p *Provider) checkFile(ctx context.Context, file string, old keptPackage) 
 }
 
 // room tells whether so many bytes more may be kept.
-func (p *Provider) room(index []keptPackage, more int64) bool {
+func (s *Store) room(index []keptPackage, more int64) bool {
 	total := more
 	for _, k := range index {
 		total += k.Bytes
 	}
-	free, err := freeBytes(p.keepDir())
-	return err == nil && total <= p.o.KeepBytes && free-more >= p.o.Reserve
-}
-
-func freeBytes(dir string) (int64, error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		return 0, fmt.Errorf("read free space of %s: %w", dir, err)
-	}
-	return int64(fs.Bavail) * fs.Bsize, nil
+	free, err := query.FreeBytes(s.Dir)
+	return err == nil && total <= s.Limit && free-more >= s.Reserve
 }
 
 // copyDurable copies a file so that its name appears with its whole content or
@@ -304,7 +315,7 @@ func (k keptPackage) same(o keptPackage) bool {
 
 // intact tells that the package is kept and its file is still what it was.
 // The hash is taken once for each time the file was written.
-func (p *Provider) intact(index []keptPackage, old keptPackage) bool {
+func (s *Store) intact(index []keptPackage, old keptPackage) bool {
 	i := slices.IndexFunc(index, func(k keptPackage) bool { return k.same(old) })
 	if i < 0 {
 		return false
@@ -314,16 +325,16 @@ func (p *Provider) intact(index []keptPackage, old keptPackage) bool {
 	if err != nil || stat.Size() != k.Bytes {
 		return false
 	}
-	if p.proven[k] == stat.ModTime() {
+	if s.proven[k] == stat.ModTime() {
 		return true
 	}
 	if sum, err := hashFile(k.File); err != nil || sum != k.SHA256 {
 		return false
 	}
-	if p.proven == nil {
-		p.proven = map[keptPackage]time.Time{}
+	if s.proven == nil {
+		s.proven = map[keptPackage]time.Time{}
 	}
-	p.proven[k] = stat.ModTime()
+	s.proven[k] = stat.ModTime()
 	return true
 }
 
@@ -340,23 +351,27 @@ func hashFile(name string) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// kept finds the file to go back to a version with.
-func (p *Provider) kept(key dpkg.Key, version string) (file string, ok bool, err error) {
-	index, err := p.readIndex()
+// File finds the file to go back to a version with.
+func (s *Store) File(ctx context.Context, key dpkg.Key, version string) (file string, ok bool, err error) {
+	index, err := s.readIndex()
+	if err != nil {
+		return "", false, err
+	}
+	native, err := s.Device.Architecture(ctx)
 	if err != nil {
 		return "", false, err
 	}
 	for _, k := range index {
-		if dpkg.KeyOf(k.Name, k.Arch, p.native) == key && k.Version == version && p.intact(index, k) {
+		if dpkg.KeyOf(k.Name, k.Arch, native) == key && k.Version == version && s.intact(index, k) {
 			return k.File, true, nil
 		}
 	}
 	return "", false, nil
 }
 
-// Forget implements provider.Provider.
-func (p *Provider) Forget(_ context.Context, keep []wire.Item) error {
-	index, err := p.readIndex()
+// Forget drops what none of the items names.
+func (s *Store) Forget(keep []wire.Item) error {
+	index, err := s.readIndex()
 	if err != nil {
 		return err
 	}
@@ -385,11 +400,16 @@ func (p *Provider) Forget(_ context.Context, keep []wire.Item) error {
 	if len(left) == len(index) {
 		return nil
 	}
-	return p.writeIndex(left)
+	return s.writeIndex(left)
 }
 
-func (p *Provider) readIndex() ([]keptPackage, error) {
-	text, err := os.ReadFile(p.indexFile())
+func (s *Store) indexed() bool {
+	_, err := os.Lstat(s.indexFile())
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func (s *Store) readIndex() ([]keptPackage, error) {
+	text, err := os.ReadFile(s.indexFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -398,7 +418,7 @@ func (p *Provider) readIndex() ([]keptPackage, error) {
 	}
 	var index []keptPackage
 	if err := json.Unmarshal(text, &index); err != nil {
-		return nil, fmt.Errorf("read kept packages %s: %w", p.indexFile(), err)
+		return nil, fmt.Errorf("read kept packages %s: %w", s.indexFile(), err)
 	}
 	return index, nil
 }
@@ -406,15 +426,15 @@ func (p *Provider) readIndex() ([]keptPackage, error) {
 // writeIndex is the last thing to happen when something is kept. Crash story:
 // a copied file that the index does not name is copied again by the next run,
 // under the same name.
-func (p *Provider) writeIndex(index []keptPackage) error {
-	if len(index) == 0 && !exists(p.indexFile()) {
+func (s *Store) writeIndex(index []keptPackage) error {
+	if len(index) == 0 && !s.indexed() {
 		return nil
 	}
 	text, err := json.MarshalIndent(index, "", " ")
 	if err != nil {
 		return fmt.Errorf("encode kept packages: %w", err)
 	}
-	return tool.WriteDurable(p.indexFile(), text)
+	return tool.WriteDurable(s.indexFile(), text)
 }
 
 // codeOf is why something could not be kept.

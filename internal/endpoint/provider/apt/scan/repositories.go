@@ -1,4 +1,4 @@
-package apt
+package scan
 
 import (
 	"bufio"
@@ -12,6 +12,7 @@ import (
 
 	"patchring/internal/core/patch"
 	"patchring/internal/endpoint/facts/osrelease"
+	"patchring/internal/endpoint/provider/apt/query"
 	"patchring/internal/endpoint/provider/tool"
 )
 
@@ -20,15 +21,15 @@ const listsDir = "var/lib/apt/lists"
 
 // repositories is what this device knows of where its packages come from.
 type repositories struct {
-	families  []string          // os-release ID and ID_LIKE
-	codenames map[origin]string // by what apt calls a suite
+	families  []string                // os-release ID and ID_LIKE
+	codenames map[query.Origin]string // by what apt calls a suite
 }
 
 // readRepositories reads the heads of the Release files apt keeps: a few
 // hundred bytes each.
-func (p *Provider) readRepositories() (repositories, error) {
-	r := repositories{codenames: map[origin]string{}}
-	release, err := osrelease.Read(os.DirFS(p.o.Root))
+func (s *Scanner) readRepositories() (repositories, error) {
+	r := repositories{codenames: map[query.Origin]string{}}
+	release, err := osrelease.Read(os.DirFS(s.Device.Root))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return r, err
 	}
@@ -36,7 +37,7 @@ func (p *Provider) readRepositories() (repositories, error) {
 		r.families = release.Families()
 	}
 	for _, suffix := range []string{"Release", "InRelease"} {
-		files, err := filepath.Glob(p.path(listsDir, "*_"+suffix))
+		files, err := filepath.Glob(s.Device.Path(listsDir, "*_"+suffix))
 		if err != nil {
 			return r, fmt.Errorf("list repositories: %w", err)
 		}
@@ -67,7 +68,7 @@ func (r repositories) readHead(name string) error {
 		}
 	}
 	if field["Codename"] != "" {
-		r.codenames[origin{field["Label"], field["Suite"]}] = field["Codename"]
+		r.codenames[query.Origin{Label: field["Label"], Suite: field["Suite"]}] = field["Codename"]
 	}
 	return nil
 }
@@ -75,25 +76,25 @@ func (r repositories) readHead(name string) error {
 // suite names the suite so that the name stays with the release: Debian's
 // stable-security is another release's after the next one comes out, its
 // codename is not. Ubuntu's codename says nothing of the pocket, its suite does.
-func (r repositories) suite(o origin) string {
-	word, _, _ := strings.Cut(o.suite, "-")
+func (r repositories) suite(o query.Origin) string {
+	word, _, _ := strings.Cut(o.Suite, "-")
 	switch word {
 	case "stable", "oldstable", "oldoldstable", "testing":
 		if name := r.codenames[o]; name != "" {
 			return name
 		}
 	}
-	return o.suite
+	return o.Suite
 }
 
 // class tells security from the rest by where a version comes from.
-func (r repositories) class(origins []origin) patch.Class {
+func (r repositories) class(origins []query.Origin) patch.Class {
 	if len(origins) == 0 {
 		return patch.Unknown
 	}
 	own := false
 	for _, o := range origins {
-		if o.security() {
+		if o.Security() {
 			return patch.Security
 		}
 		own = own || r.distribution(o)
@@ -104,16 +105,10 @@ func (r repositories) class(origins []origin) patch.Class {
 	return patch.ThirdParty
 }
 
-// security tells the pockets of Debian and of Ubuntu (noble-security, ESM's
-// noble-apps-security) and any repository that names itself the same way.
-func (o origin) security() bool {
-	return strings.HasSuffix(o.suite, "-security") || o.label == "Debian-Security"
-}
-
 // distribution tells whether a label is the distribution's own: Debian,
 // Debian-Security and Debian Backports on Debian.
-func (r repositories) distribution(o origin) bool {
-	label := strings.ToLower(o.label)
+func (r repositories) distribution(o query.Origin) bool {
+	label := strings.ToLower(o.Label)
 	for _, family := range r.families {
 		if family != "" && strings.HasPrefix(label, strings.ToLower(family)) {
 			return true
@@ -123,25 +118,25 @@ func (r repositories) distribution(o origin) bool {
 }
 
 // mainOrigin is the one a patch is named after: the security one if there is one.
-func mainOrigin(origins []origin) origin {
+func mainOrigin(origins []query.Origin) query.Origin {
 	for _, o := range origins {
-		if o.security() {
+		if o.Security() {
 			return o
 		}
 	}
 	if len(origins) == 0 {
-		return origin{}
+		return query.Origin{}
 	}
 	return origins[0]
 }
 
 // refreshedFile remembers when this agent last saw every repository answer.
-func (p *Provider) refreshedFile() string { return filepath.Join(p.o.State, "apt", "refreshed") }
+func (s *Scanner) refreshedFile() string { return filepath.Join(s.State, "refreshed") }
 
 // noteRefreshed is written after a refresh without any error. Crash story:
 // without it the lists look older than they are, which is the safe side.
-func (p *Provider) noteRefreshed(at time.Time) error {
-	return tool.WriteDurable(p.refreshedFile(), []byte(at.UTC().Format(time.RFC3339Nano)+"\n"))
+func (s *Scanner) noteRefreshed(at time.Time) error {
+	return tool.WriteDurable(s.refreshedFile(), []byte(at.UTC().Format(time.RFC3339Nano)+"\n"))
 }
 
 // listed tells when the lists were last surely up to date, and whether there
@@ -149,15 +144,15 @@ func (p *Provider) noteRefreshed(at time.Time) error {
 // and that it was fetched later than that is all a list says of itself: the
 // newest of them is a lower bound, as is this agent's own note. A copied or
 // cloned system cannot look fresher than it is by either.
-func (p *Provider) listed() (at time.Time, some bool, err error) {
-	lists, err := filepath.Glob(p.path(listsDir, "*_Packages*"))
+func (s *Scanner) listed() (at time.Time, some bool, err error) {
+	lists, err := filepath.Glob(s.Device.Path(listsDir, "*_Packages*"))
 	if err != nil {
 		return at, false, fmt.Errorf("list repositories: %w", err)
 	}
 	if len(lists) == 0 {
 		return at, false, nil
 	}
-	releases, err := filepath.Glob(p.path(listsDir, "*Release"))
+	releases, err := filepath.Glob(s.Device.Path(listsDir, "*Release"))
 	if err != nil {
 		return at, false, fmt.Errorf("list repositories: %w", err)
 	}
@@ -166,7 +161,7 @@ func (p *Provider) listed() (at time.Time, some bool, err error) {
 			at = stat.ModTime()
 		}
 	}
-	note, err := os.ReadFile(p.refreshedFile())
+	note, err := os.ReadFile(s.refreshedFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return at, true, nil
 	}
