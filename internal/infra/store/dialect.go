@@ -66,11 +66,18 @@ func retryable(err error) bool {
 
 // Backup writes a consistent copy of a SQLite database to path, while it is in
 // use. On PostgreSQL it refuses: pg_dump does this better than we could.
-func (db *DB) Backup(ctx context.Context, path string) error {
+func (db *DB) Backup(ctx context.Context, path string) (err error) {
 	if db.Dialect != SQLite {
 		return errors.New("back up: this database is PostgreSQL, use pg_dump")
 	}
-	if _, err := db.read.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
+	// A connection of its own: the read pool refuses to write even to another
+	// file, and the one writer must not wait for a copy of everything.
+	own, err := sql.Open("sqlite", sqliteURL(db.opts.URL, true))
+	if err != nil {
+		return fmt.Errorf("open database %s: %w", db.opts.URL, err)
+	}
+	defer func() { err = errors.Join(err, own.Close()) }()
+	if _, err := own.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
 		return fmt.Errorf("back up the database to %s: %w", path, err)
 	}
 	return nil

@@ -111,6 +111,25 @@ func TestOpenTwiceKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
+func TestBackupIsAWholeDatabase(t *testing.T) {
+	db := storetest.SQLite(t)
+	write(t, db, func(tx *store.Tx) error {
+		return tx.AddTenant(t.Context(), gen.AddTenantParams{ID: "acme", Name: "Acme", CreatedUs: 1})
+	})
+	path := filepath.Join(t.TempDir(), "copy.db")
+	if err := db.Backup(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	copied, err := store.Open(t.Context(), store.Options{URL: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer copied.Close()
+	if tenants, err := copied.Read().Tenants(t.Context()); err != nil || len(tenants) != 1 {
+		t.Errorf("tenants of the copy: %v, %v; want one", tenants, err)
+	}
+}
+
 func TestDuplicateIsTold(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		add := func(tx *store.Tx) error {
