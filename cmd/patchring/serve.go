@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchring/internal/server"
-	"patchring/internal/service/access"
 )
 
 // serveOptions are the flags of serve. A flag that was given wins over the
@@ -69,7 +68,7 @@ func (o serveOptions) run(cmd *cobra.Command, version string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := o.showFirst(cmd.OutOrStdout(), s.URL(), s.First); err != nil {
+	if err := o.showFirst(cmd.OutOrStdout(), s); err != nil {
 		return err
 	}
 	log.Info("serving", "console", s.URL(), "version", version)
@@ -92,7 +91,8 @@ func (o serveOptions) configuration() (server.Config, error) {
 }
 
 // showFirst prints the first administrator's login, the only time it is known.
-func (o serveOptions) showFirst(w io.Writer, url string, first access.Credentials) error {
+func (o serveOptions) showFirst(w io.Writer, s *server.Server) error {
+	first, url := s.First, s.URL()
 	if first.Password == "" {
 		return nil
 	}
@@ -103,9 +103,13 @@ This is the first run. An administrator was made:
     user      %s
     password  %s
 
-The password is shown this once. From a shell: patchring login %s
+The password is shown this once. The site's own CA has the fingerprint
 
-`, url, first.Name, first.Password, url)
+    %s
+
+From a shell: patchring login %s --user %s
+
+`, url, first.Name, first.Password, s.Keys.Fingerprint(), url, first.Name)
 	if err != nil || o.firstLogin == "" {
 		return err
 	}
