@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"patchring/internal/face/lang"
+	"patchring/internal/infra/view"
+)
+
+func (c *cli) patchShow() *cobra.Command {
+	return c.verb(verb{
+		use: "show PATCH", short: "Show a patch: decisions, campaigns, devices", args: 1,
+		long: `A patch is a name, a name and version in quotes, or an id.`,
+		run: func(ctx context.Context, api *client, args []string) error {
+			var p view.PatchDetail
+			if err := api.get(ctx, path("patches", args[0]), nil, &p); err != nil {
+				return err
+			}
+			return c.emit(p, func() error { return c.showPatch(p) })
+		},
+	})
+}
+
+func (c *cli) showPatch(p view.PatchDetail) error {
+	w := c.words()
+	err := c.fields("col.patch", p.Name, "col.version", p.Version, "col.id", string(p.ID), "col.suite", p.Suite, "col.origin", p.Origin,
+		"col.class", w.Word(lang.Class, string(p.Class)), "col.size", w.Bytes(p.DownloadBytes), "col.first_seen", when(w, p.FirstSeen), "col.devices", w.Number(p.Devices))
+	if err != nil {
+		return err
+	}
+	for _, d := range p.Decisions {
+		if err := c.say(decisionText(w, &d) + " — " + w.Actor(d.Actor) + ", " + w.Brief(d.At) + ": " + d.Reason); err != nil {
+			return err
+		}
+	}
+	if len(p.Campaigns) == 0 {
+		return c.say(w.T("patch.no_campaign"))
+	}
+	out := make([][]string, 0, len(p.Campaigns))
+	for _, in := range p.Campaigns {
+		out = append(out, []string{in.Campaign.Name, w.Word(lang.CampaignState, in.State), in.Item.Ring, w.Number(in.Done), w.Number(in.Failed), w.Number(in.Pending), w.Number(in.RolledBack)})
+	}
+	return c.table([]string{"col.campaign", "col.state", "col.reached", "bucket.done", "bucket.failed", "which.pending", "col.rollback"}, out)
+}

@@ -1,0 +1,206 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"patchring/internal/core/patch"
+	"patchring/internal/face/cli"
+	"patchring/internal/infra/store"
+	"patchring/internal/infra/store/gen"
+	"patchring/internal/server"
+	"patchring/wire"
+)
+
+// TestMain makes this test program answer as patchring itself, for scripts.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"patchring": func() {
+		os.Exit(cli.Main(context.Background(), cli.Program{
+			In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Version: "test", Clock: time.Now,
+			Restore: func(ctx context.Context, r cli.Restore) error {
+				return server.RestoreBackup(ctx, server.Config{Data: r.Data, Listen: "127.0.0.1:0"}, r.File, time.Now())
+			},
+		}, os.Args[1:]))
+	}})
+}
+
+// TestScripts runs each script against a whole server of its own.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			site, err := start(env)
+			if err != nil {
+				return err
+			}
+			env.Values["site"] = site
+			env.Setenv("PATCHRING_CONFIG", filepath.Join(env.WorkDir, "login.json"))
+			env.Setenv("LC_ALL", "C")
+			env.Setenv("TZ", "UTC")
+			env.Setenv("SERVER", site.srv.URL())
+			env.Setenv("PASSWORD", site.srv.First.Password)
+			env.Setenv("FINGERPRINT", site.srv.Keys.Fingerprint().String())
+			env.Setenv("EXAMPLES", examples())
+			return os.WriteFile(filepath.Join(env.WorkDir, "secret"), []byte(site.srv.First.Password+"\n"), 0o600)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "stop": stop, "flip": flip, "mode": mode},
+	})
+}
+
+func examples() string {
+	path, err := filepath.Abs("../../../examples/procedures")
+	if err != nil {
+		panic(err)
+	}
+	return path
+}
+
+// site is a running server.
+type site struct {
+	srv  *server.Server
+	stop func() error
+}
+
+func start(env *testscript.Env) (*site, error) {
+	data := filepath.Join(env.WorkDir, "data")
+	log, err := os.Create(filepath.Join(env.WorkDir, "server.log"))
+	if err != nil {
+		return nil, err
+	}
+	srv, err := server.New(context.Background(), server.Options{
+		Config: server.Config{Data: data, Listen: "127.0.0.1:0", Broker: "127.0.0.1:0", Names: []string{"127.0.0.1"}}, Version: "test",
+		Log: slog.New(slog.NewTextHandler(log, nil)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Run(ctx) }()
+	s := &site{srv: srv}
+	stopped := false
+	s.stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return errors.Join(<-ended, srv.Close(), log.Close())
+	}
+	env.Defer(func() {
+		if err := s.stop(); err != nil {
+			env.T().Log("stop the server:", err)
+		}
+	})
+	return s, nil
+}
+
+func of(ts *testscript.TestScript) *site {
+	s, ok := ts.Value("site").(*site)
+	if !ok {
+		ts.Fatalf("no site")
+	}
+	return s
+}
+
+// exits CODE COMMAND... wants exactly that exit code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		got = failed.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("%s exits with %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// login NAME ROLE... makes the account when it is not the administrator's, and
+// has every later command act for it.
+func login(ts *testscript.TestScript, _ bool, args []string) {
+	s := of(ts)
+	ctx := context.Background()
+	p, err := s.srv.Access.Login(ctx, s.srv.First.Name, s.srv.First.Password)
+	ts.Check(err)
+	if args[0] != s.srv.First.Name {
+		made, err := s.srv.Access.CreateAccount(ctx, p, args[0], args[1:], "")
+		ts.Check(err)
+		p, err = s.srv.Access.Login(ctx, args[0], made.Password)
+		ts.Check(err)
+	}
+	token, err := s.srv.Access.CreateToken(ctx, p, "script", time.Hour)
+	ts.Check(err)
+	ca := filepath.Join(ts.Getenv("WORK"), "ca.pem")
+	ts.Check(os.WriteFile(ca, []byte(s.srv.Keys.CAPEM()), 0o600))
+	ts.Setenv("PATCHRING_SERVER", s.srv.URL())
+	ts.Setenv("PATCHRING_TOKEN", token.Text)
+	ts.Setenv("PATCHRING_CA", ca)
+}
+
+// fleet NAME... adds devices that miss openssl 3.0.22-1, freshly scanned.
+func fleet(ts *testscript.TestScript, _ bool, names []string) {
+	s := of(ts)
+	now := time.Now()
+	key := patch.Key{Provider: "apt", Name: "openssl", Version: "3.0.22-1", Suite: "bookworm-security"}
+	ctx := context.Background()
+	ts.Check(s.srv.DB.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.PutPatch(ctx, gen.PutPatchParams{Tenant: "main", ID: string(key.ID()), Provider: key.Provider, Name: key.Name, Version: key.Version,
+			Suite: key.Suite, Origin: "Debian-Security", Class: string(patch.Security), FirstSeenUs: now.UnixMicro(), DownloadBytes: 2_100_000})
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			id := "id-" + name
+			err := errors.Join(
+				tx.AddDevice(ctx, gen.AddDeviceParams{Tenant: "main", ID: id, Name: name, Kind: "workstation", Tags: `{"department":"finance"}`, OsName: "Debian 12", EnrolledUs: now.UnixMicro(), SeenUs: now.UnixMicro()}),
+				tx.AddDeviceTag(ctx, gen.AddDeviceTagParams{Tenant: "main", Device: id, Name: "department", Value: "finance"}),
+				tx.SetDeviceScan(ctx, gen.SetDeviceScanParams{Tenant: "main", ID: id, ScanUs: now.UnixMicro(), ScanStatus: string(wire.ScanOK), ListsUs: now.UnixMicro(), Missing: 1, MissingSecurity: 1, PartHashes: "{}"}),
+				tx.PutMissing(ctx, gen.PutMissingParams{Tenant: "main", Device: id, Patch: string(key.ID()), State: wire.PatchOffered, Packages: `[{"name":"openssl","from":"3.0.21-1","to":"3.0.22-1"}]`, SinceUs: now.UnixMicro()}),
+				tx.AddPatchDevices(ctx, gen.AddPatchDevicesParams{Tenant: "main", ID: string(key.ID()), Delta: 1}))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	ts.Setenv("OPENSSL", string(key.ID()))
+}
+
+// stop ends the server.
+func stop(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(of(ts).stop()) }
+
+// flip FILE OLD NEW changes a few bytes of a file.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	text, err := os.ReadFile(path)
+	ts.Check(err)
+	changed := strings.Replace(string(text), args[1], args[2], 1)
+	if changed == string(text) {
+		ts.Fatalf("%s holds no %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(path, []byte(changed), 0o600))
+}
+
+// mode FILE OCTAL wants exactly these permissions.
+func mode(ts *testscript.TestScript, _ bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := "0" + strconv.FormatInt(int64(info.Mode().Perm()), 8); got != args[1] {
+		ts.Fatalf("%s has mode %s, want %s", args[0], got, args[1])
+	}
+}
