@@ -3,11 +3,14 @@ package executor
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"patchring/internal/core/fault"
+	"patchring/internal/endpoint/executor/local"
 	"patchring/internal/endpoint/journal"
 	"patchring/internal/endpoint/provider"
 	"patchring/wire"
@@ -226,4 +229,77 @@ func TestAStallIsToldOnceAndLeftAlone(t *testing.T) {
 		}
 		watch.stop()
 	})
+}
+
+// The last moment at which a hold can come: after everything was read, before
+// the install step is written.
+func TestAHoldStoredWhileTheSceneIsReadStopsTheInstall(t *testing.T) {
+	w := newWorld(t)
+	reads := 0
+	w.exec.Local = func() (local.Rules, error) {
+		if w.quiet == 1 { // the hooks have run: this is the last look
+			if reads++; reads == 1 {
+				w.hold(1, wire.Hold{ID: "late"})
+			}
+		}
+		return w.rules, nil
+	}
+	w.send(w.order(1, "a"))
+	for range 120 {
+		w.tick()
+	}
+	if reads == 0 || len(w.installs) != 0 {
+		t.Errorf("%d looks, %d installs: installed under a hold that was stored first", reads, len(w.installs))
+	}
+}
+
+func TestBlockedHoursAreWaitedFor(t *testing.T) {
+	w := newWorld(t) // noon; windows open at 13:00 today, tomorrow and the day after
+	file := filepath.Join(w.dir, "local.json")
+	if err := os.WriteFile(file, []byte(`{"blocked_hours": [{"from": "08:00", "to": "14:30"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rules, err := local.Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.rules = rules
+	w.send(w.order(1, "a"))
+	w.finish(24 * time.Hour)
+	if at := w.installs[0].at; at.Hour() != 14 || at.Minute() < 30 {
+		t.Errorf("installed at %s, want from 14:30 on", at)
+	}
+	waits := w.waits("o1")
+	if waits[len(waits)-1] != fault.LocalVeto {
+		t.Errorf("waited for %v, want local_veto in the end", waits)
+	}
+}
+
+// dying is an apt that takes the agent with it at each install, and whose
+// database cannot be repaired.
+type dying struct{ apt }
+
+func (dying) Install(context.Context, []wire.Item, provider.Limits, provider.Progress) (provider.Log, []wire.Outcome, error) {
+	panic(killed{})
+}
+
+func TestAnInstallThatKillsTheAgentEachTimeIsGivenUp(t *testing.T) {
+	w := newWorld(t)
+	w.broken = fault.New(fault.DpkgBroken, "packages", "x")
+	w.send(w.order(1, "a"))
+	deaths := 0
+	for range 10_000 {
+		w.exec.Providers["apt"] = dying{apt{w}}
+		if !w.tick() {
+			deaths++
+		}
+		if w.done() {
+			break
+		}
+	}
+	r := w.result("o1")
+	wantStates(t, r, map[string]wire.ItemState{"item-a": wire.ItemFailed})
+	if deaths != maxInstalls || codeOf(r.Outcomes[0].Cause) != fault.DpkgBroken {
+		t.Errorf("%d deaths, cause %v, want %d and dpkg_broken", deaths, r.Outcomes[0].Cause, maxInstalls)
+	}
 }
