@@ -337,6 +337,38 @@ func TestHeldLockIsWaitedForAndItsHolderNamed(t *testing.T) {
 	wantStatus(t, w.World, "good", "install ok installed 1.1")
 }
 
+func TestWhatAnotherActorDidMeanwhileIsNotDoneAgain(t *testing.T) {
+	w := newSlowWorld(t)
+	w.Offer(aptworld.Package{Name: "good", Version: "1.2"})
+	w.ByHand("apt-get", "update")
+	other := w.Command("apt-get", "-y", "install", "slow=1.1", "good=1.2")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the other apt-get holds the lock", w.running)
+	log, outcomes, err := w.Provider().Install(t.Context(), []wire.Item{item("slow", "1.0", "1.1"), item("good", "1.0", "1.1")}, limits, func(line string) {
+		if strings.Contains(line, "waiting for apt-get") {
+			w.goOn()
+		}
+	})
+	if err := other.Wait(); err != nil {
+		t.Error(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := outcome(t, outcomes, "item-good"); o.State != wire.ItemNotApplicable || o.Cause.Code != string(fault.Superseded) || o.Cause.Args["by"] != "1.2" {
+		t.Errorf("good ended %+v %+v, want not_applicable, superseded by 1.2", o, o.Cause)
+	}
+	if o := outcome(t, outcomes, "item-slow"); o.State != wire.ItemNotApplicable {
+		t.Errorf("slow ended %+v %+v, want not_applicable", o, o.Cause)
+	}
+	if strings.Contains(log.Tail, "apt-get -y") {
+		t.Errorf("nothing was left to do, but\n%s", log.Tail)
+	}
+	wantStatus(t, w.World, "good", "install ok installed 1.2")
+}
+
 func TestSilentTransactionIsSaidToBeSilent(t *testing.T) {
 	w := newSlowWorld(t)
 	p := w.Provider(func(o *apt.Options) { o.Stall = 100 * time.Millisecond })

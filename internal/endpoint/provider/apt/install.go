@@ -142,6 +142,15 @@ func (r *run) do(ctx context.Context, items []wire.Item) ([]wire.Outcome, error)
 	if err != nil {
 		return nil, err
 	}
+	if len(in.targets) > 0 {
+		if err := r.p.device.WaitLocks(ctx, query.TransactionLocks, r.limits.LockWait, r.tell); err != nil {
+			return nil, err
+		}
+		// What the lock's holder did meanwhile counts.
+		if in, err = r.p.intend(ctx, r.kind, items); err != nil {
+			return nil, err
+		}
+	}
 	r.db = in.before
 	if r.base, err = r.p.baseline(r.kind, items, in); err != nil {
 		return nil, err
@@ -155,9 +164,6 @@ func (r *run) do(ctx context.Context, items []wire.Item) ([]wire.Outcome, error)
 		r.failed[item] = why
 	}
 	if len(in.targets) > 0 {
-		if err := r.p.device.WaitLocks(ctx, query.TransactionLocks, r.limits.LockWait, r.tell); err != nil {
-			return nil, err
-		}
 		if err := r.p.keepBaseline(r.base, plan); err != nil {
 			return nil, err
 		}

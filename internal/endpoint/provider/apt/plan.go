@@ -12,7 +12,7 @@ import (
 	"patchring/wire"
 )
 
-// maxSimulations bounds the search for the items at fault; one query.Simulation
+// maxSimulations bounds the search for the items at fault; one simulation
 // costs what one apt-get costs.
 const maxSimulations = 64
 
@@ -39,7 +39,7 @@ func (p *Provider) Plan(ctx context.Context, items []wire.Item, limits provider.
 }
 
 // resolve simulates the intent, takes the items at fault out of it, and
-// returns the query.Simulation of what remains.
+// returns the simulation of what remains.
 func (p *Provider) resolve(ctx context.Context, in *intent, limits provider.Limits) (query.Simulation, error) {
 	search := search{p: p, in: in, allowNew: limits.AllowNew, left: maxSimulations}
 	for len(in.targets) > 0 {
@@ -157,7 +157,7 @@ func (p *Provider) dropVanished(ctx context.Context, in *intent) error {
 }
 
 // arguments is the part of the command line that says what is wanted, the same
-// in the query.Simulation, the download and the transaction. Exactly the packages
+// in the simulation, the download and the transaction. Exactly the packages
 // named and what they cannot do without: no siblings of the same source, no
 // recommended ones, nothing removed on the way.
 func (p *Provider) arguments(ctx context.Context, kind wire.OrderKind, targets []target) ([]string, error) {
