@@ -11,11 +11,16 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
+	browserlog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
+	"patchring/internal/core/campaign"
 	"patchring/internal/face/console/assets"
 	"patchring/internal/face/console/stories"
 	"patchring/internal/face/console/ui"
@@ -108,6 +113,121 @@ func TestStoriesInABrowser(t *testing.T) {
 			shoot(t, ctx, filepath.Join(dir, s.Name+"-narrow.png"))
 			fits(t, ctx)
 		})
+	}
+}
+
+// TestTheConsoleInABrowser walks through it as an operator does, script and
+// all, and wants the browser to complain of nothing.
+func TestTheConsoleInABrowser(t *testing.T) {
+	w, ctx := newWorld(t), browser(t)
+	complaints := complain(t, ctx)
+	open(t, ctx, w.URL+"/campaigns/c1", 1440, 900)
+	do(t, ctx,
+		chromedp.SendKeys(chromedp.ID("f-name"), "exploitation"),
+		chromedp.SendKeys(chromedp.ID("f-password"), "secret"),
+		chromedp.Click(chromedp.CSS("button.main")))
+	until(t, ctx, "the board", `document.querySelectorAll(".ring").length === 3`)
+
+	// A push changes the page in place, and only where something changed.
+	do(t, ctx, chromedp.Evaluate[chromedp.Void](`document.addEventListener("htmx:sse:after:message", () => document.body.dataset.pushed = "yes")`))
+	for w.reader.boards.Load() < 2 {
+		until(t, ctx, "the page while the stream opens", `true`)
+	}
+	b := stories.Board()
+	b.Holds = nil
+	w.reader.set(b)
+	w.beat <- struct{}{}
+	until(t, ctx, "the lifted hold", `document.querySelector("#board-holds .empty") !== null`)
+	until(t, ctx, "a push", `document.body.dataset.pushed === "yes"`)
+	until(t, ctx, "the rest left alone", `document.querySelectorAll("#board-rings").length === 1 && document.querySelectorAll("#board-rings .ring").length === 3`)
+
+	// A form comes up in a dialog; sending it acts and says so.
+	do(t, ctx, chromedp.Click(chromedp.CSS("#board-head a[href$='/hold']")))
+	until(t, ctx, "the dialog", `document.querySelector("#dialog").open && document.querySelector("#dialog textarea") !== null`)
+	shoot(t, ctx, filepath.Join(shots(t), "dialog.png"))
+	accessible(t, ctx)
+	do(t, ctx, chromedp.SendKeys(chromedp.CSS("#dialog textarea"), "imprimantes muettes"), chromedp.Click(chromedp.CSS("#dialog button.main")))
+	until(t, ctx, "the word that it is done", `document.readyState === "complete" && document.querySelector(".notice.tone-good") !== null`)
+	if ask, want := w.acts.last(t), (campaign.PlaceHold{Campaign: "c1", Reason: "imprimantes muettes"}); ask != want {
+		t.Errorf("asked %+v, want %+v", ask, want)
+	}
+
+	// By keyboard alone.
+	do(t, ctx, chromedp.KeyEvent("gf"))
+	until(t, ctx, "the fleet", `document.readyState === "complete" && location.pathname === "/devices"`)
+	do(t, ctx, chromedp.KeyEvent("?"))
+	until(t, ctx, "the shortcuts", `document.querySelector("#shortcuts").open`)
+	do(t, ctx, chromedp.KeyEvent(kb.Escape))
+	until(t, ctx, "the shortcuts gone", `!document.querySelector("#shortcuts").open`)
+	do(t, ctx, chromedp.KeyEvent("/"))
+	until(t, ctx, "the search", `document.activeElement.matches("[data-search]")`)
+	do(t, ctx, chromedp.KeyEvent("compta"+kb.Enter))
+	until(t, ctx, "what was found", `location.pathname === "/search" && document.querySelector("h1").textContent.includes("compta")`)
+
+	for _, c := range complaints() {
+		t.Errorf("the browser complains: %s", c)
+	}
+}
+
+// complain gathers what the browser logs: errors, broken policies, exceptions.
+func complain(t *testing.T, ctx context.Context) func() []string {
+	t.Helper()
+	listening, stop := context.WithCancel(ctx)
+	var mu sync.Mutex
+	var all []string
+	entries := chromedp.Events(listening, browserlog.EntryAdded)
+	thrown := chromedp.Events(listening, runtime.ExceptionThrown)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for e, err := range entries {
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			all = append(all, e.Entry.Text+" "+e.Entry.URL)
+			mu.Unlock()
+		}
+	})
+	done.Go(func() {
+		for e, err := range thrown {
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			all = append(all, e.ExceptionDetails.Text)
+			mu.Unlock()
+		}
+	})
+	return func() []string {
+		stop()
+		done.Wait()
+		return all
+	}
+}
+
+func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// until waits for a condition of the page.
+func until(t *testing.T, ctx context.Context, what, condition string) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for {
+		if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](condition)); err == nil && ok {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			shoot(t, ctx, filepath.Join(shots(t), "stuck.png"))
+			t.Fatalf("%s: not seen", what)
+		}
 	}
 }
 

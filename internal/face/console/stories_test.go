@@ -51,7 +51,7 @@ func TestStoriesLackNoWord(t *testing.T) {
 		if w := missingWord.FindString(text); w != "" {
 			t.Errorf("there is no word %s", w)
 		}
-		if strings.Contains(text, "%!") || strings.Contains(text, "<no value>") {
+		if strings.Contains(text, "%!") || strings.Contains(text, "no value&gt;") {
 			t.Error("a text was not formatted")
 		}
 		root := one(doc, "html")

@@ -60,6 +60,7 @@ var stored = []struct {
 	{"internal/core/campaign/campaign.go", "State", CampaignState},
 	{"internal/core/campaign/campaign.go", "Origin", Origin},
 	{"internal/core/campaign/campaign.go", "Bucket", Bucket},
+	{"internal/core/campaign/campaign.go", "Bucket", Outcome},
 	{"internal/core/campaign/ring.go", "RingState", RingState},
 	{"internal/core/campaign/gate.go", "Verdict", Gate},
 	{"internal/core/campaign/explain.go", "CheckName", Check},
@@ -82,6 +83,23 @@ func TestEveryStoredValueHasAWord(t *testing.T) {
 				if v != "" && !For(string(l)).Has(string(s.family)+"."+v) {
 					t.Errorf("%s: no word for %s %q of %s", l, s.typ, v, s.file)
 				}
+			}
+		}
+	}
+}
+
+// TestEveryCodeHasATitle: counts show a code without its arguments, so a
+// sentence that needs them wants a short title beside it.
+func TestEveryCodeHasATitle(t *testing.T) {
+	optional := regexp.MustCompile(`\{\{if [^}]*\}\}.*?\{\{end\}\}`)
+	for _, l := range Langs() {
+		words := file(t, l)
+		for code := range reasonCodes(t) {
+			if _, titled := words["cause."+code]; titled || len(words["reason."+code]) == 0 {
+				continue
+			}
+			if bare := optional.ReplaceAllString(words["reason."+code][0], ""); strings.Contains(bare, "{{") {
+				t.Errorf("%s: %q has no title, and its sentence needs arguments", l, code)
 			}
 		}
 	}

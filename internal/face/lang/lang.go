@@ -116,7 +116,7 @@ func (w Words) Zone() *time.Location { return w.zone }
 
 // Has tells whether there is a word for id.
 func (w Words) Has(id string) bool {
-	_, err := w.words.Localize(&i18n.LocalizeConfig{MessageID: id, TemplateData: map[string]string{}})
+	_, err := w.words.Localize(&i18n.LocalizeConfig{MessageID: id, TemplateData: map[string]string{}, TemplateParser: sentences{}})
 	return err == nil
 }
 
@@ -134,6 +134,7 @@ func (w Words) N(id string, n int64, pairs ...string) string {
 }
 
 func (w Words) say(c *i18n.LocalizeConfig) string {
+	c.TemplateParser = sentences{}
 	s, err := w.words.Localize(c)
 	if err != nil {
 		return "[" + c.MessageID + "]"
@@ -141,8 +142,6 @@ func (w Words) say(c *i18n.LocalizeConfig) string {
 	return s
 }
 
-// arguments is a map of strings on purpose: an argument that is not given
-// reads as empty in the sentence instead of "<no value>".
 func arguments(pairs []string) map[string]string {
 	m := make(map[string]string, len(pairs)/2+1)
 	for i := 0; i+1 < len(pairs); i += 2 {

@@ -56,8 +56,8 @@ func TestTimesAreToldInTheZone(t *testing.T) {
 		{fr.Span(at, at.Add(2*time.Hour)), "13 janv. 2026, 19:00–21:00"},
 		{fr.Span(at, at.Add(30*time.Hour)), "13 janv. 19:00 – 15 janv. 2026 01:00"},
 	} {
-		if plain(c.got) != c.want {
-			t.Errorf("got %q, want %q", plain(c.got), c.want)
+		if ordinary(c.got) != c.want {
+			t.Errorf("got %q, want %q", ordinary(c.got), c.want)
 		}
 	}
 }
@@ -127,7 +127,7 @@ func TestAMissingWordShowsItsKey(t *testing.T) {
 	}
 }
 
-// plain makes expectations readable: ordinary spaces for unbreakable ones.
-func plain(s string) string {
+// ordinary makes expectations readable: ordinary spaces for unbreakable ones.
+func ordinary(s string) string {
 	return strings.NewReplacer(noBreak, " ", narrowNoBreak, " ").Replace(s)
 }

@@ -56,10 +56,10 @@ func TestReasonsReadAsSentences(t *testing.T) {
 			fault.Reason{}, "", "",
 		},
 	} {
-		if got := plain(For("fr").In(paris(t)).Reason(c.reason)); got != c.fr {
+		if got := ordinary(For("fr").In(paris(t)).Reason(c.reason)); got != c.fr {
 			t.Errorf("fr %s\ngot  %s\nwant %s", c.reason, got, c.fr)
 		}
-		if got := plain(For("en").In(paris(t)).Reason(c.reason)); got != c.en {
+		if got := ordinary(For("en").In(paris(t)).Reason(c.reason)); got != c.en {
 			t.Errorf("en %s\ngot  %s\nwant %s", c.reason, got, c.en)
 		}
 	}
@@ -77,11 +77,11 @@ func TestErrorsNeverShowTheirTechnicalCause(t *testing.T) {
 
 func TestEvidenceReadsWithItsUnits(t *testing.T) {
 	title, asked, found := For("fr").Evidence("done_percent", ">= 97", "93.5")
-	if got, want := plain(title+" "+asked+" "+found), "Terminés ≥ 97 % 93,5 %"; got != want {
+	if got, want := ordinary(title+" "+asked+" "+found), "Terminés ≥ 97 % 93,5 %"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	title, asked, found = For("en").Evidence("failed", "<= 0", "1")
-	if got, want := plain(title+" "+asked+" "+found), "Failed ≤ 0 1"; got != want {
+	if got, want := ordinary(title+" "+asked+" "+found), "Failed ≤ 0 1"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

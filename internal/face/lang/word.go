@@ -16,6 +16,7 @@ const (
 	Gate          Family = "gate"     // what a gate decided
 	Evidence      Family = "evidence" // what a gate measures
 	Bucket        Family = "bucket"   // the five numbers
+	Outcome       Family = "outcome"  // of one device, as a bucket counts it
 	Step          Family = "step"     // of an order
 	Kind          Family = "kind"     // of a device
 	Class         Family = "class"    // of a patch

@@ -128,7 +128,7 @@ func sampleWords(f ui.Frame, d RingDevice) string {
 	case !d.Reason.IsZero():
 		return f.Cause(d.Reason.Code)
 	default:
-		return f.Word(lang.Bucket, string(d.Bucket))
+		return f.Word(lang.Outcome, string(d.Bucket))
 	}
 }
 

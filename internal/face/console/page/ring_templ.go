@@ -430,7 +430,7 @@ func ringDevice(f ui.Frame, d RingDevice) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ui.State(ui.OfBucket(d.Bucket), f.Word(lang.Bucket, string(d.Bucket))).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.State(ui.OfBucket(d.Bucket), f.Word(lang.Outcome, string(d.Bucket))).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
