@@ -186,7 +186,7 @@ func (r *Reader) disks() ([]wire.Disk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open mounts: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	var disks []wire.Disk
 	seen := map[string]bool{}
 	lines := bufio.NewScanner(file)

@@ -76,7 +76,7 @@ func logLines(root fs.FS, name string, since time.Time, read func(io.Reader) err
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	stat, err := file.Stat()
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)

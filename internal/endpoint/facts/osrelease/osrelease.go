@@ -27,7 +27,7 @@ func Read(root fs.FS) (Release, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read os-release: %w", err)
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }() // it was only read
 		release := Release{}
 		lines := bufio.NewScanner(file)
 		for lines.Scan() {

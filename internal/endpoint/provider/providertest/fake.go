@@ -243,7 +243,7 @@ func (f *Fake) planItem(kind wire.OrderKind, item wire.Item, named map[string]st
 		switch {
 		case f.held[c.Name]:
 			return nil, fault.Because(fault.HeldOnDevice, "packages", c.Name)
-		case !offered && !(kind == wire.OrderRollback && f.kept[c.Name+"="+c.To]):
+		case !offered && (kind != wire.OrderRollback || !f.kept[c.Name+"="+c.To]):
 			return nil, fault.Because(fault.VersionGone, "package", c.Name, "version", c.To, "available", f.newest(c.Name))
 		}
 		for _, victim := range v.Removes {

@@ -195,7 +195,7 @@ func (s *Store) fetch(ctx context.Context, index *[]keptPackage, ask []keptPacka
 	if err != nil {
 		return all(ask, fault.Internal)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // sweep tries again
 	args := []string{"-q", "download"}
 	offered := map[keptPackage]bool{}
 	var need int64
@@ -325,7 +325,7 @@ func (s *Store) intact(index []keptPackage, old keptPackage) bool {
 	if err != nil || stat.Size() != k.Bytes {
 		return false
 	}
-	if s.proven[k] == stat.ModTime() {
+	if s.proven[k].Equal(stat.ModTime()) {
 		return true
 	}
 	if sum, err := hashFile(k.File); err != nil || sum != k.SHA256 {
