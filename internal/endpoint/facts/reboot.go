@@ -139,7 +139,7 @@ func (r *Reader) installedBuild(release string) string {
 	if err != nil {
 		return ""
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	version := ""
 	err = dpkg.ReadStatus(file, func(p dpkg.Package) error {
 		if p.Name == "linux-image-"+release && p.Sound() {
