@@ -5,6 +5,8 @@ BIN     := bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 PKGS    := ./...
+# One setting for builds, tests and checks: packages are compiled once for all.
+export CGO_ENABLED := 0
 P       := -p 2
 # The linter and the generators are pinned in tools/go.mod, apart from the product.
 TOOL    := $(GO) tool -modfile=tools/go.mod
@@ -19,7 +21,7 @@ deps: ## install the Debian packages that tests and demo need (root)
 
 build: ## build the three binaries into bin/
 	@mkdir -p $(BIN)
-	CGO_ENABLED=0 $(GO) build $(P) -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/ ./cmd/...
+	$(GO) build $(P) -ldflags "$(LDFLAGS)" -o $(BIN)/ ./cmd/...
 
 demo: deps build ## one real campaign on a fleet of real hosts (ONCE=1: to the end, then exit)
 	$(BIN)/patchring-lab demo $(if $(ONCE),--once) $(DEMOFLAGS)

@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -85,7 +86,9 @@ func newSite(t *testing.T, names, packages []string) *site {
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(share, "patchring-agent"), agent, 0o755))
 	name := "e2e-" + strings.ToLower(strings.TrimPrefix(t.Name(), "Test"))
-	must(t, fleet.Down(t.Context(), "", name))
+	if err := fleet.Down(t.Context(), "", name); err != nil && !errors.Is(err, fleet.ErrNotUp) {
+		t.Fatal(err)
+	}
 	must(t, fleet.InstallTools(t.Context(), func(s string) { t.Log(s) }))
 	f, err := fleet.Open(t.Context(), fleet.Config{Name: name, Hosts: hosts, Share: share, Packages: packages, Say: func(s string) { t.Log(s) }})
 	must(t, err)

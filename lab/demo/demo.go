@@ -106,7 +106,7 @@ func (d *Demo) openFleet(ctx context.Context) error {
 	if err := fleet.InstallTools(ctx, func(s string) { d.say("%s", s) }); err != nil {
 		return err
 	}
-	if err := fleet.Down(ctx, "", runName); err != nil {
+	if err := fleet.Down(ctx, "", runName); err != nil && !errors.Is(err, fleet.ErrNotUp) {
 		return fmt.Errorf("take down an earlier demo: %w", err)
 	}
 	hosts, err := fleet.Table(d.Hosts)
