@@ -53,7 +53,7 @@ const (
 )
 
 func (a *API) limited(perSecond int, h http.Handler) http.Handler {
-	return httprate.Limit(perSecond, time.Second, httprate.WithKeyFuncs(func(*http.Request) (string, error) { return "*", nil }),
+	return httprate.LimitBy(perSecond, time.Second, httprate.Key("*"),
 		httprate.WithLimitHandler(func(w http.ResponseWriter, _ *http.Request) {
 			a.answer(w, refusal(fault.Because(fault.TooManyTries, "wait", time.Second.String()), http.StatusTooManyRequests, true))
 		}))(h)

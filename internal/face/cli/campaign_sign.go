@@ -113,7 +113,7 @@ func (o signOptions) ticked(c *cli, slot view.SignOffSlot) ([]int, error) {
 	case o.decision == "yes" && isTerminal(c.In):
 		w := c.words()
 		for i, test := range slot.Checklist {
-			fmt.Fprintf(c.Err, "%d. %s — %s ", i+1, test.In(string(w.Lang())), w.T("cli.was_done"))
+			c.tell(fmt.Sprintf("%d. %s — %s ", i+1, test.In(string(w.Lang())), w.T("cli.was_done")))
 			answer, err := readLine(c.In)
 			if err != nil {
 				return nil, err

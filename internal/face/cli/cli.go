@@ -120,7 +120,9 @@ func Main(ctx context.Context, p Program, args []string) int {
 		return exitDone
 	}
 	chosen, _ := root.PersistentFlags().GetString("lang")
-	fmt.Fprintln(p.Err, "patchring: "+sayError(wordsOf(p.Env, chosen), err))
+	if _, failed := fmt.Fprintln(p.Err, "patchring: "+sayError(wordsOf(p.Env, chosen), err)); failed != nil {
+		return exitFailed
+	}
 	return exitCode(err)
 }
 
@@ -236,6 +238,14 @@ func (c *cli) say(lines ...string) error {
 	return err
 }
 
+// tell writes to the person, beside the answer. When even that fails there is
+// nobody left to tell, and the answer itself still counts.
+func (c *cli) tell(text string) {
+	if _, err := io.WriteString(c.Err, text); err != nil {
+		return
+	}
+}
+
 // confirm shows what is about to happen and asks. Where nobody can answer, the
 // answer is no.
 func (c *cli) confirm(plan string) error {
@@ -249,7 +259,7 @@ func (c *cli) confirm(plan string) error {
 	if !isTerminal(c.In) {
 		return fmt.Errorf("%w: %s", errNotAsked, w.T("cli.needs_yes"))
 	}
-	fmt.Fprint(c.Err, w.T("cli.go_on")+" ")
+	c.tell(w.T("cli.go_on") + " ")
 	answer, err := readLine(c.In)
 	if err != nil {
 		return err

@@ -156,16 +156,15 @@ func (c *client) call(ctx context.Context, method, path string, in body, into an
 		}
 	}
 	key := uuid.NewString()
-	for try := 1; ; try++ {
-		response, err := c.do(ctx, method, path, content, key)
-		if err != nil {
-			if try < tries && ctx.Err() == nil {
-				continue
-			}
-			return fmt.Errorf("reach %s: %w", c.base, err)
-		}
-		return decodeBody(response, into)
+	response, err := c.do(ctx, method, path, content, key)
+	for try := 1; err != nil && try < tries && ctx.Err() == nil; try++ {
+		response, err = c.do(ctx, method, path, content, key)
 	}
+	if err != nil {
+		return fmt.Errorf("reach %s: %w", c.base, err)
+	}
+	defer response.Body.Close()
+	return decodeBody(response, into)
 }
 
 func (c *client) do(ctx context.Context, method, path string, content []byte, key string) (*http.Response, error) {
@@ -192,8 +191,7 @@ func (c *client) do(ctx context.Context, method, path string, content []byte, ke
 // maxAnswer bounds what is read into memory; files are streamed.
 const maxAnswer = 64 << 20
 
-func decodeBody(response *http.Response, into any) (err error) {
-	defer func() { err = errors.Join(err, response.Body.Close()) }()
+func decodeBody(response *http.Response, into any) error {
 	if response.StatusCode >= http.StatusBadRequest {
 		return refusalIn(response)
 	}

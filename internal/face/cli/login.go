@@ -106,15 +106,15 @@ func (o loginOptions) credentials(c *cli) (name, password string, err error) {
 	w := c.words()
 	name = o.user
 	if name == "" {
-		fmt.Fprint(c.Err, w.T("login.name")+": ")
+		c.tell(w.T("login.name") + ": ")
 		if name, err = readLine(c.In); err != nil {
 			return "", "", err
 		}
 	}
 	if file, ok := c.In.(*os.File); ok && isTerminal(file) && !o.passwordStdin {
-		fmt.Fprint(c.Err, w.T("login.password")+": ")
+		c.tell(w.T("login.password") + ": ")
 		secret, err := term.ReadPassword(int(file.Fd()))
-		fmt.Fprintln(c.Err)
+		c.tell("\n")
 		if err != nil {
 			return "", "", fmt.Errorf("read the password: %w", err)
 		}

@@ -29,7 +29,7 @@ is the same version. Campaigns that have begun keep theirs.`,
 				return err
 			}
 			for _, p := range applied.Warnings {
-				fmt.Fprintln(c.Err, name+":"+p.String())
+				c.tell(name + ":" + p.String() + "\n")
 			}
 			return c.emit(applied, func() error {
 				w := c.words()

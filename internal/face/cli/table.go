@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -37,12 +38,7 @@ func (c *cli) table(heads []string, rows [][]string) error {
 		_, err := lipgloss.Fprintln(c.Out, t)
 		return err
 	}
-	tabs := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tabs, strings.Join(titles, "\t"))
-	for _, row := range rows {
-		fmt.Fprintln(tabs, strings.Join(row, "\t"))
-	}
-	return tabs.Flush()
+	return c.columns(append([][]string{titles}, rows...))
 }
 
 func faintStyle() lipgloss.Style { return lipgloss.NewStyle().Faint(true) }
@@ -51,10 +47,21 @@ func faintStyle() lipgloss.Style { return lipgloss.NewStyle().Faint(true) }
 // left out.
 func (c *cli) fields(pairs ...string) error {
 	w := c.words()
-	tabs := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
+	var lines [][]string
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i+1] != "" {
-			fmt.Fprintf(tabs, "%s\t%s\n", w.T(pairs[i]), pairs[i+1])
+			lines = append(lines, []string{w.T(pairs[i]), pairs[i+1]})
+		}
+	}
+	return c.columns(lines)
+}
+
+// columns aligns cells without lines around them.
+func (c *cli) columns(lines [][]string) error {
+	tabs := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
+	for _, cells := range lines {
+		if _, err := io.WriteString(tabs, strings.Join(cells, "\t")+"\n"); err != nil {
+			return fmt.Errorf("write columns: %w", err)
 		}
 	}
 	return tabs.Flush()
@@ -78,6 +85,6 @@ func because(w lang.Words, r *fault.Reason) string {
 // more says that a list goes on, where it does not disturb a program.
 func (c *cli) more(more bool) {
 	if more && !c.json {
-		fmt.Fprintln(c.Err, c.words().T("cli.more"))
+		c.tell(c.words().T("cli.more") + "\n")
 	}
 }

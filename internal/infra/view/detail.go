@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 	"patchring/wire"
@@ -255,18 +254,4 @@ func (r *Reader) holds(ctx context.Context, where *builder) ([]HoldRow, error) {
 		}
 		return h, err
 	})
-}
-
-// code is the reason that a hold gives to what it stops.
-func (h HoldRow) code() fault.Reason {
-	args := []string{"by", h.Actor, "reason", h.Reason}
-	switch {
-	case h.Device != nil:
-		return fault.Because(fault.DeviceHeld, args...)
-	case h.Patch != nil:
-		return fault.Because(fault.ItemHeld, args...)
-	case h.Ring != "":
-		return fault.Because(fault.RingHeld, append(args, "ring", h.Ring)...)
-	}
-	return fault.Because(fault.CampaignHeld, args...)
 }

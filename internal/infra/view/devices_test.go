@@ -16,8 +16,6 @@ import (
 	"patchring/wire"
 )
 
-func deviceName(d view.DeviceRow) string { return d.Name }
-
 func TestDevicesPageByKeysetInEveryOrder(t *testing.T) {
 	each(t, func(t *testing.T, s site) {
 		s.add(

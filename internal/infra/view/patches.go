@@ -25,8 +25,6 @@ func (p PatchRow) key() patch.Key {
 	return patch.Key{Provider: p.Provider, Name: p.Name, Version: p.Version, Suite: p.Suite}
 }
 
-func (p PatchRow) ref() PatchRef { return PatchRef{ID: p.ID, Name: p.Name, Version: p.Version} }
-
 // PatchSorts are the values of PatchQuery.Sort.
 func PatchSorts() []string { return []string{"recent", "name", "devices"} }
 
