@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -110,5 +111,27 @@ func TestConfigurationRefuses(t *testing.T) {
 		if _, err := server.New(t.Context(), server.Options{Config: c, Log: quiet()}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("got %v, want %q", err, name)
 		}
+	}
+}
+
+func TestAStartThatFailsMakesNoAdministrator(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	config := server.Config{Data: t.TempDir(), Listen: taken.Addr().String(), Broker: "127.0.0.1:0", Names: []string{"127.0.0.1"}}
+	log := quiet()
+	if _, err := server.New(t.Context(), server.Options{Config: config, Log: log}); err == nil {
+		t.Fatal("started on an address that is taken")
+	}
+	config.Listen = "127.0.0.1:0"
+	srv, err := server.New(t.Context(), server.Options{Config: config, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	if srv.First.Password == "" {
+		t.Error("the next start shows no password: the failed one kept it to itself")
 	}
 }

@@ -67,33 +67,42 @@ type Server struct {
 }
 
 // New opens everything and listens; nothing is served before Run.
-func New(ctx context.Context, o Options) (s *Server, err error) {
+func New(ctx context.Context, o Options) (*Server, error) {
+	var err error
 	if o.Config, err = o.complete(); err != nil {
 		return nil, err
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	s = &Server{Options: o, pulse: newPulse()}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
-	if s.Keys, err = keys.Open(s.Data+"/keys", o.Clock()); err != nil {
-		return nil, err
+	s := &Server{Options: o, pulse: newPulse()}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// open opens the parts, each from those before it. The administrator comes
+// last: a start that fails must not make one whose password nobody is shown.
+func (s *Server) open(ctx context.Context) (err error) {
+	if s.Keys, err = keys.Open(s.Data+"/keys", s.Clock()); err != nil {
+		return err
 	}
 	if err := s.openStore(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.openAccess(ctx); err != nil {
-		return nil, err
+	if err := s.openAccess(); err != nil {
+		return err
 	}
 	if err := s.openBroker(); err != nil {
-		return nil, err
+		return err
 	}
 	s.openServices()
-	return s, s.listen()
+	if err := s.listen(); err != nil {
+		return err
+	}
+	s.First, _, err = s.Access.FirstRun(ctx, "admin")
+	return err
 }
 
 func (s *Server) openStore(ctx context.Context) (err error) {
@@ -151,17 +160,13 @@ func (s *Server) authorize(ctx context.Context, who broker.Caller) (wire.Permiss
 	}
 }
 
-func (s *Server) openAccess(ctx context.Context) (err error) {
+func (s *Server) openAccess() (err error) {
 	s.Access, err = access.New(access.Options{
 		DB: s.DB, Keys: s.Keys, Clock: s.Clock, Random: rand.Reader, Brokers: s.brokers(),
 		CheckinS: int64(time.Duration(s.Checkin) / time.Second),
 		Enrolled: func(fleet.TenantID) { s.Conductor.Enlist() },
 		Retired:  func(d identity.Device) { s.Broker.Kick(d); s.Conductor.Wake() },
 	})
-	if err != nil {
-		return err
-	}
-	s.First, _, err = s.Access.FirstRun(ctx, "admin")
 	return err
 }
 
