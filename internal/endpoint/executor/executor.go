@@ -23,8 +23,9 @@ package executor
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -174,12 +175,17 @@ const (
 	lastBackoff  = 30 * time.Minute
 )
 
-func backoff(attempts int) time.Duration {
+// backoff grows with the attempts. Devices spread over a quarter of it, each
+// at a place of its own, so that what failed for all is not tried by all at
+// once; the same order waits the same time when a test tells it again.
+func backoff(device string, attempts int) time.Duration {
 	d := lastBackoff
 	if attempts < 5 {
 		d = min(firstBackoff<<attempts, lastBackoff)
 	}
-	return d + time.Duration(rand.Int64N(int64(d/4)))
+	place := fnv.New32a()
+	_, _ = fmt.Fprint(place, device, attempts) // a hash takes everything
+	return d + time.Duration(int64(d/4)*int64(place.Sum32())>>32)
 }
 
 // reasonOf is what an operator may see of err.

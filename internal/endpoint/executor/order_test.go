@@ -525,3 +525,17 @@ func TestADoneOrderIsForgottenAfterItExpiredAndNotBefore(t *testing.T) {
 		t.Errorf("status %v, error %v, want nothing left", list, err)
 	}
 }
+
+func TestWhatAnotherOrderDidMeanwhileIsNotDoneAgain(t *testing.T) {
+	w := newWorld(t)
+	second := w.order(2, "a")
+	second.Campaign = "emergency"
+	w.send(w.order(1, "a"))
+	w.send(second)
+	w.finish(6 * time.Hour)
+	wantStates(t, w.result("o1"), map[string]wire.ItemState{"item-a": wire.ItemVerified})
+	wantStates(t, w.result("o2"), map[string]wire.ItemState{"item-a": wire.ItemNotApplicable})
+	if order, err := w.journal.Order(2); err != nil || order.Installs != 0 {
+		t.Errorf("%d transactions of the second order, error %v, want none", order.Installs, err)
+	}
+}

@@ -82,14 +82,15 @@ func (e *Executor) weigh(ctx context.Context, o wire.Order, g transaction, s sce
 		}
 		return nil, ends, nil
 	}
-	now, err := p.Verify(ctx, o.Kind, g.items)
+	ends, err = alreadyThere(ctx, p, o.Kind, g.items)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, item := range g.items {
-		if at := outcomeOf(now, item.ID); at != nil && inPlace(o.Kind, at.State) {
-			end(item, wire.ItemNotApplicable, fault.Because(fault.NotApplicable))
-		} else if pattern, yes := s.local.Forbids(item); yes {
+		if outcomeOf(ends, item.ID) != nil {
+			continue
+		}
+		if pattern, yes := s.local.Forbids(item); yes {
 			end(item, wire.ItemSkipped, fault.Because(fault.LocalVeto, "rule", "never_packages "+pattern))
 		} else {
 			left = append(left, item)
@@ -110,6 +111,23 @@ func (e *Executor) weigh(ctx context.Context, o wire.Order, g transaction, s sce
 		return refused
 	})
 	return left, ends, nil
+}
+
+// alreadyThere ends the items that need nothing any more.
+func alreadyThere(ctx context.Context, p provider.Provider, kind wire.OrderKind, items []wire.Item) ([]wire.Outcome, error) {
+	now, err := p.Verify(ctx, kind, items)
+	if err != nil {
+		return nil, err
+	}
+	var ends []wire.Outcome
+	for _, item := range items {
+		if at := outcomeOf(now, item.ID); at != nil && inPlace(kind, at.State) {
+			ends = append(ends, wire.Outcome{
+				Item: item.ID, State: wire.ItemNotApplicable, Cause: causeOf(fault.Because(fault.NotApplicable)), Packages: item.Packages,
+			})
+		}
+	}
+	return ends, nil
 }
 
 func outcomeOf(list []wire.Outcome, item string) *wire.Outcome {
@@ -181,10 +199,31 @@ func (e *Executor) download(ctx context.Context, o journal.Order, s scene) (*wai
 	return nil, e.enter(o, wire.StepWait, nil)
 }
 
-// wait is the gate before anything on the device changes.
-func (e *Executor) wait(o journal.Order, s scene) (*wait, error) {
-	if _, w := s.mayInstall(o); w != nil {
+// wait is the gate before anything on the device changes. Since the preflight
+// another order, or a person, may have done the work: what is there already is
+// left out, and hooks disturb nobody for nothing.
+func (e *Executor) wait(ctx context.Context, o journal.Order, s scene) (*wait, error) {
+	t, w := s.mayInstall(o)
+	if w != nil {
 		return w, nil
 	}
-	return nil, e.enter(o, wire.StepQuiesce, nil)
+	ends := t.skipped
+	if len(t.items) > 0 {
+		p, err := e.provider(t.provider)
+		if err != nil {
+			return e.again(ctx, o, err)
+		}
+		there, err := alreadyThere(ctx, p, o.Order.Kind, t.items)
+		if err != nil {
+			return e.again(ctx, o, err)
+		}
+		if ends = there; len(there) < len(t.items) {
+			return nil, e.enter(o, wire.StepQuiesce, func(k *journal.Order) { drop(k, ends) })
+		}
+	}
+	next := wire.StepWait
+	if len(ends) == len(o.Items) {
+		next = afterItems(o)
+	}
+	return nil, e.enter(o, next, func(k *journal.Order) { drop(k, ends) })
 }

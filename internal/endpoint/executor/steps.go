@@ -121,7 +121,7 @@ func (e *Executor) step(ctx context.Context, o journal.Order) (*wait, error) {
 	case wire.StepDownload:
 		return e.download(ctx, o, s)
 	case wire.StepWait:
-		return e.wait(o, s)
+		return e.wait(ctx, o, s)
 	case wire.StepQuiesce:
 		return e.quiesce(ctx, o, s)
 	case wire.StepInstall:
@@ -284,7 +284,7 @@ func (e *Executor) later(ctx context.Context, o journal.Order, cause error) (*wa
 }
 
 func (e *Executor) backOff(tx *journal.Tx, k *journal.Order, reason fault.Reason) *wait {
-	w := wait{cause: reason, next: e.Now().Add(backoff(k.Attempts)).Truncate(time.Microsecond)}
+	w := wait{cause: reason, next: e.Now().Add(backoff(e.Device, k.Attempts)).Truncate(time.Microsecond)}
 	k.Attempts++
 	k.NotBeforeUS = us(w.next)
 	e.nowWaits(tx, k, w)
