@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -80,6 +81,7 @@ func (f *simFlags) register(cmd *cobra.Command) {
 
 func (f *simFlags) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
+	debug.SetGCPercent(50) // most of a fleet's memory lives as long as the fleet
 	if f.length > 0 {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeout(ctx, f.length)

@@ -43,6 +43,7 @@ type device struct {
 	link     *link
 	asked    *request  // the one request under way
 	known    bool      // the server's last event number is known
+	heard    bool      // the server has answered a check-in
 	settled  bool      // counted as settled
 	heldBack time.Time // no request before: the server asked for patience
 	dialAt   time.Time // not connected: when to try
@@ -118,6 +119,7 @@ func (d *device) act(ctx context.Context) {
 	}
 	if d.link == nil && !now.Before(d.dialAt) {
 		d.connect(ctx)
+		now = time.Now()
 	}
 	for _, o := range d.orders {
 		if d.advance(o, now) {

@@ -161,7 +161,7 @@ func (d *device) checkedIn(r wire.CheckinReply) *wire.Error {
 		return r.Error
 	}
 	now := time.Now()
-	d.clock = 0
+	d.heard, d.clock = true, 0
 	if off := d.now().Sub(time.UnixMicro(r.NowUS)); off.Abs() > clockTolerance {
 		d.clock = off
 	}
@@ -222,7 +222,7 @@ func (d *device) eventsTaken(r wire.EventsReply) *wire.Error {
 
 // settle is counted once: the device has said all there was to say.
 func (d *device) settle() {
-	if !d.settled {
+	if d.heard && d.scanAt.IsZero() && !d.settled {
 		d.settled = true
 		d.s.counter.change(func(c *Counts) { c.Settled++ })
 	}
