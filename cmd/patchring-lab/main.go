@@ -93,7 +93,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 no real hosts possible here,
 	cmd.PersistentFlags().StringVar(&t.name, "run", fleet.DefaultName, "name of the run, so that several can be up at once")
 	cmd.AddCommand(
 		newDepsCommand(), newBaseCommand(&t), newUpCommand(&t), newDownCommand(&t), newStatusCommand(&t),
-		newExecCommand(&t), newForwardCommand(&t), newRepoCommand(&t), newTableCommand(), newDemoCommand(),
+		newExecCommand(&t), newForwardCommand(&t), newRepoCommand(&t), newTableCommand(), newSimCommand(), newDemoCommand(),
 	)
 	cmd.AddCommand(newHostCommands(&t)...)
 	return cmd
