@@ -423,6 +423,17 @@ func TestRepeatedWriteActsOnce(t *testing.T) {
 	}
 }
 
+func TestRepeatedWriteWithoutAnAnswerActsOnceToo(t *testing.T) {
+	s := newSite(t)
+	s.campaign()
+	for i := range 2 {
+		a := s.do(http.MethodPost, api.Prefix+"/campaigns/trial/close", s.token, api.CloseCampaign{}, "Idempotency-Key", "k")
+		if a.status != http.StatusNoContent {
+			t.Errorf("try %d: %d %s, want the same answer without a body", i, a.status, a.body)
+		}
+	}
+}
+
 func TestWatchSendsTheBoardWhenItChanges(t *testing.T) {
 	s := newSite(t)
 	s.campaign()

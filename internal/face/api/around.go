@@ -153,11 +153,12 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, repeat access.Repeat,
 	} else {
 		w.Header().Set("Idempotency-Replayed", "true")
 	}
-	contentType := "application/json"
-	if kept.Status >= http.StatusBadRequest {
-		contentType = "application/problem+json"
+	switch {
+	case kept.Status >= http.StatusBadRequest:
+		w.Header().Set("Content-Type", "application/problem+json")
+	case kept.Status != http.StatusNoContent:
+		w.Header().Set("Content-Type", "application/json")
 	}
-	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(kept.Status)
 	if _, err := w.Write(kept.Body); err != nil {
 		a.Log.Debug("answer", "err", err)

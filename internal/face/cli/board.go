@@ -17,6 +17,7 @@ type boardText struct {
 	words   lang.Words
 	now     time.Time
 	content bool // the items too
+	over    bool // the campaign is closed: nothing is going to happen any more
 	events  int  // so many of the latest
 	width   int  // of the terminal; 0 is not known
 }
@@ -36,6 +37,7 @@ func colours() map[string]color.Color {
 
 func (t boardText) render(b view.Board) string {
 	var out strings.Builder
+	t.over = b.Campaign.State == "closed"
 	bold := lipgloss.NewStyle().Bold(true)
 	fmt.Fprintf(&out, "%s  %s  %s\n", bold.Render(b.Campaign.Name), b.Title.In(string(t.words.Lang())), t.state(b))
 	for _, h := range b.Holds {
@@ -87,11 +89,15 @@ func (t boardText) ring(out *strings.Builder, r view.BoardRing) {
 	}
 	if r.State == "gate" || r.State == "soaking" {
 		for _, e := range r.Evidence {
+			title, asked, found := w.Evidence(e.Name, e.Need, e.Have)
 			mark := "✓"
-			if !e.OK {
+			switch {
+			case e.Unknown:
+				mark, found = "?", w.T("board.unknown")
+			case !e.OK:
 				mark = "✗"
 			}
-			fmt.Fprintf(out, "%s%s %s: %s (%s)\n", indent, mark, w.Word(lang.Evidence, e.Name), e.Have, e.Need)
+			fmt.Fprintf(out, "%s%s %s %s: %s\n", indent, mark, title, asked, found)
 		}
 	}
 	for _, s := range r.SignOffs {
@@ -117,6 +123,7 @@ func (t boardText) ringState(r view.BoardRing) string {
 		text += " — " + w.Word(lang.Gate, r.Verdict)
 	}
 	switch {
+	case t.over:
 	case r.State == "pending":
 		text += ", " + w.Ago(r.Opens, t.now)
 	case r.State == "soaking" && !r.SoakUntil.IsZero():

@@ -81,7 +81,7 @@ func (c *cli) watchLines(ctx context.Context, api *client, campaign string) erro
 	seen := int64(-1)
 	last := map[string]string{}
 	return api.watch(ctx, campaign, func(b view.Board) error {
-		t := boardText{words: c.words(), now: c.Clock()}
+		t := boardText{words: c.words(), now: c.Clock(), over: b.Campaign.State == "closed"}
 		for i := len(b.Events) - 1; i >= 0; i-- {
 			if e := b.Events[i]; e.Index > seen {
 				seen = e.Index

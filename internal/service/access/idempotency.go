@@ -77,6 +77,9 @@ func (s *Service) claimAgain(ctx context.Context, tx *store.Tx, claim gen.ClaimI
 // failure of ours) is not kept: the key is free again.
 func (s *Service) Finish(ctx context.Context, r Repeat, a Answer) error {
 	tenant, account := string(r.Principal.Tenant), r.Principal.Account
+	if a.Body == nil {
+		a.Body = []byte{} // an answer without a body is one too; nil would be NULL
+	}
 	err := s.opts.DB.Write(ctx, func(tx *store.Tx) error {
 		if a.Status >= 500 || a.Status == 429 {
 			return tx.DropIdempotency(ctx, gen.DropIdempotencyParams{Tenant: tenant, Account: account, Key: r.Key})
