@@ -21,6 +21,8 @@ type Options struct {
 type Reader struct {
 	db   *sql.DB
 	opts Options
+	// asked hears each query; tests look at their plans. Nil: nobody listens.
+	asked func(query)
 }
 
 // NewReader reads from the pool, SQLite's or PostgreSQL's alike.
@@ -44,6 +46,9 @@ func (r *Reader) silentSince() int64 {
 
 // all runs a query and reads its rows with scan, which is called once a row.
 func all[T any](ctx context.Context, r *Reader, q query, scan func(*sql.Rows) (T, error)) ([]T, error) {
+	if r.asked != nil {
+		r.asked(q)
+	}
 	rows, err := r.db.QueryContext(ctx, q.text, q.args...)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", q.what, err)
