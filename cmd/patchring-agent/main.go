@@ -1,0 +1,241 @@
+// Command patchring-agent is the agent on a device.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+	_ "time/tzdata" // windows of the local file are hours of the device's zone
+
+	"patchring/internal/endpoint/agent"
+	"patchring/internal/endpoint/journal"
+	"patchring/wire"
+)
+
+// version is set by the build.
+var version = "dev"
+
+const usage = `patchring-agent: the Patchring agent
+
+  patchring-agent enroll URL TOKEN [--name NAME] [--again]
+  patchring-agent run          work in the foreground (what the service runs)
+  patchring-agent install      make it a service, now and at every boot
+  patchring-agent uninstall    remove the service; the enrolment stays
+  patchring-agent status       what it does and whether it is connected [--json]
+  patchring-agent scan         facts and missing patches now, without a server [--json] [--offline]
+  patchring-agent version
+
+Every verb takes --dir DIR (default /var/lib/patchring-agent).
+
+Exit status: 0 done, 1 failed, 2 usage, 3 not enrolled, 4 enrolled already,
+5 not running (status).
+`
+
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNotEnrolled = 3
+	exitEnrolled    = 4
+	exitNotRunning  = 5
+)
+
+var (
+	errUsage      = errors.New("see patchring-agent help")
+	errNotRunning = errors.New("the agent does not run")
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "patchring-agent:", err)
+	}
+	os.Exit(exit(err))
+}
+
+func exit(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errUsage):
+		return exitUsage
+	case errors.Is(err, journal.ErrNotEnrolled):
+		return exitNotEnrolled
+	case errors.Is(err, agent.ErrEnrolled):
+		return exitEnrolled
+	case errors.Is(err, errNotRunning):
+		return exitNotRunning
+	default:
+		return exitFailed
+	}
+}
+
+// options are the flags of all verbs; each reads its own.
+type options struct {
+	dir       string
+	name      string
+	again     bool
+	json      bool
+	offline   bool
+	scanEvery time.Duration
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+		fmt.Fprint(out, usage)
+		return nil
+	}
+	verb, o, rest, err := parse(args)
+	if err != nil {
+		return err
+	}
+	switch verb {
+	case "enroll":
+		return o.enroll(ctx, rest, out)
+	case "run":
+		return o.work(ctx)
+	case "install":
+		return agent.Install(ctx, o.dir)
+	case "uninstall":
+		return agent.Uninstall(ctx)
+	case "status":
+		return o.status(out)
+	case "scan":
+		return o.scan(ctx, out)
+	case "version":
+		fmt.Fprintln(out, version)
+		return nil
+	default:
+		return fmt.Errorf("unknown verb %q: %w", verb, errUsage)
+	}
+}
+
+// parse takes flags before and after the positional arguments.
+func parse(args []string) (verb string, o options, rest []string, err error) {
+	f := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&o.dir, "dir", agent.DefaultDir, "")
+	switch args[0] {
+	case "enroll":
+		f.StringVar(&o.name, "name", "", "")
+		f.BoolVar(&o.again, "again", false, "")
+	case "run":
+		f.DurationVar(&o.scanEvery, "scan-every", 0, "")
+	case "status":
+		f.BoolVar(&o.json, "json", false, "")
+	case "scan":
+		f.BoolVar(&o.json, "json", false, "")
+		f.BoolVar(&o.offline, "offline", false, "")
+	}
+	for left := args[1:]; len(left) > 0; {
+		if err := f.Parse(left); err != nil {
+			return "", o, nil, fmt.Errorf("%w: %w", err, errUsage)
+		}
+		if left = f.Args(); len(left) > 0 {
+			rest = append(rest, left[0])
+			left = left[1:]
+		}
+	}
+	return args[0], o, rest, nil
+}
+
+func (o options) enroll(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) != 2 {
+		return fmt.Errorf("enroll takes the server's URL and a token: %w", errUsage)
+	}
+	reply, err := agent.Enroll(ctx, agent.Enrolment{Dir: o.dir, Server: args[0], Token: args[1], Name: o.name, Version: version, Again: o.again})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "enrolled as %s\n", reply.Device)
+	if reply.DuplicateOf != "" {
+		fmt.Fprintf(out, "warning: device %s has the same machine id; a cloned image must make its own (systemd-machine-id-setup)\n", reply.DuplicateOf)
+	}
+	return nil
+}
+
+func (o options) work(ctx context.Context) error {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	a, err := agent.New(agent.Options{Dir: o.dir, Version: version, ScanEvery: o.scanEvery, Log: log})
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
+
+func (o options) status(out io.Writer) error {
+	s, err := agent.ReadStatus(o.dir, version)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		err = json.NewEncoder(out).Encode(s)
+	} else {
+		printStatus(out, s)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !s.Enrolled:
+		return journal.ErrNotEnrolled
+	case !s.Running:
+		return errNotRunning
+	}
+	return nil
+}
+
+func printStatus(out io.Writer, s agent.Status) {
+	fmt.Fprintf(out, "version    %s\n", s.Version)
+	if !s.Enrolled {
+		return
+	}
+	fmt.Fprintf(out, "device     %s (%s)\nserver     %s\nrunning    %t\nconnected  %t\n", s.Name, s.Device, s.Server, s.Running, s.Connected)
+	if !s.Scanned.IsZero() {
+		fmt.Fprintf(out, "scanned    %s: %s, %d missing\n", s.Scanned.Format(time.RFC3339), s.Scan, s.Missing)
+	}
+	if s.Spooled > 0 {
+		fmt.Fprintf(out, "spooled    %d events to deliver\n", s.Spooled)
+	}
+	for _, order := range s.Orders {
+		fmt.Fprintf(out, "order      %s: %s\n", order.ID, order.Step)
+	}
+	if s.Doing != "" {
+		fmt.Fprintf(out, "doing      %s\n", s.Doing)
+	}
+}
+
+// scanned is the answer of scan --json.
+type scanned struct {
+	Facts   wire.Facts     `json:"facts"`
+	Patches []wire.Patches `json:"patches"`
+}
+
+func (o options) scan(ctx context.Context, out io.Writer) error {
+	f, patches, err := agent.Look(ctx, o.dir, !o.offline)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "patchring-agent: some facts could not be read:", err)
+	}
+	if o.json {
+		return json.NewEncoder(out).Encode(scanned{f, patches})
+	}
+	fmt.Fprintf(out, "%s, %s, %s\n", f.Hostname, f.OS.Name, f.OS.Kernel)
+	for _, s := range f.RebootSignals {
+		fmt.Fprintf(out, "reboot pending: %s %v\n", s.Signal, s.Detail)
+	}
+	for _, p := range patches {
+		fmt.Fprintf(out, "%s: %s, %d missing\n", p.Provider, p.Status, len(p.Patches))
+		for _, m := range p.Patches {
+			fmt.Fprintf(out, "  %-28s %-28s %-10s %s\n", m.Name, m.Version, m.Class, m.State)
+		}
+	}
+	return nil
+}

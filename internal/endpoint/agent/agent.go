@@ -1,0 +1,367 @@
+// Package agent puts the device's building together: identity, journal,
+// providers, facts, executor and link, and the loop that scans. It knows no
+// rule of its own but when to scan.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"patchring/internal/core/fault"
+	"patchring/internal/endpoint/executor"
+	"patchring/internal/endpoint/executor/local"
+	"patchring/internal/endpoint/facts"
+	"patchring/internal/endpoint/journal"
+	"patchring/internal/endpoint/link"
+	"patchring/internal/endpoint/provider"
+	"patchring/internal/endpoint/provider/all"
+	"patchring/wire"
+)
+
+// DefaultDir is the agent's own directory.
+const DefaultDir = "/var/lib/patchring-agent"
+
+// hooksDir is where the device's administrator puts hooks.
+const hooksDir = "/etc/patchring/hooks"
+
+// Options of an agent.
+type Options struct {
+	Dir     string
+	Version string
+	// ScanEvery is how often it scans when nobody asks; zero is four hours.
+	ScanEvery time.Duration
+	Log       *slog.Logger
+}
+
+const (
+	defaultScanEvery = 4 * time.Hour
+	// needRoom is the least free space for a transaction to begin with.
+	needRoom = 100 << 20
+	// The agent lives beside whatever the device is for.
+	gcPercent   = 40
+	memoryLimit = 48 << 20
+)
+
+// Agent of one device.
+type Agent struct {
+	Options
+	identity  journal.Identity
+	journal   *journal.Journal
+	providers []provider.Provider
+	facts     *facts.Reader
+	executor  *executor.Executor
+	link      *link.Link
+	busy      sync.Mutex // held while a provider or the facts reader is used
+	scanNow   chan struct{}
+	started   time.Time
+
+	mu   sync.Mutex // guards seen
+	seen seen
+}
+
+// seen is what the last scan learnt, for check-ins and for people.
+type seen struct {
+	facts   wire.Facts
+	scanned time.Time // of the last scan that looked
+	status  wire.ScanStatus
+	cause   *wire.Cause
+	missing int
+	looked  time.Time // from when on other actors are looked for
+}
+
+// New opens the agent's state. The device must be enrolled.
+func New(o Options) (*Agent, error) {
+	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
+	if o.ScanEvery == 0 {
+		o.ScanEvery = defaultScanEvery
+	}
+	id, err := journal.ReadIdentity(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	j, err := journal.Open(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{
+		Options: o, identity: id, journal: j, facts: facts.NewReader(facts.This()), providers: all.Present(o.Dir, time.Now),
+		scanNow: make(chan struct{}, 1), started: time.Now(),
+	}
+	if aside := j.SetAside(); aside != "" {
+		o.Log.Error("the journal was broken and a new one was begun", "kept", aside)
+	}
+	a.seen.looked = a.lastScan()
+	a.openExecutor()
+	a.link = link.New(link.Options{
+		Identity: id, Renewed: func(next journal.Identity) error { return journal.WriteIdentity(o.Dir, next) },
+		Journal: j, Executor: a.executor, State: a.state, Scan: a.Scan, Answer: a.answer,
+		Changed: a.writeStatus, Now: time.Now, Version: o.Version, Log: o.Log,
+	})
+	return a, nil
+}
+
+func (a *Agent) openExecutor() {
+	byName := make(map[string]provider.Provider, len(a.providers))
+	for _, p := range a.providers {
+		byName[p.Name()] = p
+	}
+	a.executor = executor.New(executor.Options{
+		Tenant: a.identity.Tenant, Device: a.identity.Device, Keys: a.identity.OrderKeys, RegisterKey: a.identity.RegisterKey,
+		Journal: a.journal, Providers: byName, Busy: &a.busy,
+		Now: time.Now, Uptime: a.uptime, BootID: bootID,
+		Local: func() (local.Rules, error) { return local.Read(local.File) }, Disk: a.room,
+		Hooks: local.Hooks{Dir: hooksDir}.Run, Signals: a.signals, Reboot: reboot,
+		Changed: func() { a.link.Poke(); a.writeStatus() }, Ended: a.Scan, Log: a.Log,
+	})
+}
+
+// Run works until ctx ends. It returns within seconds, but for a package
+// transaction in progress, which runs on by itself and is found again at the
+// next start.
+func (a *Agent) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, a.journal.Close()) }()
+	defer a.stopped()
+	if len(a.providers) == 0 {
+		a.Log.Warn("no package manager that this agent knows manages this device")
+	}
+	parts := map[string]func(context.Context) error{
+		"orders": a.executor.Run, "link": a.link.Run, "scans": a.scans,
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, len(parts))
+	for name, run := range parts {
+		go func() {
+			err := run(ctx)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+			}
+			ended <- err
+			stop() // none of them goes on alone
+		}()
+	}
+	var errs []error
+	for range parts {
+		errs = append(errs, <-ended)
+	}
+	return errors.Join(errs...)
+}
+
+// Scan asks for a scan soon; asking twice is asking once.
+func (a *Agent) Scan() {
+	select {
+	case a.scanNow <- struct{}{}:
+	default:
+	}
+}
+
+// scans looks at start, when asked, and now and then.
+func (a *Agent) scans(ctx context.Context) error {
+	for {
+		if err := a.scan(ctx); err != nil && ctx.Err() == nil {
+			a.Log.Error("scan", "err", err)
+		}
+		debug.FreeOSMemory()
+		timer := time.NewTimer(a.ScanEvery*9/10 + time.Duration(rand.Int64N(int64(a.ScanEvery/5)+1)))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-a.scanNow:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// scan measures every part and keeps what changed.
+func (a *Agent) scan(ctx context.Context) error {
+	a.busy.Lock()
+	s, parts, err := a.measure(ctx)
+	a.busy.Unlock()
+	if ctx.Err() != nil {
+		return nil // what was cut short says nothing
+	}
+	for _, p := range parts {
+		_, keep := a.journal.PutPart(p)
+		err = errors.Join(err, keep)
+	}
+	err = errors.Join(err, a.reportActors(s.looked))
+	a.mu.Lock()
+	if s.status == wire.ScanFailed {
+		s.scanned = a.seen.scanned // the last one that looked is still the last one
+	}
+	s.looked = time.Now()
+	a.seen = s
+	a.mu.Unlock()
+	a.writeStatus()
+	a.link.CheckIn()
+	return err
+}
+
+// measure reads facts, software and missing patches. The caller holds busy.
+func (a *Agent) measure(ctx context.Context) (s seen, parts []wire.Part, err error) {
+	a.mu.Lock()
+	s.looked = a.seen.looked
+	a.mu.Unlock()
+	var list []error
+	add := func(name wire.PartName, v any, failed error) {
+		list = append(list, failed)
+		part, err := wire.Pack(name, time.Now().UnixMicro(), v)
+		if err != nil {
+			list = append(list, err)
+			return
+		}
+		parts = append(parts, part)
+	}
+	f, failed := a.facts.Read(ctx, true)
+	for _, p := range a.providers {
+		f.Providers = append(f.Providers, p.Name())
+	}
+	s.facts = f
+	add(wire.PartFacts, f, failed)
+	for _, p := range a.providers {
+		if inventory, failed := p.Inventory(ctx); failed == nil {
+			add(wire.PartInventory, inventory, nil)
+		} else {
+			list = append(list, failed)
+		}
+		found := p.Scan(ctx, true)
+		s.status, s.cause, s.missing, s.scanned = found.Status, found.Cause, len(found.Patches), time.Now()
+		add(wire.PartPatches, found, nil)
+	}
+	return s, parts, errors.Join(list...)
+}
+
+// reportActors tells of packages that someone else has changed.
+func (a *Agent) reportActors(since time.Time) error {
+	others, err := facts.ChangesSince(facts.This().FS, since, time.Local)
+	if err != nil {
+		return fmt.Errorf("look for other actors: %w", err)
+	}
+	for _, o := range others {
+		event := wire.Event{AtUS: o.At.UnixMicro(), Kind: wire.EventActor, Actor: &wire.Actor{Name: wire.Clean(o.Actor, wire.MaxTextBytes), Active: true}}
+		if err := a.journal.Append(event); err != nil {
+			return fmt.Errorf("spool what another actor did: %w", err)
+		}
+	}
+	if len(others) > 0 {
+		a.link.Poke()
+	}
+	return nil
+}
+
+// lastScan is from when on a new start looks for other actors.
+func (a *Agent) lastScan() time.Time {
+	part, found, err := a.journal.Part(wire.PartPatches)
+	if err != nil || !found {
+		return time.Now()
+	}
+	return time.UnixMicro(part.AtUS)
+}
+
+// state is what a check-in says. Before the first scan it asks the device
+// itself only for what costs nothing.
+func (a *Agent) state() link.State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := link.State{
+		BootID: a.seen.facts.BootID, BootedUS: a.seen.facts.BootedUS, MachineID: a.seen.facts.MachineID,
+		RebootPending: len(a.seen.facts.RebootSignals) > 0,
+	}
+	if s.BootID == "" {
+		if id, err := bootID(); err == nil {
+			s.BootID = id
+		}
+	}
+	if !a.seen.scanned.IsZero() {
+		s.ScannedUS = a.seen.scanned.UnixMicro()
+	}
+	return s
+}
+
+// signals reads the live reasons to reboot. The executor calls it while it
+// holds no lock of ours.
+func (a *Agent) signals(ctx context.Context) ([]wire.RebootSignal, error) {
+	a.busy.Lock()
+	defer a.busy.Unlock()
+	f, err := a.facts.Read(ctx, true)
+	if err != nil && len(f.RebootSignals) == 0 {
+		a.Log.Warn("some facts could not be read", "err", err)
+	}
+	return f.RebootSignals, nil
+}
+
+func (a *Agent) room() error {
+	for _, dir := range []string{a.Dir, "/var", "/"} {
+		free, err := journal.Free(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if free < needRoom {
+			return fault.Again(fault.DiskFull, "mount", dir, "need", fmt.Sprint(needRoom), "free", fmt.Sprint(free))
+		}
+	}
+	return nil
+}
+
+// answer answers what an operator may ask the whole fleet.
+func (a *Agent) answer(ctx context.Context, q wire.Question) (string, error) {
+	switch q.Kind {
+	case "ping":
+		return a.Version, nil
+	case "package":
+		return a.installed(ctx, q.Arg)
+	default:
+		return "", fmt.Errorf("question %q is not known to this agent", q.Kind)
+	}
+}
+
+func (a *Agent) installed(ctx context.Context, name string) (string, error) {
+	a.busy.Lock()
+	defer a.busy.Unlock()
+	for _, p := range a.providers {
+		inventory, err := p.Inventory(ctx)
+		if err != nil {
+			return "", err
+		}
+		for _, s := range inventory.Software {
+			if s.Name == name {
+				return s.Version, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// Look scans once for a person at the device, without a server: the facts and
+// what is missing.
+func Look(ctx context.Context, dir string, refresh bool) (wire.Facts, []wire.Patches, error) {
+	f, err := facts.NewReader(facts.This()).Read(ctx, true)
+	var out []wire.Patches
+	for _, p := range all.Present(dir, time.Now) {
+		f.Providers = append(f.Providers, p.Name())
+		out = append(out, p.Scan(ctx, refresh))
+	}
+	return f, out, err
+}
+
+func bootID() (string, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("read the boot id: %w", err)
+	}
+	return string(text[:min(len(text), 36)]), nil
+}
