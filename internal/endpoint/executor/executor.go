@@ -148,7 +148,7 @@ func (e *Executor) Doing() string {
 	return ""
 }
 
-// Status lists where each kept order stands.
+// Status lists where each order stands that the server may still ask for.
 func (e *Executor) Status() ([]wire.OrderStatus, error) {
 	kept, err := e.Journal.Orders()
 	if err != nil {
@@ -156,6 +156,9 @@ func (e *Executor) Status() ([]wire.OrderStatus, error) {
 	}
 	list := make([]wire.OrderStatus, 0, len(kept))
 	for _, o := range kept {
+		if e.over(o, tombstone) {
+			continue
+		}
 		list = append(list, wire.OrderStatus{ID: o.Order.ID, Serial: o.Order.Serial, Step: o.Step})
 	}
 	return list, nil

@@ -16,9 +16,11 @@ const (
 	// rebootGrace is how long a device may take to go down after it was asked to.
 	rebootGrace = 10 * time.Minute
 	// A done order is remembered after it expired, so that a late copy of it is
-	// known; and one that waits for somebody's reboot, until that came.
-	tombstone      = 24 * time.Hour
-	claimTombstone = 60 * 24 * time.Hour
+	// known; one that changed the device for longer, because what was kept for
+	// its rollback stays as long as it does, and because somebody's reboot may
+	// still verify what it claimed.
+	tombstone        = 24 * time.Hour
+	changedTombstone = 60 * 24 * time.Hour
 	// verifyTries is how often a re-scan is tried before its failure is the answer.
 	verifyTries = 5
 )
@@ -267,18 +269,41 @@ func (e *Executor) tidy() ([]journal.Order, error) {
 			over = append(over, o.Order.Serial)
 		}
 	}
-	if len(over) > 0 {
-		if err := e.Journal.Drop(over...); err != nil {
-			return nil, err
+	return open, e.forget(over, kept)
+}
+
+// forget drops orders, and what only they kept for a rollback.
+func (e *Executor) forget(over []int64, kept []journal.Order) error {
+	if len(over) == 0 {
+		return nil
+	}
+	if err := e.Journal.Drop(over...); err != nil {
+		return err
+	}
+	var keep []wire.Item
+	for _, o := range kept {
+		if !slices.Contains(over, o.Order.Serial) {
+			keep = append(keep, o.Order.Items...)
 		}
 	}
-	return open, nil
+	for name, p := range e.Providers {
+		if err := p.Forget(context.Background(), keep); err != nil {
+			e.Log.Warn("old packages not forgotten", "provider", name, "err", err) // they are bounded anyway
+		}
+	}
+	return nil
 }
 
 func (e *Executor) forgettable(o journal.Order) bool {
-	last := time.UnixMicro(max(o.DoneUS, o.Order.ExpiresUS)).Add(tombstone)
-	if o.ClaimBoot != "" {
-		last = last.Add(claimTombstone)
+	keep := tombstone
+	if changed(o) {
+		keep = changedTombstone
 	}
-	return e.look() == 0 && e.Now().After(last)
+	return e.over(o, keep)
+}
+
+// over tells that an order ended, or expired, at least so long ago.
+func (e *Executor) over(o journal.Order, ago time.Duration) bool {
+	end := time.UnixMicro(max(o.DoneUS, o.Order.ExpiresUS))
+	return o.Done() && e.look() == 0 && e.Now().After(end.Add(ago))
 }

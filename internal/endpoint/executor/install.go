@@ -255,7 +255,7 @@ func (e *Executor) recover(ctx context.Context, o journal.Order, g transaction) 
 	for _, item := range g.items {
 		at := outcomeOf(now, item.ID)
 		switch {
-		case at != nil && inPlace(o.Order.Kind, at.State):
+		case at != nil && (inPlace(o.Order.Kind, at.State) || at.State == wire.ItemNotApplicable):
 			ends = append(ends, described(*at, item))
 		case o.Installs >= maxInstalls && broken != nil:
 			ends = append(ends, failed([]wire.Item{item}, reasonOf(broken))...)

@@ -91,6 +91,18 @@ func TestWhatNeedsNothingOrCannotBeIsTakenOutAndTheRestGoesOn(t *testing.T) {
 	}
 }
 
+func TestWhatIsFurtherThanOrderedIsLeftAsItIs(t *testing.T) {
+	w := newWorld(t)
+	w.packages["b"] = "3"
+	w.send(w.order(1, "a", "b"))
+	w.finish(6 * time.Hour)
+	r := w.result("o1")
+	wantStates(t, r, map[string]wire.ItemState{"item-a": wire.ItemVerified, "item-b": wire.ItemNotApplicable})
+	if codeOf(outcomeOf(r.Outcomes, "item-b").Cause) != fault.Superseded {
+		t.Errorf("cause %v, want the provider's own", outcomeOf(r.Outcomes, "item-b").Cause)
+	}
+}
+
 func TestAnInstallWithoutEffectIsSaidToHaveNone(t *testing.T) {
 	w := newWorld(t)
 	w.lying["a"] = true
@@ -522,7 +534,15 @@ func TestADoneOrderIsForgottenAfterItExpiredAndNotBefore(t *testing.T) {
 	w.pass(100 * time.Hour)
 	w.tick()
 	if list, err := w.exec.Status(); err != nil || len(list) != 0 {
-		t.Errorf("status %v, error %v, want nothing left", list, err)
+		t.Errorf("status %v, error %v, want nothing left that the server may ask for", list, err)
+	}
+	if w.kept["a"] == "" {
+		t.Error("what a rollback needs was forgotten with the order just over")
+	}
+	w.pass(61 * 24 * time.Hour)
+	w.tick()
+	if kept, err := w.journal.Orders(); err != nil || len(kept) != 0 || w.kept["a"] != "" {
+		t.Errorf("%d orders, error %v, kept %v, want all of it forgotten", len(kept), err, w.kept)
 	}
 }
 

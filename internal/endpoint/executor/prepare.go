@@ -121,11 +121,15 @@ func alreadyThere(ctx context.Context, p provider.Provider, kind wire.OrderKind,
 	}
 	var ends []wire.Outcome
 	for _, item := range items {
-		if at := outcomeOf(now, item.ID); at != nil && inPlace(kind, at.State) {
-			ends = append(ends, wire.Outcome{
-				Item: item.ID, State: wire.ItemNotApplicable, Cause: causeOf(fault.Because(fault.NotApplicable)), Packages: item.Packages,
-			})
+		at := outcomeOf(now, item.ID)
+		if at == nil || !inPlace(kind, at.State) && at.State != wire.ItemNotApplicable {
+			continue
 		}
+		end := wire.Outcome{Item: item.ID, State: wire.ItemNotApplicable, Cause: at.Cause, Packages: item.Packages}
+		if end.Cause == nil {
+			end.Cause = causeOf(fault.Because(fault.NotApplicable))
+		}
+		ends = append(ends, end)
 	}
 	return ends, nil
 }

@@ -40,6 +40,7 @@ type world struct {
 
 	packages map[string]string // name → version
 	half     map[string]string // name → version being configured when the power went
+	kept     map[string]string // what Preserve kept
 	bad      map[string]bool   // packages whose postinst fails
 	lying    map[string]bool   // installs claim success and change nothing
 	broken   error             // the package database cannot be repaired
@@ -90,7 +91,7 @@ func blankWorld(dir string, fail func(string, ...any)) *world {
 		fail: fail, dir: dir, key: key,
 		wall: time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC), uptime: time.Hour, boots: 1,
 		packages: map[string]string{"a": "1", "b": "1", "c": "1"}, half: map[string]string{},
-		bad: map[string]bool{}, lying: map[string]bool{},
+		kept: map[string]string{}, bad: map[string]bool{}, lying: map[string]bool{},
 	}
 	w.start()
 	return w
@@ -283,7 +284,13 @@ func (apt) Scan(context.Context, bool) wire.Patches {
 	return wire.Patches{Provider: "apt", Status: wire.ScanOK}
 }
 func (apt) Inventory(context.Context) (wire.Inventory, error) { return wire.Inventory{}, nil }
-func (apt) Forget(context.Context, []wire.Item) error         { return nil }
+
+func (a apt) Forget(_ context.Context, keep []wire.Item) error {
+	maps.DeleteFunc(a.kept, func(name, _ string) bool {
+		return !slices.ContainsFunc(keep, func(item wire.Item) bool { return item.Name == name })
+	})
+	return nil
+}
 
 func (a apt) Plan(_ context.Context, items []wire.Item, _ provider.Limits) (provider.Plan, error) {
 	a.die()
@@ -303,6 +310,7 @@ func (a apt) Preserve(_ context.Context, items []wire.Item) ([]wire.Item, error)
 		out[i].Packages = slices.Clone(out[i].Packages)
 		for j := range out[i].Packages {
 			out[i].Packages[j].Rollback = "ready"
+			a.kept[out[i].Packages[j].Name] = a.packages[out[i].Packages[j].Name]
 		}
 	}
 	return out, nil
@@ -410,6 +418,9 @@ func (a apt) Verify(_ context.Context, kind wire.OrderKind, items []wire.Item) (
 			_, broken := a.half[p.Name]
 			if a.packages[p.Name] != p.To || broken {
 				o.State, o.Cause = wire.ItemNoEffect, &wire.Cause{Code: string(fault.NoEffect)}
+			}
+			if a.packages[p.Name] == "3" {
+				o.State, o.Cause = wire.ItemNotApplicable, &wire.Cause{Code: string(fault.Superseded)}
 			}
 			o.Packages = append(o.Packages, wire.Change{Name: p.Name, To: a.packages[p.Name]})
 		}
