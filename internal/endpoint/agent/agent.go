@@ -289,11 +289,9 @@ func (a *Agent) state() link.State {
 	return s
 }
 
-// signals reads the live reasons to reboot. The executor calls it while it
-// holds no lock of ours.
+// signals reads the live reasons to reboot. The executor calls it in the middle
+// of its work, holding busy.
 func (a *Agent) signals(ctx context.Context) ([]wire.RebootSignal, error) {
-	a.busy.Lock()
-	defer a.busy.Unlock()
 	f, err := a.facts.Read(ctx, true)
 	if err != nil && len(f.RebootSignals) == 0 {
 		a.Log.Warn("some facts could not be read", "err", err)

@@ -75,7 +75,7 @@ type Options struct {
 	Local   func() (local.Rules, error) // the administrator's own file
 	Disk    func() error                // disk_full when there is too little room to act
 	Hooks   func(ctx context.Context, phase local.Phase, order wire.Order) error
-	Signals func(ctx context.Context) ([]wire.RebootSignal, error) // live reasons to reboot
+	Signals func(ctx context.Context) ([]wire.RebootSignal, error) // live reasons to reboot; called with Busy held
 	Reboot  func(ctx context.Context) error                        // asks for it and returns
 
 	Changed func() // events were spooled, or an order moved
