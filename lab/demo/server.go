@@ -124,14 +124,14 @@ func (s *Server) launch() error {
 const startLimit = time.Minute
 
 func (s *Server) await(ctx context.Context) error {
-	c := s.client("")
 	return Poll(ctx, startLimit, "the server answers", func() (bool, error) {
 		select {
 		case <-s.done:
 			return true, fmt.Errorf("the server ended: %w: %s", s.ended, s.Tail())
 		default:
 		}
-		return c.Healthy(ctx) == nil, nil
+		err := s.client("").Healthy(ctx) // a new one each time: the first start makes the CA
+		return err == nil, err
 	})
 }
 
