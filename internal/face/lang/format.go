@@ -52,6 +52,14 @@ func (w Words) Brief(t time.Time) string {
 // ClockSeconds is "19:00:07", for lists of events.
 func (w Words) ClockSeconds(t time.Time) string { return t.In(w.zone).Format("15:04:05") }
 
+// NearSecond is Near, to the second on the same day: "19:00:07".
+func (w Words) NearSecond(t, now time.Time) string {
+	if w.DateShort(t) == w.DateShort(now) {
+		return w.ClockSeconds(t)
+	}
+	return w.Near(t, now)
+}
+
 // ZoneName is the zone's id, or its abbreviation where the machine only says
 // "local".
 func (w Words) ZoneName(t time.Time) string {

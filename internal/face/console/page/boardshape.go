@@ -75,26 +75,51 @@ func visaIcon(v Visa) string {
 	}
 }
 
-func evidenceClass(e campaign.Evidence) string {
+// judged tells how an evidence line stands. What cannot be there yet is not
+// shown as a failure: nothing before the ring opens, and until its gate
+// decides only what more time will not mend.
+func (r Ring) judged(e campaign.Evidence) ui.Tone {
+	mends := e.Name != campaign.EvidenceFailed && e.Name != campaign.EvidenceUnreachable
 	switch {
-	case e.Unknown:
-		return "tone-idle"
+	case e.Unknown || !r.State.Opened():
+		return ui.Idle
 	case e.OK:
-		return "tone-good"
+		return ui.Good
+	case mends && (r.State == campaign.RingOpen || r.State == campaign.RingSoaking):
+		return ui.Idle
 	default:
-		return "tone-bad"
+		return ui.Bad
 	}
 }
 
-func evidenceIcon(e campaign.Evidence) string {
-	switch {
-	case e.Unknown:
-		return "circle-dashed"
-	case e.OK:
+func evidenceIcon(t ui.Tone) string {
+	switch t {
+	case ui.Good:
 		return "circle-check"
-	default:
+	case ui.Bad:
 		return "circle-x"
+	default:
+		return "circle-dashed"
 	}
+}
+
+// behind is the list behind a number of the whole campaign: the ring's when
+// only one has any, the rings otherwise.
+func (b Board) behind(k campaign.Bucket) string {
+	where := ""
+	for _, r := range b.Rings {
+		if ui.Count(r.Counters, k) == 0 {
+			continue
+		}
+		if where != "" {
+			return "#board-rings"
+		}
+		where = r.path(b.ID, string(k))
+	}
+	if where == "" {
+		return "#board-rings"
+	}
+	return where
 }
 
 func sumCauses(causes []Cause) int64 {

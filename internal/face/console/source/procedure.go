@@ -115,7 +115,7 @@ func (s *Source) Calendar(ctx context.Context, who Viewer, q page.CalendarQuery)
 	return out, nil
 }
 
-// months matches each month with the campaign the calendar made of it.
+// months matches each month with its campaign, which bears its name.
 func (s *Source) months(ctx context.Context, who Viewer, p procedure.Procedure, q page.CalendarQuery) ([]page.Month, error) {
 	list, err := s.View.Campaigns(ctx, who.Tenant, view.CampaignQuery{Paging: view.Paging{Limit: view.MaxLimit}})
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *Source) months(ctx context.Context, who Viewer, p procedure.Procedure, 
 		first := time.Date(q.Year, q.Month+time.Month(i), 1, 0, 0, 0, 0, time.UTC)
 		m := page.Month{Schedule: p.Schedule(first.Year(), first.Month())}
 		at := slices.IndexFunc(list.Rows, func(c view.CampaignRow) bool {
-			return c.Procedure == p.Name && c.Name == m.Campaign && campaign.Origin(c.Origin) == campaign.ByCalendar
+			return c.Procedure == p.Name && c.Name == m.Campaign
 		})
 		if at >= 0 {
 			m.CampaignID, m.State = list.Rows[at].ID, campaign.State(list.Rows[at].State)

@@ -92,6 +92,9 @@ func events(w lang.Words, rows []view.Event) []page.Event {
 		}
 		if e.Device != nil {
 			out[i].Device, out[i].DeviceName = string(e.Device.ID), e.Device.Name
+			if out[i].Detail == e.Device.Name {
+				out[i].Detail = "" // said already
+			}
 		}
 		if e.Campaign != nil {
 			out[i].Campaign = e.Campaign.ID

@@ -25,9 +25,14 @@ func (s *Source) Today(ctx context.Context, who Viewer) (page.Today, error) {
 		Devices: t.Devices, Holds: holds(t.Holds), Dates: dates(t.Campaigns, s.Clock()),
 		Counts: []page.Count{
 			{Filter: "overdue", N: t.Overdue}, {Filter: "failing", N: t.Failing}, {Filter: "unreachable", N: t.Unreachable},
-			{Filter: "pending_reboot", N: t.PendingReboot}, {Filter: "never_scanned", N: t.NeverScanned},
-			{Filter: "duplicate", N: t.Duplicate}, {Filter: "undecided", N: t.Undecided},
+			{Filter: "pending_reboot", N: t.PendingReboot},
 		},
+	}
+	// These are rare, and shown when they are there.
+	for _, c := range []page.Count{{Filter: "never_scanned", N: t.NeverScanned}, {Filter: "duplicate", N: t.Duplicate}, {Filter: "undecided", N: t.Undecided}} {
+		if c.N > 0 {
+			out.Counts = append(out.Counts, c)
+		}
 	}
 	for _, g := range t.Gates {
 		ring := page.Ring{

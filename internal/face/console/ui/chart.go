@@ -49,40 +49,28 @@ type Part struct {
 	N    int64
 }
 
-const sliver = 1.6
+// sliver is how wide the smallest part still is.
+const sliver = 1.4
 
-// Divide shares 100 out by the counts, each that is not zero at least a sliver.
+// Divide shares 100 out by the counts: a sliver to each that is not zero, the
+// rest in proportion.
 func Divide(parts []Part) []Slice {
-	total := int64(0)
+	total, present := int64(0), 0
 	for _, p := range parts {
 		total += p.N
-	}
-	if total == 0 {
-		return nil
-	}
-	widths := make([]float64, len(parts))
-	lifted, free := 0.0, 0.0
-	for i, p := range parts {
-		w := 100 * float64(p.N) / float64(total)
-		if p.N > 0 && w < sliver {
-			lifted += sliver - w
-			w = sliver
-		} else {
-			free += w
+		if p.N > 0 {
+			present++
 		}
-		widths[i] = w
 	}
 	var slices []Slice
 	at := 0.0
-	for i, p := range parts {
-		w := widths[i]
-		if w > sliver {
-			w -= lifted * w / free
+	for _, p := range parts {
+		if p.N == 0 {
+			continue
 		}
-		if p.N > 0 {
-			slices = append(slices, Slice{p.Tone, at, w})
-			at += w
-		}
+		w := sliver + (100-sliver*float64(present))*float64(p.N)/float64(total)
+		slices = append(slices, Slice{p.Tone, at, w})
+		at += w
 	}
 	return slices
 }
