@@ -36,7 +36,7 @@ func states() []stateOf {
 		{fleet.Unreachable, "d.seen_us < ?", func(silent int64) []any { return []any{silent} }, func(d deviceColumns, silent int64) *fault.Reason {
 			return when(d.seenUS < silent, fault.Because(fault.DeviceUnreachable, "since", stamp(d.seenUS)))
 		}},
-		{fleet.NotReady, "(d.scan_us = 0 OR d.scan_status <> 'ok')", noArgs, func(d deviceColumns, _ int64) *fault.Reason { return d.unscanned() }},
+		{fleet.NotReady, "d.scan_status <> 'ok'", noArgs, func(d deviceColumns, _ int64) *fault.Reason { return d.unscanned() }},
 		{fleet.PendingReboot, "d.reboot_pending = 1", noArgs, func(d deviceColumns, _ int64) *fault.Reason {
 			return when(d.row.RebootPending, fault.Because(fault.RebootPendingNow))
 		}},
