@@ -321,7 +321,7 @@ func TestEventsPageNewestFirst(t *testing.T) {
 func TestTodayCountsWhatItsListsHold(t *testing.T) {
 	each(t, func(t *testing.T, s site) {
 		s.add(device{id: "1", name: "ok"}, device{id: "2", name: "gone", silent: 100 * time.Hour}, device{id: "3", name: "new", unknown: true},
-			device{id: "4", name: "late", missing: 1, failing: 1}, device{id: "5", name: "reboot", reboot: true}, device{id: "6", name: "sold", retired: true})
+			device{id: "4", name: "late", missing: 1, failing: 1}, device{id: "5", name: "reboot", reboot: true}, device{id: "6", name: "sold", retired: true, silent: 100 * time.Hour})
 		s.addPatch(key("vim", "9"), patch.Quality, now, "4")
 		c := s.campaign("c1", "2026-01", ring("R0", "gate"), ring("R1", "pending"))
 		s.carry(c, key("openssl", "3"), "4", 0, patch.Failed, fault.Because(fault.Quarantined, "attempts", "2"))
