@@ -138,6 +138,7 @@ func TestTheConsoleInABrowser(t *testing.T) {
 	w.reader.set(b)
 	w.beat <- struct{}{}
 	until(t, ctx, "the lifted hold", `document.querySelector("#board-holds .empty") !== null`)
+	until(t, ctx, "the word that it is live", `document.querySelector("[data-live=on] .on").offsetWidth > 0 && document.querySelector("[data-live=on] .off").offsetWidth === 0`)
 	until(t, ctx, "a push", `document.body.dataset.pushed === "yes"`)
 	until(t, ctx, "the rest left alone", `document.querySelectorAll("#board-rings").length === 1 && document.querySelectorAll("#board-rings .ring").length === 3`)
 

@@ -27,10 +27,10 @@ func (v *visitor) listen(ctx context.Context, path string) <-chan string {
 	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" {
 		v.t.Fatalf("status %d, %s", res.StatusCode, res.Header.Get("Content-Type"))
 	}
+	v.t.Cleanup(func() { res.Body.Close() })
 	out := make(chan string)
 	go func() {
 		defer close(out)
-		defer res.Body.Close()
 		lines := bufio.NewScanner(res.Body)
 		lines.Buffer(nil, 1<<20)
 		message := ""

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -40,7 +41,7 @@ func (c *Console) member(h func(visit)) http.Handler {
 			h(v)
 		case !errors.Is(err, fault.New(fault.Unauthorized)):
 			c.problem(v, err)
-		case r.Method == http.MethodGet && r.Header.Get("Accept") != "text/event-stream" && r.Header.Get("HX-Request") == "":
+		case r.Method == http.MethodGet && !strings.Contains(r.Header.Get("Accept"), "text/event-stream") && r.Header.Get("HX-Request") == "":
 			http.Redirect(w, r, ui.With("/login", "back", r.URL.RequestURI()), http.StatusSeeOther)
 		default:
 			c.problem(v, err)

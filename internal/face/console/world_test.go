@@ -47,7 +47,7 @@ func newWorld(t *testing.T) *world {
 	handler, err := New(Options{
 		Reader: w.reader, Acts: w.acts, Accounts: w.accounts, Sessions: scs.New(), Zone: zone,
 		Listen: func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return w.beat, func() {} },
-		Clock:  func() time.Time { return stories.Now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Clock:  func() time.Time { return stories.Now }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

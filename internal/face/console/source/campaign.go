@@ -226,7 +226,7 @@ func (s *Source) Ring(ctx context.Context, who Viewer, id string, q page.RingQue
 
 func ringDevice(d view.RingDevice) page.RingDevice {
 	return page.RingDevice{
-		ID: string(d.Device.ID), Name: d.Device.Name, Kind: d.Kind, Bucket: campaign.Bucket(d.Bucket), Step: string(d.Step),
+		ID: string(d.Device.ID), Name: d.Device.Name, Kind: d.Kind, Bucket: campaign.Bucket(d.Bucket), Step: d.Step,
 		Reason: because(d.Reason), Next: d.Next, Updated: d.Updated,
 	}
 }

@@ -24,6 +24,17 @@
     });
   }
 
+  // A board tells whether it is live. A session that is over begins again at
+  // the door.
+  const live = (state) => (event) => {
+    const at = event.target instanceof Element && event.target.closest("[data-live]");
+    if (at) at.dataset.live = state;
+    if (event.detail && event.detail.status === 401) location.reload();
+  };
+  document.addEventListener("htmx:sse:after:connection", live("on"));
+  document.addEventListener("htmx:sse:error", live("off"));
+  document.addEventListener("htmx:sse:close", live("off"));
+
   document.addEventListener("change", (event) => {
     const form = event.target instanceof Element && event.target.closest("form[data-auto]");
     if (form && event.target.matches("select")) form.requestSubmit();
