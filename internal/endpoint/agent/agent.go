@@ -315,33 +315,41 @@ func (a *Agent) room() error {
 	return nil
 }
 
-// answer answers what an operator may ask the whole fleet.
-func (a *Agent) answer(ctx context.Context, q wire.Question) (string, error) {
+// answer answers what an operator may ask the whole fleet, from what the last
+// scan found: at once, whatever the package manager is busy with.
+func (a *Agent) answer(q wire.Question) wire.Answer {
 	switch q.Kind {
 	case "ping":
-		return a.Version, nil
+		return wire.Answer{AtUS: time.Now().UnixMicro(), Value: a.Version}
 	case "package":
-		return a.installed(ctx, q.Arg)
+		return a.installed(q.Arg)
 	default:
-		return "", fmt.Errorf("question %q is not known to this agent", q.Kind)
+		return wire.Answer{AtUS: time.Now().UnixMicro(), Error: &wire.Error{
+			Code: string(fault.InvalidField), Args: map[string]string{"field": "kind", "problem": wire.Clean(q.Kind, 64)},
+		}}
 	}
 }
 
-func (a *Agent) installed(ctx context.Context, name string) (string, error) {
-	a.busy.Lock()
-	defer a.busy.Unlock()
-	for _, p := range a.providers {
-		inventory, err := p.Inventory(ctx)
-		if err != nil {
-			return "", err
-		}
-		for _, s := range inventory.Software {
-			if s.Name == name {
-				return s.Version, nil
-			}
+// installed is a package's version; empty is not installed.
+func (a *Agent) installed(name string) wire.Answer {
+	part, found, err := a.journal.Part(wire.PartInventory)
+	var inventory wire.Inventory
+	if err == nil && found {
+		err = part.Unpack(&inventory)
+	}
+	if err != nil || !found {
+		return wire.Answer{AtUS: time.Now().UnixMicro(), Error: &wire.Error{
+			Code: string(fault.Unavailable), Args: map[string]string{"what": "inventory"}, Retry: true,
+		}}
+	}
+	answer := wire.Answer{AtUS: part.AtUS}
+	for _, p := range inventory.Software {
+		if p.Name == name {
+			answer.Value = p.Version
+			break
 		}
 	}
-	return "", nil
+	return answer
 }
 
 // Look scans once for a person at the device, without a server: the facts and

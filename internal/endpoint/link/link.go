@@ -8,14 +8,13 @@
 // connection changes nothing on the device: an outage is never an
 // authorisation answer, and neither is anything an attacker could stage.
 //
-// Run belongs to one goroutine; Poke and Connected are safe from any.
+// Run belongs to one goroutine; Poke, CheckIn and Connected are safe from any.
 package link
 
 import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -68,8 +67,8 @@ type Options struct {
 	State    func() State
 	// Scan asks for a scan; it does not wait for it.
 	Scan func()
-	// Answer answers a question.
-	Answer  func(ctx context.Context, q wire.Question) (string, error)
+	// Answer answers a question, at once.
+	Answer  func(wire.Question) wire.Answer
 	Changed func() // connected, or no longer
 	Now     func() time.Time
 	Version string
@@ -79,23 +78,22 @@ type Options struct {
 // Link is the line.
 type Link struct {
 	Options
-	conn      *nats.Conn
 	poke      chan struct{}
 	checkin   chan struct{}
 	connected atomic.Bool
 	every     time.Duration
+	resumed   tls.ClientSessionCache // a resumed handshake costs the server a third less
 }
 
 // New makes a link; Run connects it.
 func New(o Options) *Link {
-	if o.Changed == nil {
-		o.Changed = func() {}
-	}
 	return &Link{
 		Options: o, poke: make(chan struct{}, 1), checkin: make(chan struct{}, 1),
-		every: max(time.Duration(o.Identity.CheckinS)*time.Second, time.Second),
+		every: between(time.Duration(o.Identity.CheckinS) * time.Second), resumed: newSessions(),
 	}
 }
+
+func newSessions() tls.ClientSessionCache { return tls.NewLRUClientSessionCache(2) }
 
 // Poke delivers what is spooled now.
 func (l *Link) Poke() { signal(l.poke) }
@@ -113,6 +111,14 @@ func signal(ch chan struct{}) {
 	}
 }
 
+// The time between check-ins is the server's choice, within reason.
+const (
+	seldom = time.Hour
+	often  = time.Second
+)
+
+func between(d time.Duration) time.Duration { return min(max(d, often), seldom) }
+
 const (
 	connectTimeout = 30 * time.Second // a thousand agents may come back at once
 	requestTimeout = 30 * time.Second
@@ -121,50 +127,60 @@ const (
 	pingEvery      = 30 * time.Second
 )
 
-// Run keeps the line until ctx ends.
+// Run keeps the line until ctx ends. What stands in its way is waited for: only
+// an identity that cannot be read ends it.
 func (l *Link) Run(ctx context.Context) error {
-	if err := l.connect(); err != nil {
-		return err
-	}
-	defer l.conn.Close()
-	questions, stop := context.WithCancel(ctx)
-	defer stop()
-	if err := l.subscribe(questions); err != nil {
-		return err
-	}
-	for {
-		timer := time.NewTimer(jitter(l.every))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-l.poke:
-			l.try(ctx, "deliver events", l.deliver)
-		case <-l.checkin:
-			l.round(ctx)
-		case <-timer.C:
-			l.round(ctx)
+	doors := doors(l.Identity.Brokers)
+	for attempt := 0; ctx.Err() == nil; attempt++ {
+		c, err := l.credentials()
+		if err != nil {
+			return err
 		}
-		timer.Stop()
+		began := l.Now()
+		err = l.visit(ctx, doors[attempt%len(doors)], c)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, errRenewed):
+			attempt = -1
+			continue
+		case l.Now().Sub(began) > reconnectMost:
+			attempt = -1 // it was a real connection: begin again, at the first door
+		}
+		l.Log.Warn("no connection", "err", err)
+		wait(ctx, backoff(attempt))
 	}
+	return nil
 }
 
-// round is one check-in with all that goes with it: events first, so that the
-// server's answer is about what they said.
-func (l *Link) round(ctx context.Context) {
-	l.try(ctx, "deliver events", l.deliver)
-	l.try(ctx, "check in", l.checkIn)
-	l.try(ctx, "renew certificate", l.renew)
+// doors groups the brokers' addresses by how they are reached: directly, and
+// by WebSocket for sites that let only HTTPS out. One connection cannot know
+// both kinds, so they are tried in turn.
+func doors(brokers []string) [][]string {
+	var direct, web []string
+	for _, b := range brokers {
+		if strings.HasPrefix(b, "wss://") || strings.HasPrefix(b, "ws://") {
+			web = append(web, b)
+		} else {
+			direct = append(direct, b)
+		}
+	}
+	var groups [][]string
+	for _, g := range [][]string{direct, web} {
+		if len(g) > 0 {
+			groups = append(groups, g)
+		}
+	}
+	if len(groups) == 0 {
+		groups = [][]string{{nats.DefaultURL}} // refused by its TLS, and said so
+	}
+	return groups
 }
 
-// try logs what failed; the next round tries again.
-func (l *Link) try(ctx context.Context, what string, f func(context.Context) error) {
-	if !l.connected.Load() {
-		return
-	}
-	if err := f(ctx); err != nil && ctx.Err() == nil {
-		l.Log.Warn("link", "what", what, "err", err)
-	}
+// backoff grows with the attempts, and spreads a fleet that lost its server.
+func backoff(attempts int) time.Duration {
+	d := min(reconnectWait<<min(max(attempts, 0), 6), reconnectMost)
+	return d/2 + time.Duration(rand.Int64N(int64(d)))
 }
 
 // jitter spreads a fleet's heartbeats by a tenth.
@@ -172,106 +188,54 @@ func jitter(d time.Duration) time.Duration {
 	return d*9/10 + time.Duration(rand.Int64N(int64(d/5)+1))
 }
 
-func (l *Link) connect() error {
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+func (l *Link) credentials() (*tls.Config, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(l.Identity.CA)) {
-		return errors.New("connect: the site's CA in the identity is not readable; enrol again")
+		return nil, errors.New("read the site's CA of the identity: it is not readable; enrol again")
 	}
 	certificate, err := tls.X509KeyPair([]byte(l.Identity.Certificate), []byte(l.Identity.Key))
 	if err != nil {
-		return fmt.Errorf("connect: read own certificate: %w", err)
+		return nil, fmt.Errorf("read own certificate: %w", err)
 	}
-	l.conn, err = nats.Connect(strings.Join(l.Identity.Brokers, ","),
-		nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{certificate}}),
-		nats.CustomInboxPrefix(wire.InboxPrefix(l.Identity.Device)), nats.Name(l.Identity.Device),
-		nats.Timeout(connectTimeout), nats.PingInterval(pingEvery),
-		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
-		nats.CustomReconnectDelay(backoff), nats.ReconnectBufSize(-1),
-		nats.ConnectHandler(l.up), nats.ReconnectHandler(l.up),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { l.down(err) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.Log.Warn("link", "what", "broker", "err", err) }))
-	if err != nil {
-		return fmt.Errorf("connect to %s: %w", strings.Join(l.Identity.Brokers, ","), err)
-	}
-	return nil
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{certificate}, ClientSessionCache: l.resumed,
+	}, nil
 }
 
-// backoff grows with the attempts, and spreads a fleet that lost its server.
-func backoff(attempts int) time.Duration {
-	d := min(reconnectWait<<min(attempts, 6), reconnectMost)
-	return d/2 + time.Duration(rand.Int64N(int64(d)))
-}
-
-func (l *Link) up(c *nats.Conn) {
-	l.connected.Store(true)
-	l.Log.Info("connected", "broker", c.ConnectedUrlRedacted())
-	l.Changed()
-	l.CheckIn()
-}
-
-func (l *Link) down(err error) {
-	if l.connected.Swap(false) {
-		l.Log.Warn("disconnected", "err", err)
-		l.Changed()
-	}
-}
-
-func (l *Link) subscribe(ctx context.Context) error {
+// visit is one connection, from the handshake to its end.
+func (l *Link) visit(ctx context.Context, door []string, credentials *tls.Config) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	device := l.Identity.Device
-	for subject, handle := range map[string]nats.MsgHandler{
-		wire.OrderSubject(device):    l.envelope,
-		wire.SubjectOrderAll:         l.envelope,
-		wire.QuestionSubject(device): func(m *nats.Msg) { l.question(ctx, m) },
-		wire.SubjectQuestionAll:      func(m *nats.Msg) { l.question(ctx, m) },
-	} {
-		if _, err := l.conn.Subscribe(subject, handle); err != nil {
-			return fmt.Errorf("subscribe to %s: %w", subject, err)
-		}
+	conn, err := nats.Connect(strings.Join(door, ","),
+		nats.Secure(credentials), nats.CustomInboxPrefix(wire.InboxPrefix(device)), nats.Name(device),
+		nats.Timeout(connectTimeout), nats.PingInterval(pingEvery), nats.NoReconnect(),
+		nats.ClosedHandler(func(c *nats.Conn) { stop(fmt.Errorf("connection closed: %w", orClosed(c.LastError()))) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.Log.Warn("broker says", "err", err) }))
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", strings.Join(door, ", "), err)
 	}
-	return nil
+	defer conn.Close()
+	l.Log.Info("connected", "broker", conn.ConnectedUrlRedacted())
+	l.connected.Store(true)
+	l.Changed()
+	defer l.Changed()
+	defer l.connected.Store(false)
+	return (&session{Link: l, conn: conn, device: device}).serve(ctx)
 }
 
-// envelope hands one to the executor. A push that is lost or refused costs
-// latency only: the next check-in says what stands.
-func (l *Link) envelope(m *nats.Msg) {
-	var e wire.Envelope
-	err := json.Unmarshal(m.Data, &e)
+func orClosed(err error) error {
 	if err == nil {
-		err = l.take(e)
+		return nats.ErrConnectionClosed
 	}
-	if err != nil {
-		l.Log.Warn("envelope not taken", "subject", m.Subject, "err", err)
-	}
-	l.Poke()
-}
-
-func (l *Link) take(e wire.Envelope) error {
-	switch e.Kind {
-	case wire.EnvelopeOrder:
-		return l.Executor.Accept(e)
-	case wire.EnvelopeHolds:
-		return l.Executor.SetHolds(e)
-	default:
-		return fmt.Errorf("envelope of kind %q is not known to this agent", e.Kind)
-	}
-}
-
-func (l *Link) question(ctx context.Context, m *nats.Msg) {
-	var q wire.Question
-	if err := json.Unmarshal(m.Data, &q); err != nil || strings.ContainsAny(q.ID, ".*> \t") || q.ID == "" {
-		return // nobody could hear an answer to it
-	}
-	a := wire.Answer{AtUS: l.Now().UnixMicro()}
-	value, err := l.Answer(ctx, q)
-	if err != nil {
-		a.Error = &wire.Error{Code: "unavailable", Args: map[string]string{"what": wire.Clean(err.Error(), wire.MaxTextBytes)}}
-	}
-	a.Value = wire.Clean(value, wire.MaxTextBytes)
-	text, err := json.Marshal(a)
-	if err == nil {
-		err = l.conn.Publish(wire.AnswerSubject(l.Identity.Device, q.ID), text)
-	}
-	if err != nil {
-		l.Log.Warn("question not answered", "question", q.Kind, "err", err)
-	}
+	return err
 }

@@ -13,8 +13,14 @@ import (
 	"fmt"
 	"time"
 
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/identity"
+	"patchring/internal/endpoint/journal"
 	"patchring/wire"
 )
+
+// errRenewed ends a connection whose certificate has been replaced.
+var errRenewed = errors.New("certificate renewed")
 
 // NewKey makes a device key and the request for its certificate, both in PEM.
 func NewKey(name string) (key, csr string, err error) {
@@ -37,58 +43,90 @@ func pemText(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
+// renewal renews the certificate when it is time. A failure is tried again at
+// the next round: a third of the certificate's life is left for it.
+func (s *session) renewal(ctx context.Context) error {
+	var renewed bool
+	s.try(ctx, "certificate not renewed", func(ctx context.Context) (err error) {
+		renewed, err = s.renew(ctx)
+		return err
+	})
+	if renewed {
+		return errRenewed
+	}
+	return nil
+}
+
+// renew asks for the next certificate, for a new key.
+//
+// Crash story: until the identity is on disk the old certificate stands, which
+// the server goes on accepting; the next round asks again.
+func (s *session) renew(ctx context.Context) (bool, error) {
+	due, err := renewDue(s.Identity.Certificate, s.Now())
+	if err != nil || !due {
+		return false, err
+	}
+	key, csr, err := NewKey(s.Identity.Name)
+	if err != nil {
+		return false, err
+	}
+	reply, err := request[wire.RenewReply](ctx, s, wire.ReportRenew, wire.RenewRequest{CSR: csr})
+	if err != nil {
+		return false, err
+	}
+	if err := refused(reply.Error); err != nil {
+		return false, err
+	}
+	next := s.Identity
+	next.Key, next.Certificate = key, reply.Certificate
+	if err := fits(next, s.Now()); err != nil {
+		return false, fmt.Errorf("the new certificate is not taken: %w", err)
+	}
+	if err := s.Renewed(next); err != nil {
+		return false, err
+	}
+	s.Identity = next
+	s.resumed = newSessions() // a resumed handshake would show the old certificate
+	s.Log.Info("certificate renewed")
+	return true, nil
+}
+
 // renewDue tells whether two thirds of the certificate's life have passed.
 func renewDue(certificate string, now time.Time) (bool, error) {
-	block, _ := pem.Decode([]byte(certificate))
-	if block == nil {
-		return false, errors.New("own certificate is not readable")
-	}
-	c, err := x509.ParseCertificate(block.Bytes)
+	c, err := parse(certificate)
 	if err != nil {
 		return false, fmt.Errorf("read own certificate: %w", err)
 	}
 	return now.After(c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) * 2 / 3)), nil
 }
 
-// renew asks for the next certificate, for a new key, and connects with it.
-//
-// Crash story: until the identity is on disk the old certificate stands, which
-// the server goes on accepting; the next round asks again.
-func (l *Link) renew(ctx context.Context) error {
-	due, err := renewDue(l.Identity.Certificate, l.Now())
-	if err != nil || !due {
-		return err
+func parse(certificate string) (*x509.Certificate, error) {
+	block, _ := pem.Decode([]byte(certificate))
+	if block == nil {
+		return nil, errors.New("it is not in PEM")
 	}
-	key, csr, err := NewKey(l.Identity.Name)
-	if err != nil {
-		return err
-	}
-	reply, err := request[wire.RenewReply](ctx, l, wire.ReportRenew, wire.RenewRequest{CSR: csr})
-	if err != nil {
-		return err
-	}
-	if err := refused(reply.Error); err != nil {
-		return err
-	}
-	next := l.Identity
-	next.Key, next.Certificate = key, reply.Certificate
-	if _, err := tls.X509KeyPair([]byte(next.Certificate), []byte(next.Key)); err != nil {
-		return fmt.Errorf("the new certificate does not fit its key: %w", err)
-	}
-	if err := l.Renewed(next); err != nil {
-		return err
-	}
-	l.Identity = next
-	l.Log.Info("certificate renewed")
-	return l.reconnect(ctx)
+	return x509.ParseCertificate(block.Bytes)
 }
 
-// reconnect replaces the connection by one with the present certificate.
-func (l *Link) reconnect(ctx context.Context) error {
-	l.conn.Close()
-	l.connected.Store(false)
-	if err := l.connect(); err != nil {
+// fits refuses a certificate with which the device could not come back: the
+// one it has would be gone.
+func fits(id journal.Identity, now time.Time) error {
+	if _, err := tls.X509KeyPair([]byte(id.Certificate), []byte(id.Key)); err != nil {
 		return err
 	}
-	return l.subscribe(ctx)
+	c, err := parse(id.Certificate)
+	if err != nil {
+		return err
+	}
+	who, err := identity.DeviceOf(c)
+	if err != nil {
+		return err
+	}
+	if want := (identity.Device{Tenant: fleet.TenantID(id.Tenant), ID: fleet.DeviceID(id.Device)}); who != want {
+		return fmt.Errorf("it is for device %s of %s", who.ID, who.Tenant)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(id.CA))
+	_, err = c.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err
 }

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"time"
 
+	"patchring/internal/core/fault"
 	"patchring/wire"
 )
 
 // request sends a report and reads its answer.
-func request[R any](ctx context.Context, l *Link, kind wire.ReportKind, m any) (R, error) {
+func request[R any](ctx context.Context, s *session, kind wire.ReportKind, m any) (R, error) {
 	var reply R
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -19,7 +20,7 @@ func request[R any](ctx context.Context, l *Link, kind wire.ReportKind, m any) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	answer, err := l.conn.RequestWithContext(ctx, wire.ReportSubject(l.Identity.Device, kind), text)
+	answer, err := s.conn.RequestWithContext(ctx, wire.ReportSubject(s.device, kind), text)
 	if err != nil {
 		return reply, fmt.Errorf("report %s: %w", kind, err)
 	}
@@ -35,27 +36,28 @@ func refused(e *wire.Error) error {
 	if e == nil {
 		return nil
 	}
-	return fmt.Errorf("the server refused: %s %v (retry %t)", e.Code, e.Args, e.Retry)
+	reason := fault.Reason{Code: fault.Code(e.Code), Args: e.Args}
+	return fmt.Errorf("the server refused: %w", &fault.Error{Reason: reason, Retry: fault.Retry(e.Retry)})
 }
 
 const eventBytes = 512 << 10 // of one message, below the broker's megabyte
 
 // deliver empties the spool, batch by batch. What the server has committed is
 // forgotten here only after it said so.
-func (l *Link) deliver(ctx context.Context) error {
+func (s *session) deliver(ctx context.Context) error {
 	for {
-		batch, err := l.Journal.Pending(wire.MaxEventsPerSend, eventBytes)
+		batch, err := s.Journal.Pending(wire.MaxEventsPerSend, eventBytes)
 		if err != nil || len(batch) == 0 {
 			return err
 		}
-		reply, err := request[wire.EventsReply](ctx, l, wire.ReportEvents, wire.Events{Events: batch})
+		reply, err := request[wire.EventsReply](ctx, s, wire.ReportEvents, wire.Events{Events: batch})
 		if err != nil {
 			return err
 		}
 		if err := refused(reply.Error); err != nil {
 			return err
 		}
-		if err := l.Journal.Ack(reply.UpTo); err != nil {
+		if err := s.Journal.Ack(reply.UpTo); err != nil {
 			return fmt.Errorf("forget delivered events: %w", err)
 		}
 		if reply.UpTo < batch[0].Seq {
@@ -64,83 +66,86 @@ func (l *Link) deliver(ctx context.Context) error {
 	}
 }
 
-func (l *Link) checkIn(ctx context.Context) error {
-	m, err := l.heartbeat()
+func (s *session) checkIn(ctx context.Context) error {
+	m, err := s.heartbeat()
 	if err != nil {
 		return err
 	}
-	reply, err := request[wire.CheckinReply](ctx, l, wire.ReportCheckin, m)
+	reply, err := request[wire.CheckinReply](ctx, s, wire.ReportCheckin, m)
 	if err != nil {
 		return err
 	}
 	if err := refused(reply.Error); err != nil {
 		return err
 	}
-	if err := l.Executor.ServerTime(time.UnixMicro(reply.NowUS)); err != nil {
+	if err := s.Executor.ServerTime(time.UnixMicro(reply.NowUS)); err != nil {
 		return fmt.Errorf("hear the server's clock: %w", err)
 	}
 	if reply.CheckinS > 0 {
-		l.every = time.Duration(reply.CheckinS) * time.Second
+		s.every = between(time.Duration(reply.CheckinS) * time.Second)
 	}
 	if reply.Scan {
-		l.Scan()
+		s.Scan()
 	}
-	return errors.Join(l.obey(reply), l.send(ctx, reply.Want))
+	return errors.Join(s.obey(reply), s.send(ctx, reply.Want))
 }
 
-func (l *Link) heartbeat() (wire.Checkin, error) {
-	s := l.State()
+func (s *session) heartbeat() (wire.Checkin, error) {
+	d := s.State()
 	m := wire.Checkin{
-		NowUS: l.Now().UnixMicro(), Version: l.Version, Capability: wire.Capability, BootID: s.BootID, BootedUS: s.BootedUS,
-		MachineID: s.MachineID, RebootPending: s.RebootPending, ScannedUS: s.ScannedUS,
+		NowUS: s.Now().UnixMicro(), Version: s.Version, Capability: wire.Capability, BootID: d.BootID, BootedUS: d.BootedUS,
+		MachineID: d.MachineID, RebootPending: d.RebootPending, ScannedUS: d.ScannedUS,
 	}
 	var errs [4]error
 	var holds wire.Holds
-	m.Parts, errs[0] = l.Journal.PartHashes()
-	m.Orders, errs[1] = l.Executor.Status()
-	holds, errs[2] = l.Journal.Holds()
-	m.Spooled, errs[3] = l.Journal.Spooled()
+	m.Parts, errs[0] = s.Journal.PartHashes()
+	m.Orders, errs[1] = s.Executor.Status()
+	holds, errs[2] = s.Journal.Holds()
+	m.Spooled, errs[3] = s.Journal.Spooled()
 	m.HoldsSerial = holds.Serial
 	return m, errors.Join(errs[:]...)
 }
 
 // obey hands over what the agent had missed. Holds come first: an order that
 // came with them may be one that they stop.
-func (l *Link) obey(reply wire.CheckinReply) error {
+func (s *session) obey(reply wire.CheckinReply) error {
 	var errs []error
 	if reply.Holds != nil {
-		errs = append(errs, l.Executor.SetHolds(*reply.Holds))
+		errs = append(errs, s.Executor.SetHolds(*reply.Holds))
 	}
 	if len(reply.Cancel) > 0 {
-		errs = append(errs, l.Executor.Cancel(reply.Cancel...))
+		errs = append(errs, s.Executor.Cancel(reply.Cancel...))
 	}
-	for _, e := range reply.Orders {
-		errs = append(errs, l.take(e))
+	for _, e := range bySerial(reply.Orders) {
+		errs = append(errs, s.take(e))
 	}
 	if len(reply.Orders)+len(reply.Cancel) > 0 {
-		l.Poke() // to say that they were accepted, or why not
+		s.Poke() // to say that they were accepted, or why not
 	}
 	return errors.Join(errs...)
 }
 
-// send sends the parts the server asks for.
-func (l *Link) send(ctx context.Context, want []wire.PartName) error {
+// send sends the parts the server asks for. One that is refused or too large
+// keeps no other from going.
+func (s *session) send(ctx context.Context, want []wire.PartName) error {
+	var errs []error
 	for _, name := range want {
-		part, found, err := l.Journal.Part(name)
-		if err != nil {
-			return fmt.Errorf("read part %s: %w", name, err)
-		}
-		if !found {
-			continue
-		}
-		part.NowUS = l.Now().UnixMicro()
-		reply, err := request[wire.PartReply](ctx, l, wire.ReportPart, part)
-		if err != nil {
-			return err
-		}
-		if err := refused(reply.Error); err != nil {
-			return fmt.Errorf("part %s: %w", name, err)
+		if err := s.sendPart(ctx, name); err != nil {
+			errs = append(errs, fmt.Errorf("send part %s: %w", name, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+func (s *session) sendPart(ctx context.Context, name wire.PartName) error {
+	part, found, err := s.Journal.Part(name)
+	if err != nil || !found {
+		return err
+	}
+	part.NowUS = s.Now().UnixMicro()
+	reply, err := request[wire.PartReply](ctx, s, wire.ReportPart, part)
+	if err != nil {
+		return err
+	}
+	return refused(reply.Error)
 }
