@@ -51,6 +51,7 @@ type DB struct {
 	Dialect Dialect
 	write   *sql.DB // SQLite: exactly one connection
 	read    *sql.DB
+	parsed  *parsed // of write; nil where the driver does it
 	opts    Options
 }
 
@@ -89,7 +90,7 @@ func connect(opts Options) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", opts.URL, err), write.Close())
 	}
 	read.SetMaxOpenConns(4)
-	return &DB{Dialect: SQLite, write: write, read: read, opts: opts}, nil
+	return &DB{Dialect: SQLite, write: write, read: read, parsed: newParsed(write), opts: opts}, nil
 }
 
 // sqliteURL: WAL so that readers never wait for the writer; synchronous=FULL

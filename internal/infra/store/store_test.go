@@ -3,8 +3,10 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"patchring/internal/core/register"
@@ -168,4 +170,44 @@ func counts(ctx context.Context, t *testing.T, db *store.DB) [3]int {
 		t.Fatal(err)
 	}
 	return [3]int{len(tenants), len(entries), len(messages)}
+}
+
+// Statements are parsed between transactions, on the one connection that
+// transactions use too: nobody may wait for the other.
+func TestWritersMeetNewStatementsTogether(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		if err := db.Write(ctx, func(tx *store.Tx) error {
+			return tx.AddTenant(ctx, gen.AddTenantParams{ID: "acme", Name: "acme", CreatedUs: 1})
+		}); err != nil {
+			t.Fatal(err)
+		}
+		const writers, rounds = 8, 5
+		var writing sync.WaitGroup
+		for i := range writers {
+			writing.Go(func() {
+				for round := range rounds {
+					err := db.Write(ctx, func(tx *store.Tx) error {
+						id := fmt.Sprintf("d%d-%d", i, round)
+						if err := tx.AddDevice(ctx, gen.AddDeviceParams{Tenant: "acme", ID: id, Name: id, Kind: "server", Tags: "{}"}); err != nil {
+							return err
+						}
+						d, err := tx.Device(ctx, "acme", id)
+						if err == nil && d.Name != id {
+							err = fmt.Errorf("read %q back as %q", id, d.Name)
+						}
+						return err
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		writing.Wait()
+		all, err := db.Read().DevicesAfter(ctx, gen.DevicesAfterParams{Tenant: "acme", Max: 1000})
+		if err != nil || len(all) != writers*rounds {
+			t.Errorf("%d devices, %v; want %d", len(all), err, writers*rounds)
+		}
+	})
 }

@@ -40,11 +40,14 @@ func (db *DB) Write(ctx context.Context, f func(*Tx) error) error {
 }
 
 func (db *DB) writeOnce(ctx context.Context, f func(*Tx) error) error {
+	if db.parsed != nil {
+		db.parsed.parse(ctx)
+	}
 	stx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
-	tx := &Tx{Queries: gen.New(stx), sql: stx, entries: map[string][]register.Entry{}}
+	tx := &Tx{Queries: gen.New(db.within(stx)), sql: stx, entries: map[string][]register.Entry{}}
 	if err := f(tx); err != nil {
 		return errors.Join(err, rollback(stx))
 	}
@@ -52,6 +55,13 @@ func (db *DB) writeOnce(ctx context.Context, f func(*Tx) error) error {
 		return errors.Join(err, rollback(stx))
 	}
 	return db.commit(stx)
+}
+
+func (db *DB) within(stx *sql.Tx) gen.DBTX {
+	if db.parsed == nil {
+		return stx
+	}
+	return &inTx{Tx: stx, parsed: db.parsed, bound: map[string]*sql.Stmt{}}
 }
 
 func (db *DB) commit(stx *sql.Tx) error {

@@ -87,7 +87,11 @@ func (w *writer) gather(first job) []job {
 
 // commit writes the batch. If one of it fails, each is written alone, so that
 // only the one at fault is refused.
+//
+// A batch that was begun is finished: ctx ending does not interrupt it, and no
+// statement needs somebody who watches for that.
 func (w *writer) commit(ctx context.Context, batch []job) {
+	ctx = context.WithoutCancel(ctx)
 	err := w.db.Write(ctx, func(tx *store.Tx) error {
 		for _, j := range batch {
 			if err := j.write(ctx, tx); err != nil {
