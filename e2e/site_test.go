@@ -44,7 +44,7 @@ rings:
     title: {fr: "Pilotes", en: "Pilots"}
     members: {groups: [it-pilots]}
     opens: {day: 1}
-    closes: {day: 90}
+    closes: {day: 29}
     soak: 1h
     gate:
       evidence: {min_devices: 1, min_done_percent: 100, max_failed: 0, max_unreachable_percent: 0, max_not_reached_percent: 0}
@@ -52,15 +52,15 @@ rings:
   - name: R1
     title: {fr: "Utilisateurs pilotes", en: "Pilot users"}
     members: {groups: [pilot-users]}
-    opens: {day: 90}
-    closes: {day: 180}
+    opens: {day: 30}
+    closes: {day: 59}
     soak: 1h
     gate:
       evidence: {min_devices: 1, min_done_percent: 100, max_failed: 0, max_unreachable_percent: 0, max_not_reached_percent: 0}
   - name: GLOBAL
     title: {fr: "Tous", en: "Everyone"}
     members: {rest: true}
-    opens: {day: 180}
+    opens: {day: 60}
     soak: 1h
     gate:
       evidence: {min_devices: 1, min_done_percent: 100, max_failed: 0, max_unreachable_percent: 0, max_not_reached_percent: 0}
@@ -71,7 +71,7 @@ attempts: 1
 retry_after: 4h
 unreachable_after: 72h
 rollback: {on_severity: critical}
-verification: {days_after_last_ring_opens: 90}
+verification: {days_after_last_ring_opens: 30}
 `
 
 // newSite brings up the named hosts with cases of the lab's repository at 1.0,
@@ -187,12 +187,12 @@ func (s *site) patch(name, version string) string {
 	return ""
 }
 
-// campaign starts one with these patches. A procedure day lasts a second, the
-// least there is: rings that are 90 days apart open a minute and a half apart,
-// or when they are expedited.
+// campaign starts one with these patches. A procedure day lasts three seconds:
+// rings that are 30 days apart open a minute and a half apart, or when they are
+// expedited.
 func (s *site) campaign(patches []string, extra map[string]any) string {
 	s.t.Helper()
-	ask := map[string]any{"procedure": "e2e", "now": true, "day": "1s", "patches": patches}
+	ask := map[string]any{"procedure": "e2e", "now": true, "day": "3s", "patches": patches}
 	for k, v := range extra {
 		ask[k] = v
 	}

@@ -317,6 +317,25 @@ func TestBrokenDependenciesFailTheScan(t *testing.T) {
 	}
 }
 
+// The lists still name a file that the repository has replaced.
+func TestDownloadWithOldListsGoesOnWithoutWhatIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.Offer(aptworld.Package{Name: "a", Version: "1"}, aptworld.Package{Name: "b", Version: "1"})
+	w.Install("a", "b")
+	w.Offer(aptworld.Package{Name: "a", Version: "2"}, aptworld.Package{Name: "b", Version: "2"})
+	w.ByHand("apt-get", "update")
+	w.Withdraw("a", "2")
+	w.Offer(aptworld.Package{Name: "a", Version: "3"})
+	order := []wire.Item{item("a", "1", "2"), item("b", "1", "2")}
+	if err := w.Provider().Download(t.Context(), order, limits, nil); err != nil {
+		t.Fatal(err)
+	}
+	ends := install(t, w.Provider(), order...)
+	if ends[0].State != wire.ItemFailed || ends[0].Cause == nil || ends[0].Cause.Code != string(fault.VersionGone) || ends[1].State != wire.ItemClaimed {
+		t.Errorf("ended %+v, want a failed by version_gone and b claimed", ends)
+	}
+}
+
 func TestDownloadGoesOnWithoutWhatIsGone(t *testing.T) {
 	w := newWorld(t)
 	w.Offer(aptworld.Package{Name: "a", Version: "1"}, aptworld.Package{Name: "b", Version: "1"})

@@ -36,6 +36,13 @@ func (p *Provider) Download(ctx context.Context, items []wire.Item, limits provi
 	if err != nil || exit.Code == 0 {
 		return err
 	}
+	if p.classify(exit).Code == fault.DownloadFailed {
+		// The lists may name files that the repository has replaced since. Fresh
+		// ones tell which version is gone, and the others go on without it.
+		if err := p.scanner.Refresh(ctx); err != nil {
+			return p.classify(exit)
+		}
+	}
 	asked := len(in.targets)
 	if _, err := p.resolve(ctx, in, limits); err != nil {
 		return err

@@ -37,7 +37,7 @@ func (s *Scanner) Scan(ctx context.Context, refresh bool) wire.Patches {
 	result := wire.Patches{Provider: s.Provider, Status: wire.ScanOK}
 	var stale *fault.Reason
 	if refresh {
-		if err := s.refresh(ctx); err != nil {
+		if err := s.Refresh(ctx); err != nil {
 			reason := reasonOf(err)
 			stale = &reason
 		}
@@ -74,10 +74,10 @@ func failed(result wire.Patches, err error) wire.Patches {
 	return result
 }
 
-// refresh updates the lists. apt-get update says 0 on most failures of a
+// Refresh updates the lists. apt-get update says 0 on most failures of a
 // mirror; Error-Mode=any (since 2.1.8) makes it say 100, and older ones are
 // found out by what they print.
-func (s *Scanner) refresh(ctx context.Context) error {
+func (s *Scanner) Refresh(ctx context.Context) error {
 	if err := s.Device.WaitLocks(ctx, query.RefreshLocks, time.Minute, nil); err != nil {
 		return err
 	}
