@@ -118,7 +118,6 @@ func (w *world) retire(d *device) {
 	}
 }
 
-
 // restart: the server hears of it before the next scan.
 func (w *world) restart(d *device) {
 	d.reboot, d.saidReboot, d.booted = false, false, w.now

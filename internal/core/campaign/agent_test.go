@@ -162,7 +162,11 @@ func (d *device) talk(w *world) (busy bool) {
 		w.report(d, e)
 	}
 	d.spool = nil
-	if d.wantScan || !w.now.Before(d.nextScan) {
+	if soon := w.now.Add(time.Minute); d.wantScan && soon.Before(d.nextScan) {
+		d.nextScan = soon // it takes a while
+	}
+	d.wantScan = false
+	if !w.now.Before(d.nextScan) {
 		d.scan(w)
 		busy = true
 	}
@@ -176,7 +180,7 @@ func (d *device) say(o *order, e event) {
 
 // scan tells the server what is missing. One that fails tells nothing.
 func (d *device) scan(w *world) {
-	d.wantScan, d.nextScan = false, w.now.Add(scanEvery)
+	d.nextScan = w.now.Add(scanEvery)
 	if d.away || d.retired {
 		return
 	}

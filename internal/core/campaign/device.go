@@ -209,8 +209,8 @@ func (w *weighing) decide() DeviceDecision {
 	switch {
 	case w.busy && w.revoked():
 		out.Cancel = true
-		if len(w.eligible) > 0 {
-			w.wait(fault.Because(fault.OrderCancelled))
+		if len(w.eligible) > 0 || !w.waiting.IsZero() {
+			w.waiting = orElse(w.stop.reason, fault.Because(fault.OrderCancelled))
 		}
 	case w.busy:
 		w.waiting = w.orderReason()

@@ -6,6 +6,7 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
+	"patchring/wire"
 )
 
 // Check is one link of the chain that leads to an install: what was asked, and
@@ -52,8 +53,8 @@ func Explain(now time.Time, s Scene, d Device, key patch.Key) []Check {
 	if in {
 		chain = append(chain, w.checkPromotion(item))
 	}
-	return append(chain, w.checkRing(), w.checkHold(key), w.checkScan(), w.checkApplicable(key, on), w.checkReachable(),
-		w.checkAttempts(on), w.checkWindow(), w.checkOrder(decision))
+	chain = append(append(chain, w.checkRing()), w.checkHold(key)...)
+	return append(chain, w.checkScan(), w.checkApplicable(key, on), w.checkReachable(), w.checkAttempts(on), w.checkWindow(), w.checkOrder(decision))
 }
 
 // Blocking is the link that answers "why not": the first that does not hold.
@@ -104,9 +105,13 @@ func (w *weighing) checkContent(item Item, in bool, on *ItemDecision) Check {
 // checkVerdict: an item of the content that the device does not list has no
 // class here, and was approved when it was sealed.
 func (w *weighing) checkVerdict(key patch.Key) Check {
-	class, listed := w.classOf(key.ID())
+	class := patch.Unknown
+	m := w.listed(key.ID())
+	if m != nil {
+		class = m.Class
+	}
 	o := w.scene.Rules.Judge(key, class, w.now)
-	if _, in := w.contentAt(key.ID()); in && !listed && o.Verdict == policy.Pending {
+	if _, in := w.contentAt(key.ID()); in && m == nil && o.Verdict == policy.Pending {
 		o.Verdict = policy.Approved
 	}
 	c := link(CheckVerdict, verdictReason(o))
@@ -114,13 +119,13 @@ func (w *weighing) checkVerdict(key patch.Key) Check {
 	return c
 }
 
-func (w *weighing) classOf(id patch.ID) (patch.Class, bool) {
-	for _, m := range w.device.Missing {
-		if m.ID == id {
-			return m.Class, true
+func (w *weighing) listed(id patch.ID) *Missing {
+	for i := range w.device.Missing {
+		if w.device.Missing[i].ID == id {
+			return &w.device.Missing[i]
 		}
 	}
-	return patch.Unknown, false
+	return nil
 }
 
 func (w *weighing) checkPromotion(item Item) Check {
@@ -143,14 +148,19 @@ func (w *weighing) checkRing() Check {
 	}
 }
 
-func (w *weighing) checkHold(key patch.Key) Check {
+// checkHold is one link a hold in force: on everything here, and on the patch.
+func (w *weighing) checkHold(key patch.Key) []Check {
+	var links []Check
 	if h, held := heldBy(w.scene.Holds, w.scene.Campaign, w.ring.Name, string(w.device.ID)); held {
-		return link(CheckHold, h.because())
+		links = append(links, link(CheckHold, h.because()))
 	}
 	if h, held := itemHeldBy(w.scene.Holds, w.scene.Campaign, w.ring.Name, string(w.device.ID), string(key.ID())); held {
-		return link(CheckHold, h.because())
+		links = append(links, link(CheckHold, h.because()))
 	}
-	return link(CheckHold, fault.Reason{})
+	if links == nil {
+		links = append(links, link(CheckHold, fault.Reason{}))
+	}
+	return links
 }
 
 func (w *weighing) checkScan() Check {
@@ -161,14 +171,19 @@ func (w *weighing) checkScan() Check {
 }
 
 func (w *weighing) checkApplicable(key patch.Key, on *ItemDecision) Check {
-	if _, listed := w.classOf(key.ID()); !listed && (on == nil || on.Reason.IsZero()) {
+	m := w.listed(key.ID())
+	switch {
+	case m == nil && (on == nil || on.Reason.IsZero()):
 		return link(CheckApplicable, fault.Because(fault.NotApplicable))
-	}
-	if on == nil {
+	case m != nil && m.State == wire.PatchHeld:
+		return link(CheckApplicable, fault.Because(fault.HeldOnDevice, "packages", names(m.Packages)))
+	case on == nil:
 		return link(CheckApplicable, fault.Reason{})
+	case !w.busyWith(on.Item) && (on.State == patch.InstalledPendingReboot || on.State == patch.Rebooting):
+		return link(CheckApplicable, on.Reason)
 	}
 	switch on.Reason.Code {
-	case fault.VersionGone, fault.HeldOnDevice, fault.NotApplicable, fault.AwaitingVerify, fault.RebootPendingNow:
+	case fault.VersionGone, fault.NotApplicable, fault.ScanStale, fault.ScanRefused, fault.NeverScanned:
 		return link(CheckApplicable, on.Reason)
 	}
 	return link(CheckApplicable, fault.Reason{})

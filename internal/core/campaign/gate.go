@@ -119,7 +119,7 @@ func (c criterion) shown() string {
 	if c.atLeast {
 		return number(math.Floor(c.have*10+slack) / 10)
 	}
-	return number(math.Ceil(c.have*10-slack) / 10)
+	return number(max(0, math.Ceil(c.have*10-slack)/10)) // and never "-0"
 }
 
 func (c criterion) because() fault.Reason {

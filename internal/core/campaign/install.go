@@ -74,8 +74,9 @@ func (w *weighing) weigh(at int, m *Missing, p *Progress) {
 	switch {
 	case w.excluded(&d, item), w.settled(&d, item, m, p), w.refused(&d, at, m):
 	case !w.busyWith(item.ID) && w.stopsItem(&d, item, m):
-		if p.owes() {
-			w.fail(p.failure(w.scene.Terms))
+		if p.owes() { // stopping it does not undo its failure
+			d.State, d.Reason = patch.Failed, p.failure(w.scene.Terms)
+			w.fail(d.Reason)
 		}
 	default:
 		w.attempt(&d, item, m, p)
@@ -109,8 +110,8 @@ func (w *weighing) settled(d *ItemDecision, item *Item, m *Missing, p *Progress)
 		newer = newer && !w.device.ScanAt.Before(w.device.Booted)
 	}
 	switch {
-	case p.State == patch.RolledBack:
-		d.Reason = fault.Because(fault.RollbackAsked, "by", item.By, "reason", item.Why)
+	case p.State == patch.RolledBack || p.Rollback && p.State == patch.Rebooting:
+		d.State, d.Reason = patch.RolledBack, fault.Because(fault.RollbackAsked, "by", item.By, "reason", item.Why)
 		w.exempt = orElse(w.exempt, d.Reason)
 	case p.State == patch.InstalledPendingReboot && w.device.RebootPending:
 		d.Reason = orElse(p.Reason, fault.Because(fault.RebootPendingNow))
@@ -239,7 +240,7 @@ func (w *weighing) attempt(d *ItemDecision, item *Item, m *Missing, p *Progress)
 	}
 	switch {
 	case w.busyWith(item.ID):
-		d.State, d.Reason, d.Next = StateOf(w.device.Order.Step), w.orderReason(), w.device.Order.Next
+		w.inOrder(d)
 	case p != nil && (p.NoEffects >= Quarantine || p.Attempts >= w.scene.Terms.Attempts):
 	case p != nil && w.now.Before(p.Next):
 		d.Next = p.Next
@@ -249,7 +250,7 @@ func (w *weighing) attempt(d *ItemDecision, item *Item, m *Missing, p *Progress)
 		if !p.owes() {
 			d.State, d.Reason = patch.Applicable, fault.Reason{}
 		}
-		w.propose(item, m, p)
+		w.propose(d, item, m, p)
 	}
 }
 
@@ -267,10 +268,11 @@ func (w *weighing) pause(d *ItemDecision, p *Progress) {
 
 // propose puts an item in the next order, if nothing stands against that. What
 // the last scan does not list has no packages to name: the next scan will say.
-func (w *weighing) propose(item *Item, m *Missing, p *Progress) {
+func (w *weighing) propose(d *ItemDecision, item *Item, m *Missing, p *Progress) {
 	switch {
 	case m == nil || len(m.Packages) == 0:
-		w.wait(w.scanReason())
+		d.Reason = orElse(d.Reason, w.scanReason())
+		w.wait(d.Reason)
 		w.rescan = w.rescan || w.device.Scan != wire.ScanFailed && p != nil && !w.device.ScanAt.After(p.Updated)
 	case !w.stop.reason.IsZero():
 		w.wait(w.stop.reason)
@@ -320,8 +322,8 @@ func (w *weighing) notOffered(at int, m *Missing, p *Progress, newer bool) {
 			d.State = patch.Superseded
 			w.fail(d.Reason)
 		case p.owes():
-			d.State = patch.Failed
-			w.fail(p.failure(w.scene.Terms))
+			d.State, d.Reason = patch.Failed, p.failure(w.scene.Terms)
+			w.fail(d.Reason)
 		default:
 			w.wait(d.Reason)
 		}

@@ -128,6 +128,13 @@ func (w *world) checkDevice(d *device, r *row, s campaign.Scene, v campaign.Devi
 	if got.Bucket == campaign.NotReached && got.Look.IsZero() {
 		w.Fatalf("%s: %s waits for %s and is never looked at again", w.now, d.member.Name, got.Reason)
 	}
+	if got.Cancel && !v.Retired {
+		without := v
+		without.Order = nil
+		if then := campaign.DecideDevice(w.now, s, without); (then.Bucket == campaign.Done) != (got.Bucket == campaign.Done) {
+			w.Fatalf("%s: %s is %s as its order is taken back, and %s for %s after it", w.now, d.member.Name, got.Bucket, then.Bucket, then.Reason)
+		}
+	}
 	if got.Order != nil {
 		w.checkOrder(d, r, s, v, got)
 	}
@@ -148,6 +155,8 @@ func (w *world) checkOrder(d *device, r *row, s campaign.Scene, v campaign.Devic
 		w.Fatalf("%s: an order of nothing for %s: %+v", w.now, d.member.Name, got.Order)
 	case len(calendar.Subtract(got.Order.Windows, v.Windows)) > 0:
 		w.Fatalf("%s: ordered %v on %s, whose windows are %v", w.now, got.Order.Windows, d.member.Name, v.Windows)
+	case got.Order.Kind == wire.OrderInstall && w.heldWhole(d, ring):
+		w.Fatalf("%s: an order for %s under %+v", w.now, d.member.Name, w.holds)
 	case got.Order.Kind == wire.OrderInstall && !ring.Ring.Ring.Opened():
 		w.Fatalf("%s: an order for %s before ring %s opened", w.now, d.member.Name, ring.Name)
 	}
@@ -162,6 +171,12 @@ func (w *world) checkOrder(d *device, r *row, s campaign.Scene, v campaign.Devic
 	}
 }
 
+func (w *world) heldWhole(d *device, r *ring) bool {
+	return slices.ContainsFunc(w.holds, func(h campaign.Hold) bool {
+		return h.Item == "" && (h.Device == "" || h.Device == string(d.member.Device)) && (h.Ring == "" || h.Ring == r.Name)
+	})
+}
+
 // checkAllowed judges an ordered item again, from the rules themselves.
 func (w *world) checkAllowed(d *device, r *row, s campaign.Scene, item campaign.Item) {
 	w.Helper()
@@ -173,6 +188,11 @@ func (w *world) checkAllowed(d *device, r *row, s campaign.Scene, item campaign.
 	}
 	if o := s.Rules.Judge(item.Key, class, w.now); o.Verdict != policy.Approved || item.Withdrawn || item.Promoted < r.position {
 		w.Fatalf("%s: ordered %s on %s: %s, %+v", w.now, item.Key, d.member.Name, o.Verdict, item)
+	}
+	for _, h := range w.holds {
+		if h.Item == string(item.ID) && (h.Device == "" || h.Device == string(d.member.Device)) && (h.Ring == "" || h.Ring == w.ring(r.amendment, r.position).Name) {
+			w.Fatalf("%s: ordered %s on %s under %+v", w.now, item.Key, d.member.Name, h)
+		}
 	}
 	for _, p := range r.progress {
 		if p.Item == item.ID && (p.Attempts >= s.Terms.Attempts || p.NoEffects >= campaign.Quarantine) {

@@ -132,6 +132,12 @@ func (w *weighing) busyWith(id patch.ID) bool {
 	return w.busy && slices.Contains(w.device.Order.Items, id)
 }
 
+// inOrder: the order says where the item is, and the device waits for it.
+func (w *weighing) inOrder(d *ItemDecision) {
+	d.State, d.Reason, d.Next = StateOf(w.device.Order.Step), w.orderReason(), w.device.Order.Next
+	w.wait(d.Reason)
+}
+
 // StateOf is how an item shows while an order on it is at a step.
 func StateOf(step wire.Step) patch.State {
 	switch step {

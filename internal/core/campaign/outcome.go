@@ -109,10 +109,10 @@ func (p Progress) skip(cause fault.Reason, t Terms, at time.Time) Progress {
 	if slices.Contains(notAnAttempt(), cause.Code) {
 		state = patch.Applicable
 	}
-	if p.Attempts > 0 {
-		cause = orElse(p.Reason, cause) // it is still the failure that people ask about
-	}
 	next := p.become(state, cause, at)
+	if p.Attempts > 0 {
+		next.Reason = orElse(p.Reason, cause) // it is still the failure that people ask about
+	}
 	switch cause.Code {
 	case fault.LocalVeto, fault.OrderExpired, fault.OrderStale, fault.Interrupted:
 		next.Next = at.Add(t.RetryAfter)

@@ -41,6 +41,8 @@ func (w *weighing) goesBack(p *Progress) bool {
 		return false
 	}
 	switch p.State {
+	case patch.RolledBack:
+		return true
 	case patch.Verified, patch.InstalledPendingReboot, patch.Failed:
 		return p.Rollback || w.scene.State == RollingBack
 	default:
@@ -71,7 +73,7 @@ func (w *weighing) takeBack(d *ItemDecision, item *Item, p *Progress) {
 	why, cannot := CannotGoBack(p.Packages)
 	switch {
 	case w.busyWith(p.Item):
-		d.State, d.Reason, d.Next = StateOf(w.device.Order.Step), w.orderReason(), w.device.Order.Next
+		w.inOrder(d)
 	case cannot:
 		d.State, d.Reason = patch.Failed, why
 		w.fail(why)

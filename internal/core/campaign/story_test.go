@@ -67,6 +67,19 @@ func play(t *testing.T, file string) {
 	s.checkIdle()
 }
 
+func exampleProcedure(t *testing.T, name string) procedure.Procedure {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join("..", "..", "..", "examples", "procedures", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := procedure.Parse(name, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 func (s *story) lines(text string, do func(words []string)) {
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(strings.TrimSpace(line), "#")
@@ -96,13 +109,9 @@ func (s *story) begin(text string) {
 	if len(words) < 4 || words[0] != "example" || words[2] != "month" {
 		s.wrong("want: example FILE month YYYY-MM")
 	}
-	body, err := os.ReadFile(filepath.Join("..", "..", "..", "examples", "procedures", words[1]))
-	s.must(err)
-	p, err := procedure.Parse(words[1], body)
-	s.must(err)
 	month, err := time.Parse("2006-01", words[3])
 	s.must(err)
-	s.world = newWorld(s.t, p, month.Year(), month.Month())
+	s.world = newWorld(s.t, exampleProcedure(s.t, words[1]), month.Year(), month.Month())
 }
 
 // enrol reads "NAME KIND [group GROUP] PACKAGE=VERSION…".

@@ -140,6 +140,11 @@ func (w *world) settle() {
 			return
 		}
 	}
+	for _, d := range w.devices {
+		for _, r := range d.rows {
+			w.Errorf("%s of amendment %d: %+v, progress %+v, wants a scan %v, last one %s", d.member.Name, r.amendment, r.decision, r.progress, d.wantScan, d.scanAt)
+		}
+	}
 	w.Fatalf("%s: the world never settles", w.now)
 }
 
@@ -485,4 +490,3 @@ func (w *world) deviceNamed(name string) *device {
 func keyOf(name, version string) patch.Key {
 	return patch.Key{Provider: "apt", Name: name, Version: version, Suite: "bookworm-security"}
 }
-
