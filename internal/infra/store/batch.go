@@ -26,7 +26,7 @@ type MissingPatch struct {
 }
 
 const (
-	batchDevices = `SELECT id, name, kind, tags, seen_us, scan_us, scan_status, scan_cause, reboot_pending, retired_us, order_serial, checkpoint_size, scan_wanted
+	batchDevices = `SELECT id, name, kind, tags, seen_us, scan_us, scan_status, scan_cause, reboot_pending, booted_us, retired_us, order_serial, checkpoint_size, scan_wanted
 FROM device WHERE tenant = $1 AND id IN (`
 	batchMissing = `SELECT m.device, m.patch, m.state, m.packages, p.provider, p.name, p.version, p.suite, p.class
 FROM missing m JOIN patch p ON p.tenant = m.tenant AND p.id = m.patch WHERE m.tenant = $1 AND m.device IN (`
@@ -93,7 +93,7 @@ func (tx *Tx) each(ctx context.Context, text, order, tenant string, devices []st
 func (b Batch) scanDevice(rows *sql.Rows) error {
 	var d gen.Device
 	err := rows.Scan(&d.ID, &d.Name, &d.Kind, &d.Tags, &d.SeenUs, &d.ScanUs, &d.ScanStatus, &d.ScanCause,
-		&d.RebootPending, &d.RetiredUs, &d.OrderSerial, &d.CheckpointSize, &d.ScanWanted)
+		&d.RebootPending, &d.BootedUs, &d.RetiredUs, &d.OrderSerial, &d.CheckpointSize, &d.ScanWanted)
 	b.Devices[d.ID] = d
 	return err
 }

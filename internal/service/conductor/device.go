@@ -133,9 +133,6 @@ func (g *group) decide(ctx context.Context, row gen.CampaignDevice) error {
 			return err
 		}
 	}
-	if d.Cancel {
-		d.Look = now // what is left of the order gets one of its own at once
-	}
 	return g.keep(ctx, row, d, orderID, now)
 }
 
@@ -145,6 +142,7 @@ func (g *group) device(row gen.CampaignDevice, now time.Time) (campaign.Device, 
 	d := campaign.Device{
 		ID: fleet.DeviceID(row.Device), Position: int(row.Position), Goal: campaign.Goal(row.Goal), Retired: dr.RetiredUs > 0,
 		LastSeen: store.Instant(dr.SeenUs), ScanAt: store.Instant(dr.ScanUs), Scan: wire.ScanStatus(dr.ScanStatus), RebootPending: dr.RebootPending == 1,
+		Booted: store.Instant(dr.BootedUs),
 	}
 	cause, err := store.ReasonFrom(dr.ScanCause)
 	if err != nil {
@@ -237,6 +235,9 @@ func openOrder(o gen.DeviceOrder) (*campaign.OpenOrder, error) {
 	for _, item := range order.Items {
 		open.Items = append(open.Items, patch.ID(item.ID))
 	}
+	for _, w := range order.Windows {
+		open.Windows = append(open.Windows, interval{Start: time.UnixMicro(w.StartUS).UTC(), End: time.UnixMicro(w.EndUS).UTC()})
+	}
 	return open, nil
 }
 
@@ -244,29 +245,32 @@ func openOrder(o gen.DeviceOrder) (*campaign.OpenOrder, error) {
 // waits for its ring, its window or its verdict has no row: why it waits is
 // worked out when someone asks.
 func (g *group) keepItems(ctx context.Context, row gen.CampaignDevice, device campaign.Device, d campaign.DeviceDecision, now time.Time) error {
-	ordered := map[patch.ID][]wire.Change{}
+	ordered := map[patch.ID]wire.Item{}
 	if d.Order != nil {
 		for _, item := range d.Order.Items {
-			ordered[patch.ID(item.ID)] = item.Packages
+			ordered[patch.ID(item.ID)] = item
 		}
 	}
+	inFlight := device.Order != nil && !d.Cancel && !d.Expired
 	for _, item := range d.Items {
 		before, known := progressOn(device.Progress, item.Item)
 		after := before
 		after.Item = item.Item
-		packages, isOrdered := ordered[item.Item]
+		inOrder, isOrdered := ordered[item.Item]
 		switch {
 		case isOrdered:
-			after.State, after.Reason, after.Updated = patch.Scheduled, fault.Reason{}, now
-			if d.Order.Kind == wire.OrderInstall {
-				after.Packages = packages
-			}
-		case !item.Counted && !known:
+			after = before.Ordered(d.Order.Kind, inOrder, now)
+		case item.NoEffect:
+			after = before.Contradict(item.Reason, g.scene.terms(), now)
+			g.recordItem(row, item, now)
+		case !known && (!item.Counted || item.State == patch.Applicable):
 			continue
+		case !item.Counted && before.Attempts > 0:
+			continue // why it failed is still needed if it comes back
 		case before.State == item.State && sameReason(before.Reason, item.Reason):
 			continue
-		case device.Order != nil && !d.Cancel && !item.State.Settled():
-			continue // in flight: the order's step says where it is
+		case inFlight && !item.State.Settled():
+			continue // the order's step says where it is
 		default:
 			after.State, after.Reason = item.State, item.Reason
 			g.recordItem(row, item, now)
@@ -331,6 +335,31 @@ func (g *group) writeDeltas(ctx context.Context) error {
 		})
 		if err != nil {
 			return fmt.Errorf("count ring: %w", err)
+		}
+		if err := g.stopOrGo(ctx, key, *d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stopOrGo lets a ring's devices be decided again when their numbers stop it,
+// or no longer do: orders that have not begun are taken back, or written again.
+func (g *group) stopOrGo(ctx context.Context, key [2]int64, d campaign.Counters) error {
+	for _, r := range g.scene.rings {
+		if r.Amendment != key[0] || r.Position != key[1] || campaign.RingState(r.State).Passed() {
+			continue
+		}
+		ring := g.scene.ring(r)
+		before := ring.Breaker().IsZero()
+		ring.Counters.Add(campaign.Failed, d.Failed)
+		if ring.Breaker().IsZero() == before {
+			continue
+		}
+		if _, err := g.tx.TouchRingDevices(ctx, gen.TouchRingDevicesParams{
+			Tenant: r.Tenant, Campaign: r.Campaign, Amendment: r.Amendment, Position: r.Position,
+		}); err != nil {
+			return fmt.Errorf("wake ring %s: %w", r.Ring, err)
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ func (g *group) expire(ctx context.Context, row gen.CampaignDevice, device campa
 	switch {
 	case d.Cancel:
 		state, code = orderCancelled, fault.OrderCancelled
-	case !now.Before(device.Order.Expires):
+	case d.Expired:
 		state, code = orderExpired, fault.OrderExpired
 	default:
 		return nil

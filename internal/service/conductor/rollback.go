@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"patchring/internal/core/campaign"
@@ -75,18 +76,30 @@ func (c *Conductor) toRollBack(ctx context.Context, q *gen.Queries, s *scene, as
 	var chosen []gen.InstalledItemsRow
 	for _, i := range installed {
 		if position >= 0 && i.Position != position || ask.Device != "" && i.Device != string(ask.Device) ||
-			ask.Patch != "" && i.Item != string(ask.Patch) || !touched(i) {
+			ask.Patch != "" && i.Item != string(ask.Patch) {
 			continue
 		}
-		chosen = append(chosen, i)
+		if changed, err := touched(i); err != nil {
+			return nil, err
+		} else if changed {
+			chosen = append(chosen, i)
+		}
 	}
 	return chosen, nil
 }
 
 // touched leaves out what was never changed on the device: a failure before
-// the install (no package of it known), or what has gone back already.
-func touched(i gen.InstalledItemsRow) bool {
-	return i.State != string(patch.RolledBack) && i.Packages != "" && i.Packages != "[]"
+// the install or after which the old version was restored, or what has gone
+// back already.
+func touched(i gen.InstalledItemsRow) (bool, error) {
+	if i.State == string(patch.RolledBack) {
+		return false, nil
+	}
+	var packages []wire.Change
+	if err := json.Unmarshal([]byte(i.Packages), &packages); err != nil {
+		return false, fmt.Errorf("read packages of %s on %s: %w", i.Item, i.Device, err)
+	}
+	return slices.ContainsFunc(packages, func(p wire.Change) bool { return p.From != p.To }), nil
 }
 
 // Rollback orders it: the chosen items go back on every chosen device, watched
@@ -256,12 +269,17 @@ func (c *Conductor) explain(ctx context.Context, tx *store.Tx, row gen.CampaignD
 	for _, key := range subjects(view, d, decision, id) {
 		e := Explanation{
 			Campaign: crow.Name, Amendment: int(row.Amendment), Ring: ringName(s, row.Position), Bucket: decision.Bucket,
-			Patch: key, Chain: campaign.Explain(now, view, d, key), State: patch.NotApplicable, Reason: decision.Reason, Next: decision.Look,
+			Patch: key, Chain: campaign.Explain(now, view, d, key), State: patch.NotApplicable, Next: decision.Look,
 		}
 		for _, item := range decision.Items {
 			if item.Item == key.ID() {
 				e.State, e.Reason, e.Next = item.State, item.Reason, item.Next
 			}
+		}
+		// An item has no reason of its own when it waits for what stops the whole
+		// device: then the chain says what that is.
+		if blocking, blocked := campaign.Blocking(e.Chain); blocked && e.Reason.IsZero() && e.State != patch.Verified {
+			e.Reason, e.Next = blocking.Reason, blocking.Next
 		}
 		out = append(out, e)
 	}

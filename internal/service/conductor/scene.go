@@ -192,7 +192,7 @@ func (s *scene) ring(r gen.CampaignRing) campaign.Ring {
 	rule := s.procedure.Rings[r.Position]
 	out := campaign.Ring{
 		Campaign: campaign.ID(s.row.ID), State: campaign.State(s.row.State), Name: r.Ring, Ring: campaign.RingState(r.State),
-		Verdict: campaign.Verdict(r.Verdict), Opens: store.Instant(r.OpensUs), Closes: store.Instant(r.ClosesUs), SoakUntil: store.Instant(r.SoakUntilUs),
+		Verdict: campaign.Verdict(r.Verdict), Opens: store.Instant(r.OpensUs), Closes: store.Instant(r.ClosesUs), Opened: store.Instant(r.OpenedUs), SoakUntil: store.Instant(r.SoakUntilUs),
 		Soak: rule.Soak, Expedited: r.ExpeditedBy != "", Gate: rule.Gate, Holds: s.holds, First: r.Position == 0,
 		Counters: campaign.Counters{
 			Done: int(r.Done), Failed: int(r.Failed), NotReached: int(r.NotReached), Unreachable: int(r.Unreachable), Exempt: int(r.Exempt),

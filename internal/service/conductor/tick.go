@@ -307,6 +307,11 @@ func (c *Conductor) ringMoved(ctx context.Context, tx *store.Tx, s *scene, befor
 
 // openRing promotes the content to the ring and wakes its devices.
 func (c *Conductor) openRing(ctx context.Context, tx *store.Tx, s *scene, r gen.CampaignRing) error {
+	if r.Position > 0 {
+		if err := c.leaveBehind(ctx, tx, s, int(r.Amendment)); err != nil {
+			return err
+		}
+	}
 	err := tx.PromoteItems(ctx, gen.PromoteItemsParams{
 		Tenant: r.Tenant, Campaign: r.Campaign, Amendment: r.Amendment, Promoted: r.Position,
 	})
@@ -321,6 +326,33 @@ func (c *Conductor) openRing(ctx context.Context, tx *store.Tx, s *scene, r gen.
 	_, err = tx.TouchRingDevices(ctx, gen.TouchRingDevicesParams{
 		Tenant: r.Tenant, Campaign: r.Campaign, Amendment: r.Amendment, Position: r.Position,
 	})
+	return err
+}
+
+// leaveBehind takes out what was declined or delayed while the rings before
+// this one were at work: none of them has validated it.
+func (c *Conductor) leaveBehind(ctx context.Context, tx *store.Tx, s *scene, amendment int) error {
+	unfits := campaign.NewContent(s.items).Unfits(c.Clock(), amendment, s.rules)
+	for _, u := range unfits {
+		by, why := u.Outcome.Decision.Actor, u.Outcome.Decision.Reason
+		if _, err := tx.WithdrawItem(ctx, gen.WithdrawItemParams{
+			Tenant: s.row.Tenant, Campaign: s.row.ID, ID: string(u.Item.ID), WithdrawnUs: c.Clock().UnixMicro(), WithdrawnBy: by, WithdrawnReason: why,
+		}); err != nil {
+			return fmt.Errorf("withdraw %s: %w", u.Item.Key, err)
+		}
+		for i := range s.items {
+			if s.items[i].ID == u.Item.ID {
+				s.items[i].Withdrawn, s.items[i].By, s.items[i].Why = true, by, why
+			}
+		}
+		c.record(tx, s, register.Entry{
+			Kind: register.ItemWithdrawn, Patch: string(u.Item.ID), Detail: map[string]any{"why": why, "verdict": string(u.Outcome.Verdict), "by": by},
+		})
+	}
+	if len(unfits) == 0 {
+		return nil
+	}
+	_, err := tx.TouchCampaignDevices(ctx, s.row.Tenant, s.row.ID)
 	return err
 }
 
