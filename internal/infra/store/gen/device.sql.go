@@ -152,7 +152,7 @@ func (q *Queries) Device(ctx context.Context, tenant string, iD string) (Device,
 }
 
 const deviceByMachine = `-- name: DeviceByMachine :many
-SELECT id, name FROM device WHERE tenant = $1 AND machine_id = $2 AND retired_us = 0 ORDER BY enrolled_us
+SELECT id, name FROM device WHERE tenant = $1 AND machine_id = $2 AND retired_us = 0 ORDER BY id
 `
 
 type DeviceByMachineRow struct {
@@ -273,9 +273,12 @@ func (q *Queries) DevicesAfter(ctx context.Context, arg DevicesAfterParams) ([]D
 }
 
 const devicesByName = `-- name: DevicesByName :many
-SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why FROM device WHERE tenant = $1 AND name = $2 ORDER BY enrolled_us DESC
+SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why FROM device WHERE tenant = $1 AND name = $2 ORDER BY id DESC
 `
 
+// DevicesByName and DeviceByMachine are in the order of enrolment, which that of
+// the ids (UUIDv7) is: SQLite, which has no statistics, would rather walk the
+// whole fleet by enrolled_us than sort the one or two that fit.
 func (q *Queries) DevicesByName(ctx context.Context, tenant string, name string) ([]Device, error) {
 	rows, err := q.db.QueryContext(ctx, devicesByName, tenant, name)
 	if err != nil {

@@ -5,11 +5,14 @@ VALUES (@tenant, @id, @name, @machine_id, @kind, @tags, @os_name, @agent_version
 -- name: Device :one
 SELECT * FROM device WHERE tenant = @tenant AND id = @id;
 
+-- DevicesByName and DeviceByMachine are in the order of enrolment, which that of
+-- the ids (UUIDv7) is: SQLite, which has no statistics, would rather walk the
+-- whole fleet by enrolled_us than sort the one or two that fit.
 -- name: DevicesByName :many
-SELECT * FROM device WHERE tenant = @tenant AND name = @name ORDER BY enrolled_us DESC;
+SELECT * FROM device WHERE tenant = @tenant AND name = @name ORDER BY id DESC;
 
 -- name: DeviceByMachine :many
-SELECT id, name FROM device WHERE tenant = @tenant AND machine_id = @machine_id AND retired_us = 0 ORDER BY enrolled_us;
+SELECT id, name FROM device WHERE tenant = @tenant AND machine_id = @machine_id AND retired_us = 0 ORDER BY id;
 
 -- name: DevicesAfter :many
 SELECT * FROM device WHERE tenant = @tenant AND retired_us = 0 AND id > @id ORDER BY id LIMIT @max;
