@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"patchring/lab/demo"
 )
 
 const (
@@ -67,9 +69,9 @@ func TestCampaignOfTroubles(t *testing.T) {
 		return s.version(pilot, "lab-good") == "1.0" && s.version(pilot, "lab-vanish") == "1.0" &&
 			s.version(user, "lab-good") == "1.0" && s.version(other, "lab-good") == "1.0"
 	})
-	s.await("the rollback is reported", time.Minute, func() bool {
-		return s.ring(c, "R0").Numbers.Exempt == 1 && s.ring(c, "R1").Numbers.Exempt == 1 && s.ring(c, "GLOBAL").Numbers.Exempt == 1
-	})
+	for _, ring := range []string{"R0", "R1", "GLOBAL"} {
+		s.awaitNumbers(c, ring, demo.Numbers{Done: 1})
+	}
 	s.verifyRegister()
 }
 

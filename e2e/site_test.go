@@ -228,6 +228,18 @@ func (s *site) awaitRing(campaign, ring, state string, limit time.Duration) demo
 	return last
 }
 
+func (s *site) awaitNumbers(campaign, ring string, want demo.Numbers) {
+	s.t.Helper()
+	var last demo.Ring
+	err := demo.Poll(s.t.Context(), time.Minute, ring+" counts", func() (bool, error) {
+		last = s.ring(campaign, ring)
+		return last.Numbers == want, nil
+	})
+	if err != nil {
+		s.t.Errorf("%v %+v; it has %+v, %s %+v", err, want, last.Numbers, last.State, last.Reasons)
+	}
+}
+
 func (s *site) expedite(campaign, ring string) {
 	s.t.Helper()
 	must(s.t, s.admin.Act(s.t.Context(), campaign, "expedite", map[string]any{"ring": ring, "reason": "the test does not wait for dates"}, nil))
