@@ -16,6 +16,7 @@ import (
 	_ "time/tzdata" // windows of the local file are hours of the device's zone
 
 	"patchring/internal/endpoint/agent"
+	"patchring/internal/endpoint/facts"
 	"patchring/internal/endpoint/journal"
 	"patchring/wire"
 )
@@ -152,7 +153,7 @@ func (o options) enroll(ctx context.Context, args []string, out io.Writer) error
 	if len(args) != 2 {
 		return fmt.Errorf("enroll takes the server's URL and a token: %w", errUsage)
 	}
-	reply, err := agent.Enroll(ctx, agent.Enrolment{Dir: o.dir, Server: args[0], Token: args[1], Name: o.name, Version: version, Again: o.again})
+	reply, err := agent.Enroll(ctx, agent.Enrolment{Dir: o.dir, Host: facts.This(), Server: args[0], Token: args[1], Name: o.name, Version: version, Again: o.again})
 	if err != nil {
 		return err
 	}
@@ -165,7 +166,7 @@ func (o options) enroll(ctx context.Context, args []string, out io.Writer) error
 
 func (o options) work(ctx context.Context) error {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	a, err := agent.New(agent.Options{Dir: o.dir, Version: version, ScanEvery: o.scanEvery, Log: log})
+	a, err := agent.New(agent.Options{Dir: o.dir, Device: agent.ThisDevice(o.dir), Version: version, ScanEvery: o.scanEvery, Log: log})
 	if err != nil {
 		return err
 	}
@@ -220,7 +221,7 @@ type scanned struct {
 }
 
 func (o options) scan(ctx context.Context, out io.Writer) error {
-	f, patches, err := agent.Look(ctx, o.dir, !o.offline)
+	f, patches, err := agent.Look(ctx, agent.ThisDevice(o.dir), !o.offline)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "patchring-agent: some facts could not be read:", err)
 	}

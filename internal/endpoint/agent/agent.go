@@ -29,12 +29,29 @@ import (
 // DefaultDir is the agent's own directory.
 const DefaultDir = "/var/lib/patchring-agent"
 
-// hooksDir is where the device's administrator puts hooks.
-const hooksDir = "/etc/patchring/hooks"
+// Device is what an agent works on: this one, or a test's.
+type Device struct {
+	Host      facts.Host
+	Providers []provider.Provider
+	LocalFile string // what its administrator forbids
+	HooksDir  string
+	Uptime    func() time.Duration
+	BootID    func() (string, error)
+	Reboot    func(context.Context) error
+}
+
+// ThisDevice is the one the agent runs on; dir is the agent's directory.
+func ThisDevice(dir string) Device {
+	return Device{
+		Host: facts.This(), Providers: all.Present(dir, time.Now), LocalFile: local.File, HooksDir: local.HooksDir,
+		Uptime: uptime(), BootID: bootID, Reboot: reboot,
+	}
+}
 
 // Options of an agent.
 type Options struct {
 	Dir     string
+	Device  Device
 	Version string
 	// ScanEvery is how often it scans when nobody asks; zero is four hours.
 	ScanEvery time.Duration
@@ -53,15 +70,14 @@ const (
 // Agent of one device.
 type Agent struct {
 	Options
-	identity  journal.Identity
-	journal   *journal.Journal
-	providers []provider.Provider
-	facts     *facts.Reader
-	executor  *executor.Executor
-	link      *link.Link
-	busy      sync.Mutex // held while a provider or the facts reader is used
-	scanNow   chan struct{}
-	started   time.Time
+	identity journal.Identity
+	journal  *journal.Journal
+	facts    *facts.Reader
+	executor *executor.Executor
+	link     *link.Link
+	busy     sync.Mutex // held while a provider or the facts reader is used
+	scanNow  chan struct{}
+	started  time.Time
 
 	mu   sync.Mutex // guards seen
 	seen seen
@@ -93,7 +109,7 @@ func New(o Options) (*Agent, error) {
 		return nil, err
 	}
 	a := &Agent{
-		Options: o, identity: id, journal: j, facts: facts.NewReader(facts.This()), providers: all.Present(o.Dir, time.Now),
+		Options: o, identity: id, journal: j, facts: facts.NewReader(o.Device.Host),
 		scanNow: make(chan struct{}, 1), started: time.Now(),
 	}
 	if aside := j.SetAside(); aside != "" {
@@ -110,32 +126,38 @@ func New(o Options) (*Agent, error) {
 }
 
 func (a *Agent) openExecutor() {
-	byName := make(map[string]provider.Provider, len(a.providers))
-	for _, p := range a.providers {
+	d := a.Device
+	byName := make(map[string]provider.Provider, len(d.Providers))
+	for _, p := range d.Providers {
 		byName[p.Name()] = p
 	}
 	a.executor = executor.New(executor.Options{
 		Tenant: a.identity.Tenant, Device: a.identity.Device, Keys: a.identity.OrderKeys, RegisterKey: a.identity.RegisterKey,
 		Journal: a.journal, Providers: byName, Busy: &a.busy,
-		Now: time.Now, Uptime: a.uptime, BootID: bootID,
-		Local: func() (local.Rules, error) { return local.Read(local.File) }, Disk: a.room,
-		Hooks: local.Hooks{Dir: hooksDir}.Run, Signals: a.signals, Reboot: reboot,
+		Now: time.Now, Uptime: d.Uptime, BootID: d.BootID,
+		Local: func() (local.Rules, error) { return local.Read(d.LocalFile) }, Disk: a.room,
+		Hooks: local.Hooks{Dir: d.HooksDir}.Run, Signals: a.signals, Reboot: d.Reboot,
 		Changed: func() { a.link.Poke(); a.writeStatus() }, Ended: a.Scan, Log: a.Log,
 	})
 }
 
 // Run works until ctx ends. It returns within seconds, but for a package
-// transaction in progress, which runs on by itself and is found again at the
-// next start.
+// transaction in progress, which it says it finishes. Killed before that, the
+// transaction runs on by itself and is found again at the next start.
 func (a *Agent) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, a.journal.Close()) }()
 	defer a.stopped()
-	if len(a.providers) == 0 {
+	if len(a.Device.Providers) == 0 {
 		a.Log.Warn("no package manager that this agent knows manages this device")
 	}
 	parts := map[string]func(context.Context) error{
 		"orders": a.executor.Run, "link": a.link.Run, "scans": a.scans,
 	}
+	defer context.AfterFunc(ctx, func() {
+		if doing := a.executor.Doing(); doing != "" {
+			a.Log.Warn("asked to stop: what was begun is finished first", "doing", doing)
+		}
+	})()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, len(parts))
@@ -170,7 +192,9 @@ func (a *Agent) scans(ctx context.Context) error {
 		if err := a.scan(ctx); err != nil && ctx.Err() == nil {
 			a.Log.Error("scan", "err", err)
 		}
-		debug.FreeOSMemory()
+		if err := rest(); err != nil {
+			a.Log.Warn("memory not given back", "err", err)
+		}
 		timer := time.NewTimer(a.ScanEvery*9/10 + time.Duration(rand.Int64N(int64(a.ScanEvery/5)+1)))
 		select {
 		case <-ctx.Done():
@@ -224,12 +248,12 @@ func (a *Agent) measure(ctx context.Context) (s seen, parts []wire.Part, err err
 		parts = append(parts, part)
 	}
 	f, failed := a.facts.Read(ctx, true)
-	for _, p := range a.providers {
+	for _, p := range a.Device.Providers {
 		f.Providers = append(f.Providers, p.Name())
 	}
 	s.facts = f
 	add(wire.PartFacts, f, failed)
-	for _, p := range a.providers {
+	for _, p := range a.Device.Providers {
 		if inventory, failed := p.Inventory(ctx); failed == nil {
 			add(wire.PartInventory, inventory, nil)
 		} else {
@@ -244,7 +268,7 @@ func (a *Agent) measure(ctx context.Context) (s seen, parts []wire.Part, err err
 
 // reportActors tells of packages that someone else has changed.
 func (a *Agent) reportActors(since time.Time) error {
-	others, err := facts.ChangesSince(facts.This().FS, since, time.Local)
+	others, err := facts.ChangesSince(a.Device.Host.FS, since, time.Local)
 	if err != nil {
 		return fmt.Errorf("look for other actors: %w", err)
 	}
@@ -279,7 +303,7 @@ func (a *Agent) state() link.State {
 		RebootPending: len(a.seen.facts.RebootSignals) > 0,
 	}
 	if s.BootID == "" {
-		if id, err := bootID(); err == nil {
+		if id, err := a.Device.BootID(); err == nil {
 			s.BootID = id
 		}
 	}
@@ -354,10 +378,10 @@ func (a *Agent) installed(name string) wire.Answer {
 
 // Look scans once for a person at the device, without a server: the facts and
 // what is missing.
-func Look(ctx context.Context, dir string, refresh bool) (wire.Facts, []wire.Patches, error) {
-	f, err := facts.NewReader(facts.This()).Read(ctx, true)
+func Look(ctx context.Context, d Device, refresh bool) (wire.Facts, []wire.Patches, error) {
+	f, err := facts.NewReader(d.Host).Read(ctx, true)
 	var out []wire.Patches
-	for _, p := range all.Present(dir, time.Now) {
+	for _, p := range d.Providers {
 		f.Providers = append(f.Providers, p.Name())
 		out = append(out, p.Scan(ctx, refresh))
 	}

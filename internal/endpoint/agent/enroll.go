@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"patchring/internal/core/fault"
 	"patchring/internal/core/identity"
 	"patchring/internal/endpoint/facts"
 	"patchring/internal/endpoint/journal"
@@ -25,6 +26,7 @@ import (
 // Enrolment is what an administrator gives to enrol a device.
 type Enrolment struct {
 	Dir     string
+	Host    facts.Host
 	Server  string // https://…
 	Token   string
 	Name    string // empty: the host's name
@@ -66,7 +68,7 @@ func Enroll(ctx context.Context, e Enrolment) (wire.EnrollReply, error) {
 }
 
 func (e Enrolment) request(ctx context.Context) (wire.EnrollRequest, string, error) {
-	f, err := facts.NewReader(facts.This()).Read(ctx, false)
+	f, err := facts.NewReader(e.Host).Read(ctx, false)
 	if err != nil && f.Hostname == "" && e.Name == "" {
 		return wire.EnrollRequest{}, "", fmt.Errorf("read the host's name (or give --name): %w", err)
 	}
@@ -108,13 +110,24 @@ func exchange(ctx context.Context, server string, token identity.EnrollmentToken
 	if err != nil {
 		return reply, fmt.Errorf("read the server's answer: %w", err)
 	}
-	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusCreated {
-		return reply, fmt.Errorf("the server refused (%s): %s", res.Status, wire.Clean(string(answer), wire.MaxTextBytes))
+	if res.StatusCode != http.StatusOK {
+		return reply, refusal(res.Status, answer)
 	}
 	if err := json.Unmarshal(answer, &reply); err != nil {
 		return reply, fmt.Errorf("decode the server's answer: %w", err)
 	}
 	return reply, checkCA(token, reply.CA)
+}
+
+// refusal is what the server said, as an error.
+func refusal(status string, answer []byte) error {
+	var e wire.Error
+	if err := json.Unmarshal(answer, &e); err != nil || e.Code == "" {
+		return fmt.Errorf("the server answers %s: %s", status, wire.Clean(string(answer), 200))
+	}
+	return fmt.Errorf("the server refused: %w", &fault.Error{
+		Reason: fault.Reason{Code: fault.Code(e.Code), Args: e.Args}, Retry: fault.Retry(e.Retry),
+	})
 }
 
 // client trusts the site that the token names. An organisation's own HTTPS

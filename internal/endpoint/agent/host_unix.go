@@ -14,16 +14,20 @@ import (
 	"time"
 )
 
-// uptime is the time since boot, which no clock change moves.
-func (a *Agent) uptime() time.Duration {
-	text, err := os.ReadFile("/proc/uptime")
-	if err == nil {
-		first, _, _ := strings.Cut(string(text), " ")
-		if s, err := strconv.ParseFloat(first, 64); err == nil {
-			return time.Duration(s * float64(time.Second))
+// uptime tells the time since boot, which no clock change moves and which
+// counts the time a device was suspended.
+func uptime() func() time.Duration {
+	started := time.Now()
+	return func() time.Duration {
+		text, err := os.ReadFile("/proc/uptime")
+		if err == nil {
+			first, _, _ := strings.Cut(string(text), " ")
+			if s, err := strconv.ParseFloat(first, 64); err == nil {
+				return time.Duration(s * float64(time.Second))
+			}
 		}
+		return time.Since(started) // the monotonic clock of this process
 	}
-	return time.Since(a.started) // the monotonic clock of this process
 }
 
 const rebootTimeout = time.Minute

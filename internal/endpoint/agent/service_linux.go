@@ -16,7 +16,9 @@ const (
 )
 
 // KillMode=process is what keeps a package transaction alive when the agent is
-// stopped or killed: dpkg in the middle of its work is nobody's to end.
+// killed: dpkg in the middle of its work is nobody's to end. The long stop is
+// for a shutdown in the middle of one: systemd waits for the agent, which waits
+// for dpkg.
 const unitText = `[Unit]
 Description=Patchring agent
 Wants=network-online.target
@@ -27,7 +29,7 @@ ExecStart=%s run --dir %s
 Restart=always
 RestartSec=2
 KillMode=process
-TimeoutStopSec=30
+TimeoutStopSec=900
 
 [Install]
 WantedBy=multi-user.target
