@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 	_ "time/tzdata" // windows of the local file are hours of the device's zone
@@ -37,7 +38,7 @@ const usage = `patchring-agent: the Patchring agent
 Every verb takes --dir DIR (default /var/lib/patchring-agent).
 
 Exit status: 0 done, 1 failed, 2 usage, 3 not enrolled, 4 enrolled already,
-5 not running (status).
+5 not running (status), 6 running without its server (status).
 `
 
 const (
@@ -46,15 +47,18 @@ const (
 	exitNotEnrolled = 3
 	exitEnrolled    = 4
 	exitNotRunning  = 5
+	exitAlone       = 6
 )
 
 var (
 	errUsage      = errors.New("see patchring-agent help")
 	errNotRunning = errors.New("the agent does not run")
+	errAlone      = errors.New("the agent runs and does not reach its server")
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the first signal asks, a second one ends it; a package transaction survives both
 	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
 	if err != nil {
@@ -75,6 +79,8 @@ func exit(err error) int {
 		return exitEnrolled
 	case errors.Is(err, errNotRunning):
 		return exitNotRunning
+	case errors.Is(err, errAlone):
+		return exitAlone
 	default:
 		return exitFailed
 	}
@@ -92,8 +98,7 @@ type options struct {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-		fmt.Fprint(out, usage)
-		return nil
+		return say(out, usage)
 	}
 	verb, o, rest, err := parse(args)
 	if err != nil {
@@ -113,8 +118,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case "scan":
 		return o.scan(ctx, out)
 	case "version":
-		fmt.Fprintln(out, version)
-		return nil
+		return say(out, "%s\n", version)
 	default:
 		return fmt.Errorf("unknown verb %q: %w", verb, errUsage)
 	}
@@ -157,11 +161,10 @@ func (o options) enroll(ctx context.Context, args []string, out io.Writer) error
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "enrolled as %s\n", reply.Device)
 	if reply.DuplicateOf != "" {
-		fmt.Fprintf(out, "warning: device %s has the same machine id; a cloned image must make its own (systemd-machine-id-setup)\n", reply.DuplicateOf)
+		err = say(os.Stderr, "patchring-agent: device %s has the same machine id; a cloned image must make its own (systemd-machine-id-setup)\n", reply.DuplicateOf)
 	}
-	return nil
+	return errors.Join(err, say(out, "enrolled as %s\n", reply.Device))
 }
 
 func (o options) work(ctx context.Context) error {
@@ -181,7 +184,7 @@ func (o options) status(out io.Writer) error {
 	if o.json {
 		err = json.NewEncoder(out).Encode(s)
 	} else {
-		printStatus(out, s)
+		err = say(out, "%s", statusText(s))
 	}
 	switch {
 	case err != nil:
@@ -190,28 +193,43 @@ func (o options) status(out io.Writer) error {
 		return journal.ErrNotEnrolled
 	case !s.Running:
 		return errNotRunning
+	case !s.Connected:
+		return errAlone
 	}
 	return nil
 }
 
-func printStatus(out io.Writer, s agent.Status) {
-	fmt.Fprintf(out, "version    %s\n", s.Version)
-	if !s.Enrolled {
-		return
+func statusText(s agent.Status) string {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-10s "+format+"\n", append([]any{name}, args...)...)
 	}
-	fmt.Fprintf(out, "device     %s (%s)\nserver     %s\nrunning    %t\nconnected  %t\n", s.Name, s.Device, s.Server, s.Running, s.Connected)
+	line("version", "%s", s.Version)
+	if !s.Enrolled {
+		return b.String()
+	}
+	line("device", "%s (%s)", s.Name, s.Device)
+	line("server", "%s", s.Server)
+	line("running", "%t", s.Running)
+	line("connected", "%t", s.Connected)
 	if !s.Scanned.IsZero() {
-		fmt.Fprintf(out, "scanned    %s: %s, %d missing\n", s.Scanned.Format(time.RFC3339), s.Scan, s.Missing)
+		line("scanned", "%s: %s, %d missing", s.Scanned.Format(time.RFC3339), s.Scan, s.Missing)
 	}
 	if s.Spooled > 0 {
-		fmt.Fprintf(out, "spooled    %d events to deliver\n", s.Spooled)
+		line("spooled", "%d events to deliver", s.Spooled)
 	}
 	for _, order := range s.Orders {
-		fmt.Fprintf(out, "order      %s: %s\n", order.ID, order.Step)
+		line("order", "%s: %s", order.ID, order.Step)
 	}
 	if s.Doing != "" {
-		fmt.Fprintf(out, "doing      %s\n", s.Doing)
+		line("doing", "%s", s.Doing)
 	}
+	return b.String()
+}
+
+func say(out io.Writer, format string, args ...any) error {
+	_, err := fmt.Fprintf(out, format, args...)
+	return err
 }
 
 // scanned is the answer of scan --json.
@@ -223,20 +241,25 @@ type scanned struct {
 func (o options) scan(ctx context.Context, out io.Writer) error {
 	f, patches, err := agent.Look(ctx, agent.ThisDevice(o.dir), !o.offline)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "patchring-agent: some facts could not be read:", err)
+		err = say(os.Stderr, "patchring-agent: some facts could not be read: %v\n", err)
 	}
 	if o.json {
-		return json.NewEncoder(out).Encode(scanned{f, patches})
+		return errors.Join(err, json.NewEncoder(out).Encode(scanned{f, patches}))
 	}
-	fmt.Fprintf(out, "%s, %s, %s\n", f.Hostname, f.OS.Name, f.OS.Kernel)
+	return errors.Join(err, say(out, "%s", scanText(f, patches)))
+}
+
+func scanText(f wire.Facts, patches []wire.Patches) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %s, %s\n", f.Hostname, f.OS.Name, f.OS.Kernel)
 	for _, s := range f.RebootSignals {
-		fmt.Fprintf(out, "reboot pending: %s %v\n", s.Signal, s.Detail)
+		fmt.Fprintf(&b, "reboot pending: %s %v\n", s.Signal, s.Detail)
 	}
 	for _, p := range patches {
-		fmt.Fprintf(out, "%s: %s, %d missing\n", p.Provider, p.Status, len(p.Patches))
+		fmt.Fprintf(&b, "%s: %s, %d missing\n", p.Provider, p.Status, len(p.Patches))
 		for _, m := range p.Patches {
-			fmt.Fprintf(out, "  %-28s %-28s %-10s %s\n", m.Name, m.Version, m.Class, m.State)
+			fmt.Fprintf(&b, "  %-28s %-28s %-10s %s\n", m.Name, m.Version, m.Class, m.State)
 		}
 	}
-	return nil
+	return b.String()
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -127,7 +126,7 @@ func (w *world) start() {
 		Local:  func() (local.Rules, error) { return w.rules, w.rulesErr },
 		Disk:   func() error { return w.diskErr },
 		Hooks:  w.hooks, Signals: w.signals, Reboot: w.reboot,
-		Changed: func() {}, Ended: func() {}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Changed: func() {}, Ended: func() {}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err := w.exec.trustClockAtStart(); err != nil {
 		w.fail("start: %v", err)

@@ -14,5 +14,5 @@ func Free(path string) (int64, error) {
 	if err := unix.Statfs(path, &fs); err != nil {
 		return 0, fmt.Errorf("measure free space at %s: %w", path, err)
 	}
-	return int64(fs.Bavail) * int64(fs.Bsize), nil
+	return int64(fs.Bavail) * int64(fs.Bsize), nil //nolint:unconvert // other types on other systems
 }
