@@ -143,8 +143,10 @@ type weighing struct {
 	device *Device
 	ring   *RingView
 	stop   stop
-	busy   bool // its order is in flight
 	undo   bool // it is being rolled back
+	busy   bool // its order is in flight
+	// ordered is where that order stands: the same for all of its items.
+	ordered fault.Reason
 
 	items    []ItemDecision
 	eligible []wire.Item
@@ -161,13 +163,15 @@ type weighing struct {
 // and goes on with the rest of the content when nothing is left to undo.
 func weigh(now time.Time, s *Scene, d *Device) weighing {
 	w := weighing{now: now, scene: s, device: d, ring: &s.Rings[d.Position], undo: d.Goal == RollBack || s.State == RollingBack}
-	w.busy = w.inFlight()
+	if w.busy = w.inFlight(); w.busy {
+		w.ordered = d.Order.reason()
+	}
 	w.stop = w.stopped()
 	if w.undo {
 		if left := w.rollback(); left || s.State == RollingBack {
 			return w
 		}
-		w = weighing{now: now, scene: s, device: d, ring: w.ring, busy: w.busy}
+		w = weighing{now: now, scene: s, device: d, ring: w.ring, busy: w.busy, ordered: w.ordered}
 		w.stop = w.stopped()
 	}
 	w.install()
@@ -213,7 +217,7 @@ func (w *weighing) decide() DeviceDecision {
 			w.waiting = orElse(w.stop.reason, fault.Because(fault.OrderCancelled))
 		}
 	case w.busy:
-		w.waiting = w.orderReason()
+		w.waiting = w.ordered
 		w.lookAt(w.overdue())
 	case len(w.eligible) > 0 && w.broken():
 		w.wait(w.ring.Stopped)

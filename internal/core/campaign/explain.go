@@ -241,7 +241,7 @@ func (w *weighing) checkOrder(decision DeviceDecision) Check {
 	case decision.Cancel:
 		return link(CheckOrder, fault.Because(fault.OrderCancelled))
 	case w.busy:
-		return Check{Name: CheckOrder, OK: true, Reason: w.orderReason(), Next: w.device.Order.Next}
+		return Check{Name: CheckOrder, OK: true, Reason: w.ordered, Next: w.device.Order.Next}
 	case w.device.OtherCampaign != "":
 		return link(CheckOrder, fault.Because(fault.OtherOrder, "campaign", w.device.OtherCampaign))
 	default:

@@ -16,7 +16,7 @@ import (
 func (w *weighing) install() {
 	var few [16]uint64 // on the stack for most campaigns
 	seen := marksFor(few[:], len(w.scene.Content.items))
-	w.items = make([]ItemDecision, 0, min(len(w.device.Missing)+len(w.device.Progress), len(w.scene.Content.items)))
+	w.items = make([]ItemDecision, 0, min(max(len(w.device.Missing), len(w.device.Progress)), len(w.scene.Content.items)))
 	for i := range w.device.Missing {
 		m := &w.device.Missing[i]
 		if at, ok := w.contentAt(m.ID); ok {

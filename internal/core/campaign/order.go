@@ -58,15 +58,15 @@ func (w *weighing) overdue() time.Time {
 }
 
 // revoked tells that the open order must not begin: it is of another goal than
-// the device's, its ring is not open or has stopped, its windows are no longer
-// the device's, or an item of it may not be installed any more. An install that
-// has begun is left to its end. Holds revoke nothing: agents know them.
+// the device's, its ring has stopped, its windows are no longer the device's,
+// or an item of it may not be installed any more. An install that has begun is
+// left to its end. Holds revoke nothing: agents know them.
 func (w *weighing) revoked() bool {
 	o := w.device.Order
 	if begun(o.Step) {
 		return false
 	}
-	if (o.Kind == wire.OrderRollback) != w.undo || w.stop.early || w.scene.State == Closed || w.broken() || w.strayed() {
+	if (o.Kind == wire.OrderRollback) != w.undo || w.scene.State == Closed || w.broken() || w.strayed() {
 		return true
 	}
 	for _, id := range o.Items {
@@ -119,9 +119,8 @@ func begun(step wire.Step) bool {
 	return false
 }
 
-// orderReason: what the agent itself says it waits for, else how far it is.
-func (w *weighing) orderReason() fault.Reason {
-	o := w.device.Order
+// reason is what the agent itself says it waits for, else how far it is.
+func (o *OpenOrder) reason() fault.Reason {
 	if !o.Cause.IsZero() {
 		return o.Cause
 	}
@@ -134,7 +133,7 @@ func (w *weighing) busyWith(id patch.ID) bool {
 
 // inOrder: the order says where the item is, and the device waits for it.
 func (w *weighing) inOrder(d *ItemDecision) {
-	d.State, d.Reason, d.Next = StateOf(w.device.Order.Step), w.orderReason(), w.device.Order.Next
+	d.State, d.Reason, d.Next = StateOf(w.device.Order.Step), w.ordered, w.device.Order.Next
 	w.wait(d.Reason)
 }
 
