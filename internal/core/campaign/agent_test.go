@@ -62,10 +62,8 @@ type order struct {
 	issued    time.Time
 
 	step      wire.Step // as the agent knows it
-	cause     fault.Reason
 	finish    time.Time
 	cancelled bool
-	outcomes  []wire.Outcome
 
 	saidStep  wire.Step // as the server has heard
 	saidCause fault.Reason
@@ -90,7 +88,6 @@ type event struct {
 	cause    fault.Reason
 	next     time.Time
 	outcomes []wire.Outcome
-	reboot   bool
 }
 
 func newDevice(name string, kind fleet.Kind, groups ...string) *device {

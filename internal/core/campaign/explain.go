@@ -53,7 +53,7 @@ func Explain(now time.Time, s Scene, d Device, key patch.Key) []Check {
 	if in {
 		chain = append(chain, w.checkPromotion(item))
 	}
-	chain = append(append(chain, w.checkRing()), w.checkHold(key)...)
+	chain = append(append(chain, w.checkRing(key)), w.checkHold(key)...)
 	return append(chain, w.checkScan(), w.checkApplicable(key, on), w.checkReachable(), w.checkAttempts(on), w.checkWindow(), w.checkOrder(decision))
 }
 
@@ -135,13 +135,14 @@ func (w *weighing) checkPromotion(item Item) Check {
 	return link(CheckPromotion, fault.Because(fault.ItemNotPromoted, "ring", w.scene.Rings[item.Promoted].Name))
 }
 
-func (w *weighing) checkRing() Check {
+// checkRing: a stopped ring stops what would be ordered.
+func (w *weighing) checkRing(key patch.Key) Check {
 	switch {
 	case !w.ring.State.Opened():
 		c := link(CheckRing, fault.Because(fault.RingNotOpen, "ring", w.ring.Name, "opens", rfc(w.ring.Opens)))
 		c.Next = w.ring.Opens
 		return c
-	case w.broken():
+	case w.broken() && w.proposed(key.ID()):
 		return link(CheckRing, w.ring.Stopped)
 	default:
 		return link(CheckRing, fault.Reason{})
