@@ -51,8 +51,10 @@ type DB struct {
 	Dialect Dialect
 	write   *sql.DB // SQLite: exactly one connection
 	read    *sql.DB
-	parsed  *parsed // of write; nil where the driver does it
-	opts    Options
+	// The parsed statements of write and read; nil where the driver keeps them.
+	parsed, parsedReads *parsed
+
+	opts Options
 }
 
 // Open connects, and brings the schema up to date.
@@ -90,7 +92,7 @@ func connect(opts Options) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", opts.URL, err), write.Close())
 	}
 	read.SetMaxOpenConns(4)
-	return &DB{Dialect: SQLite, write: write, read: read, parsed: newParsed(write), opts: opts}, nil
+	return &DB{Dialect: SQLite, write: write, read: read, parsed: newParsed(write), parsedReads: newParsed(read), opts: opts}, nil
 }
 
 // sqliteURL: WAL so that readers never wait for the writer; synchronous=FULL
@@ -145,7 +147,12 @@ func (db *DB) Close() error {
 
 // Read gives the generated queries on the read pool: no transaction, each
 // query sees the last commit.
-func (db *DB) Read() *gen.Queries { return gen.New(db.read) }
+func (db *DB) Read() *gen.Queries {
+	if db.parsedReads == nil {
+		return gen.New(db.read)
+	}
+	return gen.New(inPool{DB: db.read, parsed: db.parsedReads})
+}
 
 // Pool is the read pool, for the read side (package view).
 func (db *DB) Pool() *sql.DB { return db.read }

@@ -36,7 +36,7 @@ func (p *parsed) statement(text string) *sql.Stmt {
 }
 
 // parse does what was remembered. It needs a connection, so nobody who holds
-// SQLite's only one may call it: not inside a transaction. A text that cannot
+// the only one for writing may call it: not inside a transaction. A text that cannot
 // be parsed says so to whoever runs it.
 func (p *parsed) parse(ctx context.Context) {
 	for _, text := range p.take() {
@@ -112,4 +112,45 @@ func (t *inTx) QueryRowContext(ctx context.Context, text string, args ...any) *s
 		return s.QueryRowContext(ctx, args...)
 	}
 	return t.Tx.QueryRowContext(ctx, text, args...)
+}
+
+// inPool runs the parsed statements on the read pool, where a text that is new
+// can be parsed at once.
+type inPool struct {
+	*sql.DB
+	parsed *parsed
+}
+
+var _ gen.DBTX = inPool{}
+
+func (p inPool) statement(ctx context.Context, text string) *sql.Stmt {
+	if s := p.parsed.statement(text); s != nil {
+		return s
+	}
+	p.parsed.parse(ctx)
+	return p.parsed.statement(text)
+}
+
+// ExecContext implements gen.DBTX.
+func (p inPool) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
+	if s := p.statement(ctx, text); s != nil {
+		return s.ExecContext(ctx, args...)
+	}
+	return p.DB.ExecContext(ctx, text, args...)
+}
+
+// QueryContext implements gen.DBTX.
+func (p inPool) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if s := p.statement(ctx, text); s != nil {
+		return s.QueryContext(ctx, args...)
+	}
+	return p.DB.QueryContext(ctx, text, args...)
+}
+
+// QueryRowContext implements gen.DBTX.
+func (p inPool) QueryRowContext(ctx context.Context, text string, args ...any) *sql.Row {
+	if s := p.statement(ctx, text); s != nil {
+		return s.QueryRowContext(ctx, args...)
+	}
+	return p.DB.QueryRowContext(ctx, text, args...)
 }
