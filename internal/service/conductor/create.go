@@ -191,7 +191,7 @@ func (c *Conductor) newRow(tenant fleet.TenantID, by register.Actor, n newCampai
 	}
 	windows := ""
 	if len(n.ask.Windows) > 0 {
-		text, err := json.Marshal(calendar.Union(n.ask.Windows...))
+		text, err := json.Marshal(wholeSeconds(calendar.Union(n.ask.Windows...)))
 		if err != nil {
 			return gen.AddCampaignParams{}, fmt.Errorf("encode windows: %w", err)
 		}
@@ -214,6 +214,15 @@ func (c *Conductor) newRow(tenant fleet.TenantID, by register.Actor, n newCampai
 		State: string(campaign.Scheduled), Origin: string(n.origin), Schedule: string(schedule), Patches: string(patches), DayUs: day.Microseconds(),
 		Windows: windows, StartsUs: starts, VerificationUs: n.schedule.Verification.UnixMicro(), CreatedUs: now.UnixMicro(), Actor: string(by), DueUs: 0,
 	}, nil
+}
+
+// wholeSeconds makes windows that mean the same here and on the wire, which
+// counts in microseconds: an order must not seem to begin before its window.
+func wholeSeconds(list []interval) []interval {
+	for i := range list {
+		list[i].Start, list[i].End = list[i].Start.Truncate(time.Second), list[i].End.Truncate(time.Second)
+	}
+	return list
 }
 
 func (c *Conductor) addAmendment(ctx context.Context, tx *store.Tx, tenant, id string, number int64, by register.Actor, reason string) error {

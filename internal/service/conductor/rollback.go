@@ -141,7 +141,7 @@ func (c *Conductor) markRollback(ctx context.Context, tx *store.Tx, s *scene, as
 	now := c.Clock()
 	windows := ""
 	if ask.Now > 0 {
-		text, err := json.Marshal([]interval{{Start: now, End: now.Add(ask.Now)}})
+		text, err := json.Marshal(wholeSeconds([]interval{{Start: now, End: now.Add(ask.Now)}}))
 		if err != nil {
 			return fmt.Errorf("encode window: %w", err)
 		}
