@@ -882,7 +882,7 @@ func (q *Queries) DeviceItems(ctx context.Context, arg DeviceItemsParams) ([]Cam
 
 const devicesToEnlist = `-- name: DevicesToEnlist :many
 SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why FROM device d WHERE d.tenant = $1 AND d.retired_us = 0 AND d.enrolled_us >= $2
-  AND (d.enrolled_us > $3 OR d.enrolled_us = $3 AND d.id > $4)
+  AND (d.enrolled_us, d.id) > ($3, CAST($4 AS TEXT))
   AND NOT EXISTS (SELECT 1 FROM campaign_device c WHERE c.tenant = d.tenant AND c.campaign = $5 AND c.amendment = 0 AND c.device = d.id)
 ORDER BY d.enrolled_us, d.id LIMIT $6
 `

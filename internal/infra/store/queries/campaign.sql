@@ -192,7 +192,7 @@ UPDATE campaign SET enlisted_us = @enlisted_us WHERE tenant = @tenant AND id = @
 -- no ring in the campaign yet.
 -- name: DevicesToEnlist :many
 SELECT * FROM device d WHERE d.tenant = @tenant AND d.retired_us = 0 AND d.enrolled_us >= @from_us
-  AND (d.enrolled_us > @enrolled_us OR d.enrolled_us = @enrolled_us AND d.id > @id)
+  AND (d.enrolled_us, d.id) > (@enrolled_us, CAST(@id AS TEXT))
   AND NOT EXISTS (SELECT 1 FROM campaign_device c WHERE c.tenant = d.tenant AND c.campaign = @campaign AND c.amendment = 0 AND c.device = d.id)
 ORDER BY d.enrolled_us, d.id LIMIT @max;
 
