@@ -11,7 +11,7 @@ P       := -p 2
 # The linter and the generators are pinned in tools/go.mod, apart from the product.
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help deps build demo test e2e bench check lint fmt gen golden clean
+.PHONY: help deps build demo test e2e bench check fmt gen clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,10 +48,7 @@ fmt: ## format
 gen: ## run the generators (sqlc, templ, openapi)
 	cd internal/infra/store && $(GO) tool -modfile=../../../tools/go.mod sqlc generate
 	$(GO) tool templ generate -path internal/face/console
-	PATCHRING_UPDATE=1 $(GO) test $(P) -run OpenAPI -count=1 ./internal/face/api/
-
-golden: ## rewrite golden files; the diff is part of the review
-	PATCHRING_UPDATE=1 $(GO) test $(P) -count=1 $(PKGS)
+	$(GO) test $(P) -run Contract -count=1 ./internal/face/api/ -update
 
 clean: ## remove what was built
 	rm -rf $(BIN) demo/out demo/run
