@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -37,7 +38,7 @@ func TestRunServesEveryFaceAndStops(t *testing.T) {
 			t.Fatal(err)
 		}
 		text, err := io.ReadAll(res.Body)
-		if err != nil {
+		if err := errors.Join(err, res.Body.Close()); err != nil {
 			t.Fatal(err)
 		}
 		if res.StatusCode != http.StatusOK || !bytes.Contains(text, []byte(want)) {
@@ -49,8 +50,11 @@ func TestRunServesEveryFaceAndStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	res, err := client.Post(srv.URL()+"/api/v1/login", "application/json", bytes.NewReader(login))
-	if err != nil || res.StatusCode >= 300 {
-		t.Errorf("log in with the first run's password: %v %v", res, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := res.Body.Close(); err != nil || res.StatusCode >= 300 {
+		t.Errorf("log in with the first run's password: %s %v", res.Status, err)
 	}
 	stop()
 	select {

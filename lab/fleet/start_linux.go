@@ -131,7 +131,7 @@ func (f *Fleet) launch(ctx context.Context, s state) error {
 	f.owned = &started{cmd: cmd, leash: leash, ended: make(chan struct{})}
 	go func() {
 		defer close(f.owned.ended)
-		cmd.Wait() // its status says nothing: the lab is meant to be killed
+		_ = cmd.Wait() // its status says nothing: the lab is meant to be killed
 	}()
 	if s.Lab, err = identify(cmd.Process.Pid); err != nil {
 		return fmt.Errorf("start lab: %w", err)
