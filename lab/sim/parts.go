@@ -145,3 +145,18 @@ func (d *device) facts() wire.Facts {
 func mac(number int) string {
 	return fmt.Sprintf("02:00:%02x:%02x:%02x:%02x", byte(number>>24), byte(number>>16), byte(number>>8), byte(number))
 }
+
+// Recorded are the parts of a device with that many packages (200, 800 or
+// 2500) that misses every recorded update.
+func Recorded(packages int) (wire.Inventory, wire.Patches, error) {
+	all, err := readStocks()
+	if err != nil {
+		return wire.Inventory{}, wire.Patches{}, err
+	}
+	s, ok := all[packages]
+	if !ok {
+		return wire.Inventory{}, wire.Patches{}, fmt.Errorf("%w: %d packages, recorded are %v", ErrOptions, packages, sizes)
+	}
+	d := device{stock: s, booted: time.Now()}
+	return d.inventory(), d.missing(), nil
+}
