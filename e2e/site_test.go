@@ -102,7 +102,7 @@ func newSite(t *testing.T, names, packages []string) *site {
 	s := &site{t: t, fleet: f}
 	s.openServer()
 	for _, h := range hosts {
-		must(t, demo.Enrol(t.Context(), f, s.admin, h))
+		must(t, demo.Enrol(t.Context(), s.server, s.admin, h))
 	}
 	s.awaitScans(len(hosts))
 	return s

@@ -29,12 +29,11 @@ func (s *Server) client(token string) *Client {
 	if ca, err := os.ReadFile(filepath.Join(s.Data, "keys", "ca.crt")); err == nil {
 		roots.AppendCertsFromPEM(ca) // not there before the first start: then nothing is trusted yet
 	}
-	return &Client{
-		base: "https://" + ServerHTTPS, token: token,
-		http: &http.Client{Timeout: time.Minute, Transport: &http.Transport{
-			DialContext: s.fleet.Dial, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		}},
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+	if s.fleet != nil {
+		transport.DialContext = s.fleet.Dial
 	}
+	return &Client{base: "https://" + s.HTTPS(), token: token, http: &http.Client{Timeout: time.Minute, Transport: transport}}
 }
 
 // Healthy asks the server whether it can work.
@@ -139,10 +138,10 @@ func (c *Client) CreateCampaign(ctx context.Context, ask map[string]any) (string
 	return made.Name, err
 }
 
-// Invite makes a one-time enrolment token.
-func (c *Client) Invite(ctx context.Context, kind string, tags map[string]string, groups []string) (string, error) {
+// Invite makes an enrolment token for so many devices.
+func (c *Client) Invite(ctx context.Context, kind string, tags map[string]string, groups []string, uses int) (string, error) {
 	var made struct{ Text string }
-	err := c.call(ctx, http.MethodPost, "/api/v1/enrollments", map[string]any{"kind": kind, "tags": tags, "groups": groups}, &made)
+	err := c.call(ctx, http.MethodPost, "/api/v1/enrollments", map[string]any{"kind": kind, "tags": tags, "groups": groups, "uses": uses}, &made)
 	return made.Text, err
 }
 

@@ -47,6 +47,11 @@ type Demo struct {
 	admin   *Client
 	before  map[string]map[string]string // host → package → version, before anything
 	signers map[string]*Client           // by role
+
+	simulated bool
+	devices   chan error // how the simulated fleets ended
+	fleets    int        // how many of them
+	halt      context.CancelFunc
 }
 
 // Run shows the whole campaign. It takes everything down before it returns,
@@ -54,17 +59,7 @@ type Demo struct {
 func Run(ctx context.Context, o Options) (err error) {
 	d := &Demo{Options: o.complete(), started: time.Now(), signers: map[string]*Client{}}
 	defer func() { err = errors.Join(err, d.close()) }()
-	steps := []struct {
-		what string
-		do   func(context.Context) error
-	}{
-		{"bring up the hosts", d.openFleet},
-		{"start the server", d.openServer},
-		{"enrol the hosts", d.enrol},
-		{"prepare the campaign", d.prepare},
-		{"run the campaign", d.run},
-	}
-	for _, s := range steps {
+	for _, s := range d.steps() {
 		if err := s.do(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil // Ctrl-C: being asked to stop is no failure
@@ -73,6 +68,24 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 	}
 	return nil
+}
+
+type step struct {
+	what string
+	do   func(context.Context) error
+}
+
+// steps are those of a real demo, or where there can be no real hosts, of one
+// with simulated devices, which is said.
+func (d *Demo) steps() []step {
+	first := []step{{"bring up the hosts", d.openFleet}, {"start the server", d.openServer}, {"enrol the hosts", d.enrol}}
+	if err := fleet.Supported(); err != nil {
+		d.say("NO REAL HOSTS: %v", err)
+		d.say("This shows the same campaign on simulated devices: no package of any system is touched.")
+		d.simulated = true
+		first = []step{{"start the server", d.openServer}, {"enrol the devices", d.simulate}}
+	}
+	return append(first, step{"prepare the campaign", d.prepare}, step{"run the campaign", d.run})
 }
 
 func (o Options) complete() Options {
@@ -161,9 +174,13 @@ func (d *Demo) openServer(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	addr, err := d.fleet.Forward(d.Listen, ServerHTTPS)
-	if err != nil {
-		return err
+	addr := d.server.HTTPS()
+	if d.fleet != nil {
+		forwarded, err := d.fleet.Forward(d.Listen, addr)
+		if err != nil {
+			return err
+		}
+		addr = forwarded.String()
 	}
 	d.admin, err = d.server.Login(ctx, d.server.First.Name, d.server.First.Password)
 	if err != nil {
@@ -177,7 +194,7 @@ func (d *Demo) openServer(ctx context.Context) (err error) {
 // enrol gives each host a one-time token and its service.
 func (d *Demo) enrol(ctx context.Context) error {
 	for _, h := range d.fleet.Hosts() {
-		if err := Enrol(ctx, d.fleet, d.admin, h); err != nil {
+		if err := Enrol(ctx, d.server, d.admin, h); err != nil {
 			return err
 		}
 	}
@@ -277,7 +294,7 @@ func writeJSON(path string, v any) error {
 }
 
 func (d *Demo) close() error {
-	var errs []error
+	errs := []error{d.haltSimulation()}
 	if d.server != nil {
 		errs = append(errs, d.server.Stop())
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,11 +17,13 @@ import (
 	"patchring/lab/fleet"
 )
 
-// Where the server listens inside the lab's network.
+// Where the server listens: in the lab's network, or, for simulated devices,
+// on this machine alone.
 const (
-	serverAddress = "10.99.0.1"
-	ServerHTTPS   = serverAddress + ":8443"
-	serverBroker  = serverAddress + ":4222"
+	labAddress   = fleet.ServerAddress
+	localAddress = "127.0.0.1"
+	httpsPort    = "8443"
+	brokerPort   = "4222"
 )
 
 // ServerOptions describe a server in the lab's network.
@@ -50,7 +53,8 @@ type Credentials struct {
 	Password string `json:"password"`
 }
 
-// StartServer starts it and waits until it answers.
+// StartServer starts it and waits until it answers. Without a fleet it listens
+// on this machine's loopback.
 func StartServer(ctx context.Context, f *fleet.Fleet, o ServerOptions) (*Server, error) {
 	if o.Fresh {
 		if err := os.RemoveAll(o.Data); err != nil {
@@ -76,15 +80,28 @@ func StartServer(ctx context.Context, f *fleet.Fleet, o ServerOptions) (*Server,
 
 func (s *Server) firstLogin() string { return filepath.Join(s.Data, "first-login.json") }
 
+// HTTPS is the address of console and API, where the devices reach it.
+func (s *Server) HTTPS() string { return net.JoinHostPort(s.address(), httpsPort) }
+
+func (s *Server) address() string {
+	if s.fleet == nil {
+		return localAddress
+	}
+	return labAddress
+}
+
 // Start runs the process (again) on the same data.
 func (s *Server) Start(ctx context.Context) error {
-	netns, err := s.fleet.ServerNetNS()
-	if err != nil {
-		return err
-	}
 	args := []string{
-		"--net=" + netns, s.Binary, "serve", "--data", s.Data, "--listen", ServerHTTPS, "--broker", serverBroker,
-		"--name", serverAddress, "--name", "localhost", "--name", "127.0.0.1", "--checkin", s.Checkin.String(), "--first-login", s.firstLogin(),
+		s.Binary, "serve", "--data", s.Data, "--listen", s.HTTPS(), "--broker", net.JoinHostPort(s.address(), brokerPort),
+		"--name", s.address(), "--name", "localhost", "--name", localAddress, "--checkin", s.Checkin.String(), "--first-login", s.firstLogin(),
+	}
+	if s.fleet != nil {
+		netns, err := s.fleet.ServerNetNS()
+		if err != nil {
+			return err
+		}
+		args = append([]string{"nsenter", "--net=" + netns}, args...)
 	}
 	if s.Database != "" {
 		args = append(args, "--database", s.Database)
@@ -94,7 +111,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("open the server's log: %w", err)
 	}
 	defer log.Close()
-	s.cmd = exec.Command("nsenter", args...)
+	s.cmd = exec.Command(args[0], args[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.cmd.SysProcAttr = endsWithUs()
 	if err := s.launch(); err != nil {
