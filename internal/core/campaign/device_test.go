@@ -380,3 +380,19 @@ func TestSilence(t *testing.T) {
 		{"of a device under a hold of the campaign", func(s *situation) { away(s, 1000*time.Hour); s.hold(campaign.Hold{}) }, "unreachable device_unreachable", "", time.Time{}},
 	})
 }
+
+func TestAContentOfAnySize(t *testing.T) {
+	s := aSituation()
+	s.Missing = nil
+	items := make([]campaign.Item, 3000)
+	for i := range items {
+		m := missing(fmt.Sprintf("package-%d", i), "1", "2")
+		items[i] = campaign.Item{ID: m.ID, Key: m.Key, Promoted: 1}
+		s.Missing = append(s.Missing, m)
+	}
+	s.content(items...)
+	s.progress(items[2999], patch.NotApplicable) // known and listed: weighed once
+	if d := s.decide(); d.Order == nil || len(d.Items) != 3000 || len(d.Order.Items) != 2999 {
+		t.Errorf("%d items weighed, order %v; want 3000 and one of 2999, the last having had no effect", len(d.Items), d.Order != nil)
+	}
+}
