@@ -95,6 +95,11 @@ func (w *weighing) out(id patch.ID) bool {
 	return !in
 }
 
+// rounding is what an interval may lose on its way: orders count in whole
+// microseconds, and an order that is taken back for a lost nanosecond is
+// written again, and taken back again, for ever.
+const rounding = time.Second
+
 // strayed tells that the order may act when the device may not any more: its
 // windows have changed since.
 func (w *weighing) strayed() bool {
@@ -102,7 +107,9 @@ func (w *weighing) strayed() bool {
 		if ordered.Start.Before(w.now) {
 			ordered.Start = w.now
 		}
-		inside := func(i calendar.Interval) bool { return !ordered.Start.Before(i.Start) && !ordered.End.After(i.End) }
+		inside := func(i calendar.Interval) bool {
+			return !ordered.Start.Before(i.Start.Add(-rounding)) && !ordered.End.After(i.End.Add(rounding))
+		}
 		if !ordered.Empty() && !slices.ContainsFunc(w.device.Windows, inside) {
 			return true
 		}

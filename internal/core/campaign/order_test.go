@@ -66,6 +66,11 @@ func TestAnOrderInFlight(t *testing.T) {
 			o := both(s, wire.StepWait)
 			o.Windows = append([]calendar.Interval{{Start: monday, End: monday.Add(time.Hour)}}, today...)
 		}, "not_reached order_in_flight", "", expiry},
+		{"is not taken back for what its windows lost on their way", func(s *situation) {
+			o := both(s, wire.StepWait)
+			s.Windows = []calendar.Interval{{Start: noon.Add(time.Hour + 999), End: noon.Add(2*time.Hour + 1)}}
+			o.Windows = []calendar.Interval{{Start: s.Windows[0].Start.Truncate(time.Microsecond), End: s.Windows[0].End.Round(time.Microsecond)}}
+		}, "not_reached order_in_flight", "", expiry},
 		{"is not taken back for a hold: agents know holds", func(s *situation) { both(s, wire.StepWait); s.hold(campaign.Hold{}) },
 			"not_reached order_in_flight", "", expiry},
 		{"is not taken back for a patch that the device got otherwise", func(s *situation) { both(s, wire.StepWait); s.Missing = s.Missing[1:] },
