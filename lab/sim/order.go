@@ -21,7 +21,6 @@ type order struct {
 	step    wire.Step
 	due     time.Time // when to look again
 	waiting fault.Code
-	ready   bool // all is downloaded
 	over    bool
 }
 
