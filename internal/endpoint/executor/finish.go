@@ -267,6 +267,14 @@ func (e *Executor) tidy() ([]journal.Order, error) {
 			open = append(open, o)
 		case e.forgettable(o):
 			over = append(over, o.Order.Serial)
+		case o.Installs == 0 && replaced(o, kept):
+			pending, err := e.Journal.ResultPending(o.Order.ID)
+			if err != nil {
+				return nil, err
+			}
+			if !pending {
+				over = append(over, o.Order.Serial)
+			}
 		}
 	}
 	return open, e.forget(over, kept)
@@ -292,6 +300,14 @@ func (e *Executor) forget(over []int64, kept []journal.Order) error {
 		}
 	}
 	return nil
+}
+
+// replaced tells that a newer order of the same campaign is kept: a late copy
+// of this one is refused by its serial.
+func replaced(o journal.Order, kept []journal.Order) bool {
+	return slices.ContainsFunc(kept, func(k journal.Order) bool {
+		return k.Order.Campaign == o.Order.Campaign && k.Order.Serial > o.Order.Serial
+	})
 }
 
 func (e *Executor) forgettable(o journal.Order) bool {

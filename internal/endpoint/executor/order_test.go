@@ -353,6 +353,29 @@ func TestANewerOrderOfTheCampaignReplacesTheOlder(t *testing.T) {
 	wantStates(t, w.result("o2"), map[string]wire.ItemState{"item-a": wire.ItemVerified, "item-b": wire.ItemVerified})
 }
 
+func TestAReplacedOrderIsForgottenWhenItsEndIsKnown(t *testing.T) {
+	w := newWorld(t)
+	first := w.order(1, "a")
+	w.send(first)
+	w.tick()
+	w.send(w.order(2, "a"))
+	w.tick()
+	w.tick()
+	if kept, err := w.journal.Orders(); err != nil || len(kept) != 2 {
+		t.Fatalf("%d orders, error %v, want both: the end of the first is still on its way", len(kept), err)
+	}
+	if err := w.journal.Ack(w.events()[len(w.events())-1].Seq); err != nil {
+		t.Fatal(err)
+	}
+	w.tick()
+	if kept, err := w.journal.Orders(); err != nil || len(kept) != 1 || kept[0].Order.Serial != 2 {
+		t.Errorf("%d orders, error %v, want only the second", len(kept), err)
+	}
+	if err := w.exec.Accept(w.seal(first)); fault.CodeOf(err) != fault.OrderStale {
+		t.Errorf("a late copy: %v, want order_stale", err)
+	}
+}
+
 func TestOrdersOfTwoCampaignsRunOneAfterTheOther(t *testing.T) {
 	w := newWorld(t)
 	second := w.order(2, "b")
