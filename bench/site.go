@@ -67,7 +67,7 @@ func (s *site) up(ctx context.Context) (err error) {
 	err = until(ctx, "the server to serve", 30*time.Second, func() (bool, error) {
 		select {
 		case err := <-s.done:
-			return false, fmt.Errorf("the server ended: %v: %s", err, s.lastWords())
+			return false, fmt.Errorf("the server ended: %w: %s", err, s.lastWords())
 		default:
 		}
 		return s.healthy(ctx, login), nil
@@ -208,7 +208,7 @@ func (f *simulated) until(ctx context.Context, what string, limit time.Duration,
 	return until(ctx, what, limit, func() (bool, error) {
 		select {
 		case err := <-f.done:
-			return false, fmt.Errorf("the fleet ended: %v: %s", err, f.lastWords())
+			return false, fmt.Errorf("the fleet ended: %w: %s", err, f.lastWords())
 		default:
 		}
 		return condition(f.counts()), nil

@@ -186,7 +186,11 @@ func (s scene) held(o journal.Order) *wait {
 }
 
 // holdOn finds a hold: on the whole order without an item, on one item with it.
+// Holds stop installs; a rollback is what usually follows one.
 func (s scene) holdOn(o wire.Order, item string) (wire.Hold, bool) {
+	if o.Kind == wire.OrderRollback {
+		return wire.Hold{}, false
+	}
 	fits := func(wanted, have string) bool { return wanted == "" || wanted == have }
 	for _, h := range s.holds {
 		if (h.Item != "") == (item != "") && fits(h.Item, item) &&

@@ -75,8 +75,7 @@ func (s *scene) ringRow(amendment int, name string) (gen.CampaignRing, error) {
 		}
 		known = append(known, r.Ring)
 	}
-	return gen.CampaignRing{}, fault.New(fault.InvalidField, "field", "ring", "problem", fmt.Sprintf("no ring %q", name),
-		"fix", "one of "+strings.Join(known, ", "))
+	return gen.CampaignRing{}, fault.New(fault.InvalidField, "field", "ring", "problem", "not_a_choice", "fix", strings.Join(known, ", "))
 }
 
 func needReason(reason string) error {
@@ -103,8 +102,7 @@ func (c *Conductor) Sign(ctx context.Context, tenant fleet.TenantID, by register
 			return fault.New(fault.Conflict, "what", "ring "+ring.Ring, "state", ring.State, "wanted", "open, soaking or gate")
 		}
 		if missing := len(rule.Checklist) - len(slices.Compact(slices.Sorted(slices.Values(ask.Ticked)))); ask.Yes && missing > 0 {
-			return fault.New(fault.InvalidField, "field", "ticked", "problem", fmt.Sprintf("%d tests of the checklist are not ticked", missing),
-				"fix", "do the tests and tick them, or sign no")
+			return fault.New(fault.InvalidField, "field", "ticked", "problem", "tests_not_ticked", "fix", "tick_or_refuse")
 		}
 		return c.addSignOff(ctx, tx, s, ring, by, ask)
 	})
@@ -373,7 +371,7 @@ func (c *Conductor) Amend(ctx context.Context, tenant fleet.TenantID, by registe
 
 func (c *Conductor) amendItems(ctx context.Context, tx *store.Tx, s *scene, ask campaign.Amend) ([]campaign.Item, error) {
 	if len(ask.Patches) == 0 {
-		return nil, fault.New(fault.InvalidField, "field", "patches", "problem", "none given", "fix", "name at least one patch")
+		return nil, fault.New(fault.InvalidField, "field", "patches", "problem", "empty", "fix", "name_a_patch")
 	}
 	if s.row.SealedUs == 0 {
 		return nil, fault.New(fault.Conflict, "what", "campaign "+s.row.Name, "state", s.row.State, "wanted", "sealed")
@@ -491,7 +489,7 @@ func (c *Conductor) Decide(ctx context.Context, tenant fleet.TenantID, by regist
 func (c *Conductor) scope(ctx context.Context, tenant fleet.TenantID, ask campaign.Decide) (policy.Scope, error) {
 	if ask.Patch == "" {
 		if ask.Provider == "" || ask.Name == "" {
-			return "", fault.New(fault.InvalidField, "field", "patch", "problem", "none given", "fix", "name a patch, or a provider and a name")
+			return "", fault.New(fault.InvalidField, "field", "patch", "problem", "empty", "fix", "patch_or_name")
 		}
 		return policy.ScopeOfName(ask.Provider, ask.Name), nil
 	}
@@ -505,13 +503,13 @@ func (c *Conductor) scope(ctx context.Context, tenant fleet.TenantID, ask campai
 
 func checkDecision(now time.Time, ask campaign.Decide) error {
 	if _, err := policy.ParseVerdict(string(ask.Verdict)); err != nil {
-		return fault.New(fault.InvalidField, "field", "verdict", "problem", err.Error(), "fix", "approved, delayed or declined")
+		return fault.New(fault.InvalidField, "field", "verdict", "problem", "not_a_choice", "fix", "approved, delayed, declined")
 	}
 	if ask.Verdict == policy.Delayed && ask.Until.IsZero() {
-		return fault.New(fault.InvalidField, "field", "until", "problem", "a delay needs an end", "fix", "give the date it ends")
+		return fault.New(fault.InvalidField, "field", "until", "problem", "delay_without_end", "fix", "give_a_date")
 	}
 	if !ask.Until.IsZero() && !ask.Until.After(now) {
-		return fault.New(fault.InvalidField, "field", "until", "problem", "it is past", "fix", "give a date to come")
+		return fault.New(fault.InvalidField, "field", "until", "problem", "past", "fix", "give_a_date")
 	}
 	return needReason(ask.Reason)
 }

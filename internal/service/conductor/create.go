@@ -68,7 +68,7 @@ func (c *Conductor) ApplyProcedure(ctx context.Context, tenant fleet.TenantID, b
 // Plan. It returns the new campaign's id.
 func (c *Conductor) CreateCampaign(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Create) (campaign.ID, error) {
 	if ask.Day > 0 && !ask.Now {
-		return "", fault.New(fault.InvalidField, "field", "day", "problem", "a compressed calendar starts now", "fix", "add now")
+		return "", fault.New(fault.InvalidField, "field", "day", "problem", "day_without_now", "fix", "now")
 	}
 	p, version, err := c.latest(ctx, tenant, ask.Procedure)
 	if err != nil {
@@ -100,11 +100,11 @@ func (c *Conductor) schedule(p procedure.Procedure, ask campaign.Create) (proced
 	if !ask.Now {
 		month, err := time.ParseInLocation("2006-01", ask.Month, p.Zone)
 		if err != nil {
-			return procedure.Schedule{}, fault.New(fault.InvalidField, "field", "month", "problem", "not a month: "+ask.Month, "fix", "write 2026-12")
+			return procedure.Schedule{}, fault.New(fault.InvalidField, "field", "month", "problem", "not_a_month", "fix", "2026-12")
 		}
 		s := p.Schedule(month.Year(), month.Month())
 		if s.Verification.Before(now) {
-			return procedure.Schedule{}, fault.New(fault.InvalidField, "field", "month", "problem", "its verification is past", "fix", "choose a later month, or now")
+			return procedure.Schedule{}, fault.New(fault.InvalidField, "field", "month", "problem", "month_is_over", "fix", "later_month_or_now")
 		}
 		return s, nil
 	}

@@ -110,7 +110,7 @@ func (c *Conductor) Rollback(ctx context.Context, tenant fleet.TenantID, by regi
 		return plan, err
 	}
 	if ask.Now < 0 || ask.Now > longestEmergency {
-		return plan, fault.New(fault.InvalidField, "field", "now", "problem", "out of bounds", "fix", "between 1 minute and 24 hours")
+		return plan, fault.New(fault.InvalidField, "field", "now", "problem", "out_of_range", "fix", "1m – 24h")
 	}
 	err = c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
 		chosen, err := c.toRollBack(ctx, tx.Queries, s, ask)

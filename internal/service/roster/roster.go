@@ -31,8 +31,7 @@ func New(o Options) *Roster { return &Roster{o} }
 // Create makes a group, or gives an existing one a new title.
 func (r *Roster) Create(ctx context.Context, tenant fleet.TenantID, by register.Actor, name, title string) error {
 	if !validName(name) {
-		return fault.New(fault.InvalidField, "field", "name", "problem", fmt.Sprintf("%q is not a group name", name),
-			"fix", "use letters, digits, dots and dashes, as procedures do")
+		return fault.New(fault.InvalidField, "field", "name", "problem", "not_a_word", "fix", "A-Z a-z 0-9 . _ -")
 	}
 	now := r.Clock().UnixMicro()
 	return r.DB.Write(ctx, func(tx *store.Tx) error {
@@ -132,7 +131,7 @@ func resolve(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, ref strin
 	case 1:
 		return live[0], nil
 	default:
-		return "", fault.New(fault.InvalidField, "field", "device", "problem", fmt.Sprintf("%d devices are named %s", len(live), ref), "fix", "give its id")
+		return "", fault.New(fault.InvalidField, "field", "device", "problem", "several_devices", "fix", "use_id")
 	}
 }
 
