@@ -149,12 +149,13 @@ func (s scene) mayAct(o wire.Order) (room time.Duration, w *wait) {
 	if !s.local.Blocked(s.now, margin).IsZero() {
 		return 0, &wait{fault.Because(fault.LocalVeto, "rule", "blocked_hours"), next}
 	}
-	// The start may be put off as long as window, hours and expiry allow it.
+	// The start may be put off as long as window, hours and expiry allow it, less
+	// a second: the end of each is already outside.
 	room = min(room, time.UnixMicro(o.ExpiresUS).Sub(s.now))
 	if start, ok := s.local.NextBlocked(s.now, room+margin); ok {
 		room = min(room, start.Add(-margin).Sub(s.now))
 	}
-	return max(room, 0), nil
+	return max(room-time.Second, 0), nil
 }
 
 // nextChance is the first instant at which a window is open and the local file

@@ -282,6 +282,18 @@ func TestAHoldStopsWhatHasNotBegun(t *testing.T) {
 	wantStates(t, w.result("o1"), map[string]wire.ItemState{"item-a": wire.ItemVerified})
 }
 
+func TestARollbackGoesOnUnderAHold(t *testing.T) {
+	w := newWorld(t)
+	w.packages["a"] = "2"
+	o := w.order(1, "a")
+	o.Kind = wire.OrderRollback
+	o.Items[0].Packages[0] = wire.Change{Name: "a", From: "2", To: "1"}
+	w.send(o)
+	w.hold(1, wire.Hold{ID: "h1", Campaign: "2026-12"})
+	w.finish(6 * time.Hour)
+	wantStates(t, w.result("o1"), map[string]wire.ItemState{"item-a": wire.ItemRolledBack})
+}
+
 func TestAHoldOnOneItemLetsTheRestGoOn(t *testing.T) {
 	w := newWorld(t)
 	w.send(w.order(1, "a", "b"))
@@ -446,6 +458,17 @@ func TestTheLockIsNotWaitedForPastTheWindow(t *testing.T) {
 	o.Windows = []wire.Interval{w.window(0, 5*time.Minute), w.window(24*time.Hour, 26*time.Hour)}
 	w.send(o)
 	w.finish(48 * time.Hour) // the world checks that no transaction begins outside a window
+	wantStates(t, w.result("o1"), map[string]wire.ItemState{"item-a": wire.ItemVerified})
+}
+
+func TestTheLockIsNotWaitedForUntilTheVeryEnd(t *testing.T) {
+	w := newWorld(t)
+	w.lockFor = 5 * time.Minute // it comes free as the window ends
+	o := w.order(1, "a")
+	o.LockWaitS, o.MarginS = 3600, 0
+	o.Windows = []wire.Interval{w.window(0, 5*time.Minute), w.window(24*time.Hour, 26*time.Hour)}
+	w.send(o)
+	w.finish(48 * time.Hour)
 	wantStates(t, w.result("o1"), map[string]wire.ItemState{"item-a": wire.ItemVerified})
 }
 

@@ -345,9 +345,7 @@ func (a apt) transact(items []wire.Item, limits provider.Limits, kind wire.Order
 	a.recoverNow() // as the contract says, an interrupted transaction first
 	a.mustBeOpen("transaction")
 	if kind == wire.OrderInstall { // a rollback is what usually follows a hold
-		if kind == wire.OrderInstall {
 		a.mustNotBeHeld(items)
-	}
 	}
 	if a.quiet != 1 {
 		a.fail("transaction without the hooks having run")
