@@ -15,7 +15,7 @@ type ringName string
 
 func TestEncodeIsCanonical(t *testing.T) {
 	got, err := Entry{
-		Index: 7, AtUS: 1_796_000_000_000_000, Tenant: "acme", Actor: User("marie"), Kind: SignOff,
+		Index: 7, AtUS: 1_796_000_000_000_000, Tenant: "acme", Actor: User("exploit"), Kind: SignOff,
 		Campaign: "2026-12", Ring: "R1", Device: "d\x00\"\\\n\x1f", Reason: fault.Because("tests_ok", "z", "1", "a", "x"),
 		Detail: map[string]any{
 			"list": []ringName{"R0"}, "none": nil, "at": int64(1),
@@ -26,7 +26,7 @@ func TestEncodeIsCanonical(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"actor":"user:marie","args":{"a":"x","z":"1"},"at":1796000000000000,` +
+	want := `{"actor":"user:exploit","args":{"a":"x","z":"1"},"at":1796000000000000,` +
 		`"campaign":"2026-12","detail":{"at":1,"dirty":"a` + "\uFFFD" + `b","list":["R0"],"n":{"a":1,"b":-2},"none":null,` +
 		`"` + "\U0001F600" + `":true,"` + "\uFF5E" + `":false},"device":"d\u0000\"\\\n\u001f",` +
 		`"index":7,"kind":"sign_off","reason":"tests_ok","ring":"R1","tenant":"acme"}`

@@ -14,7 +14,7 @@ func (c *cli) userCreate() *cobra.Command {
 		use: "create NAME --role ROLE...", short: "Create an account", args: 1,
 		long: `The password is generated and shown once. admin, operator and auditor grant
 acts; any other role is a word of yours, which lets sign the gates that ask for it.`,
-		example: `  patchring user create marie --role operator --role it`,
+		example: `  patchring user create it-lead --role operator --role it`,
 		run: func(ctx context.Context, api *client, args []string) error {
 			var made access.Credentials
 			if err := api.post(ctx, "/users", body{"name": args[0], "roles": roles}, &made); err != nil {
