@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
-	"patchring/internal/core/policy"
-	"patchring/internal/core/procedure"
 	"patchring/internal/core/register"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
@@ -83,66 +80,6 @@ func needReason(reason string) error {
 		return fault.New(fault.ReasonRequired)
 	}
 	return nil
-}
-
-// Sign records a sign-off on a ring's gate. The ring must be open: nobody can
-// vouch for what has not begun. Every test of the checklist must be ticked to
-// say yes.
-func (c *Conductor) Sign(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Sign) error {
-	return c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
-		ring, err := s.ringRow(ask.Amendment, ask.Ring)
-		if err != nil {
-			return err
-		}
-		rule, err := signOffRule(s.procedure.Rings[ring.Position].Gate, ask.Role)
-		if err != nil {
-			return err
-		}
-		if state := campaign.RingState(ring.State); !state.Opened() || state.Passed() {
-			return fault.New(fault.Conflict, "what", "ring "+ring.Ring, "state", ring.State, "wanted", "open, soaking or gate")
-		}
-		if missing := len(rule.Checklist) - len(slices.Compact(slices.Sorted(slices.Values(ask.Ticked)))); ask.Yes && missing > 0 {
-			return fault.New(fault.InvalidField, "field", "ticked", "problem", "tests_not_ticked", "fix", "tick_or_refuse")
-		}
-		return c.addSignOff(ctx, tx, s, ring, by, ask)
-	})
-}
-
-func signOffRule(g procedure.Gate, role string) (procedure.SignOffRule, error) {
-	var roles []string
-	for _, rule := range g.SignOffs {
-		if rule.Role == role {
-			return rule, nil
-		}
-		roles = append(roles, rule.Role)
-	}
-	return procedure.SignOffRule{}, fault.New(fault.NoSuchRole, "role", role, "roles", strings.Join(roles, ", "))
-}
-
-func (c *Conductor) addSignOff(ctx context.Context, tx *store.Tx, s *scene, ring gen.CampaignRing, by register.Actor, ask campaign.Sign) error {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return fmt.Errorf("make a sign-off id: %w", err)
-	}
-	if ask.Ticked == nil {
-		ask.Ticked = []int{}
-	}
-	ticked, err := json.Marshal(ask.Ticked)
-	if err != nil {
-		return fmt.Errorf("encode ticked tests: %w", err)
-	}
-	decision := "no"
-	if ask.Yes {
-		decision = "yes"
-	}
-	c.record(tx, s, register.Entry{
-		Kind: register.SignOff, Actor: by, Ring: ring.Ring,
-		Detail: map[string]any{"role": ask.Role, "decision": decision, "comment": ask.Comment, "ticked": len(ask.Ticked), "amendment": ask.Amendment},
-	})
-	return tx.AddSignOff(ctx, gen.AddSignOffParams{
-		Tenant: s.row.Tenant, ID: id.String(), Campaign: s.row.ID, Amendment: int64(ask.Amendment), Position: ring.Position,
-		Role: ask.Role, Decision: decision, Comment: ask.Comment, Ticked: string(ticked), Actor: string(by), AtUs: c.Clock().UnixMicro(),
-	})
 }
 
 // Hold places a stop and tells every agent at once. It returns the hold's id.
@@ -447,69 +384,4 @@ func (c *Conductor) Close(ctx context.Context, tenant fleet.TenantID, by registe
 		}
 		return tx.ParkCampaignDevices(ctx, s.row.Tenant, s.row.ID)
 	})
-}
-
-// Decide records a verdict given by hand, and lets everything it touches be
-// decided again.
-func (c *Conductor) Decide(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Decide) error {
-	scope, err := c.scope(ctx, tenant, ask)
-	if err != nil {
-		return err
-	}
-	if err := checkDecision(c.Clock(), ask); err != nil {
-		return err
-	}
-	err = c.DB.Write(ctx, func(tx *store.Tx) error {
-		now := c.Clock().UnixMicro()
-		if err := tx.PutDecision(ctx, gen.PutDecisionParams{
-			Tenant: string(tenant), Scope: string(scope), Verdict: string(ask.Verdict), UntilUs: store.Micros(ask.Until),
-			Reason: ask.Reason, Actor: string(by), AtUs: now,
-		}); err != nil {
-			return fmt.Errorf("keep the decision: %w", err)
-		}
-		tx.Record(register.Entry{
-			Tenant: string(tenant), AtUS: now, Actor: by, Kind: register.VerdictGiven, Patch: string(ask.Patch),
-			Detail: map[string]any{"scope": string(scope), "verdict": string(ask.Verdict), "until": store.Micros(ask.Until), "why": ask.Reason},
-		})
-		open, err := tx.OpenCampaigns(ctx, string(tenant))
-		if err != nil {
-			return fmt.Errorf("read open campaigns: %w", err)
-		}
-		for _, row := range open {
-			if _, err := tx.TouchCampaignDevices(ctx, row.Tenant, row.ID); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	c.Wake()
-	return err
-}
-
-func (c *Conductor) scope(ctx context.Context, tenant fleet.TenantID, ask campaign.Decide) (policy.Scope, error) {
-	if ask.Patch == "" {
-		if ask.Provider == "" || ask.Name == "" {
-			return "", fault.New(fault.InvalidField, "field", "patch", "problem", "empty", "fix", "patch_or_name")
-		}
-		return policy.ScopeOfName(ask.Provider, ask.Name), nil
-	}
-	if _, err := c.DB.Read().Patch(ctx, string(tenant), string(ask.Patch)); store.IsNone(err) {
-		return "", fault.New(fault.NotFound, "what", "patch", "name", string(ask.Patch))
-	} else if err != nil {
-		return "", fmt.Errorf("read patch %s: %w", ask.Patch, err)
-	}
-	return policy.ScopeOf(ask.Patch), nil
-}
-
-func checkDecision(now time.Time, ask campaign.Decide) error {
-	if _, err := policy.ParseVerdict(string(ask.Verdict)); err != nil {
-		return fault.New(fault.InvalidField, "field", "verdict", "problem", "not_a_choice", "fix", "approved, delayed, declined")
-	}
-	if ask.Verdict == policy.Delayed && ask.Until.IsZero() {
-		return fault.New(fault.InvalidField, "field", "until", "problem", "delay_without_end", "fix", "give_a_date")
-	}
-	if !ask.Until.IsZero() && !ask.Until.After(now) {
-		return fault.New(fault.InvalidField, "field", "until", "problem", "past", "fix", "give_a_date")
-	}
-	return needReason(ask.Reason)
 }
