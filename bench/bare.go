@@ -20,6 +20,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"patchring/internal/core/identity"
 	"patchring/internal/infra/keys"
 	"patchring/wire"
 )
@@ -35,6 +36,7 @@ func runBare(args []string) error {
 	flags := flag.NewFlagSet(bareVerb, flag.ContinueOnError)
 	data := flags.String("keys", "", "the site's keys")
 	listen := flags.String("listen", "", "address")
+	permissions := flags.Bool("permissions", false, "give each device the permissions of its certificate")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -42,7 +44,7 @@ func runBare(args []string) error {
 	if err != nil {
 		return err
 	}
-	broker, err := startBare(site, *listen)
+	broker, err := startBare(site, *listen, *permissions)
 	if err != nil {
 		return err
 	}
@@ -71,7 +73,7 @@ func runBare(args []string) error {
 	}
 }
 
-func startBare(site *keys.Site, listen string) (*server.Server, error) {
+func startBare(site *keys.Site, listen string, permissions bool) (*server.Server, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen address: %w", err)
@@ -86,10 +88,14 @@ func startBare(site *keys.Site, listen string) (*server.Server, error) {
 	}
 	clients := own.TLS().Clone()
 	clients.ClientAuth, clients.ClientCAs = tls.RequireAndVerifyClientCert, site.Pool()
-	s, err := server.NewServer(&server.Options{
+	options := &server.Options{
 		ServerName: "bare", Host: host, Port: number, TLSConfig: clients, TLSVerify: true, TLSTimeout: 30, AuthTimeout: 31,
 		DisableShortFirstPing: true, NoSystemAccount: true, NoSigs: true, NoLog: true, MaxPayload: wire.MaxPayloadBytes,
-	})
+	}
+	if permissions {
+		options.CustomClientAuthentication = doorman{}
+	}
+	s, err := server.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("make broker: %w", err)
 	}
@@ -100,11 +106,38 @@ func startBare(site *keys.Site, listen string) (*server.Server, error) {
 	return s, nil
 }
 
+// doorman believes the certificate and gives its device the wire's permissions.
+type doorman struct{}
+
+// Check implements server.Authentication.
+func (doorman) Check(c server.ClientAuthentication) bool {
+	state := c.GetTLSConnectionState()
+	if state == nil {
+		return true // this process itself
+	}
+	device, err := identity.DeviceOf(state.PeerCertificates[0])
+	if err != nil {
+		return false
+	}
+	granted := wire.AgentPermissions(string(device.ID))
+	c.RegisterUser(&server.User{Username: string(device.ID), Permissions: &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: granted.Publish},
+		Subscribe: &server.SubjectPermission{Allow: granted.Subscribe},
+	}})
+	return true
+}
+
 // answerAll answers each kind of report with what an agent takes for success.
+// At a device's first check-in it wants the parts that the server wants then, so
+// that both are sent the same.
 func answerAll(conn *nats.Conn) error {
-	_, err := conn.Subscribe(wire.ReportPattern, func(m *nats.Msg) {
+	known := map[string]bool{}
+	_, err := conn.Subscribe(wire.ReportPattern, func(m *nats.Msg) { // in one goroutine
 		reply := `{}`
 		switch {
+		case strings.HasSuffix(m.Subject, ".checkin") && !known[m.Subject]:
+			known[m.Subject] = true
+			reply = fmt.Sprintf(`{"now_us":%d,"checkin_s":60,"want":["facts","patches"]}`, time.Now().UnixMicro())
 		case strings.HasSuffix(m.Subject, ".checkin"):
 			reply = fmt.Sprintf(`{"now_us":%d,"checkin_s":60}`, time.Now().UnixMicro())
 		case strings.HasSuffix(m.Subject, ".events"):

@@ -16,7 +16,7 @@ type bareBroker struct {
 	input   io.WriteCloser
 }
 
-func (b *bench) bareBroker(ctx context.Context, s *site) (*bareBroker, error) {
+func (b *bench) bareBroker(ctx context.Context, s *site, more ...string) (*bareBroker, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -31,7 +31,8 @@ func (b *bench) bareBroker(ctx context.Context, s *site) (*bareBroker, error) {
 		return nil, fmt.Errorf("start the bare broker: %w", err)
 	}
 	bare.input = w
-	bare.process, err = b.startWith(r, "bare", nil, self, bareVerb, "--keys", s.data+"/keys", "--listen", address)
+	args := append([]string{bareVerb, "--keys", s.data + "/keys", "--listen", address}, more...)
+	bare.process, err = b.startWith(r, "bare", nil, self, args...)
 	if err != nil {
 		return nil, err
 	}

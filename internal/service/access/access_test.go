@@ -336,7 +336,11 @@ func TestEnrollSpendsItsToken(t *testing.T) {
 		}
 		_, err = h.Enroll(t.Context(), ask)
 		wantCode(t, "a spent token", err, fault.TokenSpent)
-		ask.Token = ask.Token[:len(ask.Token)-1] + "0"
+		last := "0"
+		if strings.HasSuffix(ask.Token, last) {
+			last = "1"
+		}
+		ask.Token = ask.Token[:len(ask.Token)-1] + last
 		_, err = h.Enroll(t.Context(), ask)
 		wantCode(t, "a mistyped token", err, fault.TokenInvalid)
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -181,6 +182,9 @@ func powerCut(t *testing.T, w slowWorld, agent *exec.Cmd) {
 		}
 		doomed = append(doomed, pid)
 	}
+	// Parents first: a parent that saw its child die would still act on it, and
+	// a power cut leaves nobody the time.
+	slices.Reverse(doomed[1:])
 	for _, pid := range doomed {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
