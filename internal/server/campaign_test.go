@@ -13,6 +13,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
+	"patchring/internal/core/procedure"
 	"patchring/internal/infra/store/storetest"
 )
 
@@ -170,6 +171,55 @@ func TestFailureStopsAtTheGateAndWithdrawalLetsTheRestGoOn(t *testing.T) {
 		t.Errorf("after the withdrawal: %v, want openssl 2 and nginx 1", user.packages)
 	}
 	w.onlyInsideWindows()
+}
+
+// The procedure's own words about severities: critical rolls back, what is
+// milder than it says to hold on is recorded.
+func TestIncidentDoesWhatTheProcedureSays(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	c := w.campaign(t, "2026-01")
+	incident := func(severity procedure.Severity, patchName string) campaign.Response {
+		t.Helper()
+		ask := campaign.Incident{Campaign: string(c), Severity: severity, What: "payroll does not print"}
+		if patchName != "" {
+			ask.Patch = w.patchID(patchName, "2")
+		}
+		response, err := w.srv.Conductor.Incident(t.Context(), "main", w.by, ask)
+		w.must(err)
+		return response
+	}
+	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 30*time.Minute)
+	if got := incident(procedure.Minor, ""); got != campaign.RecordOnly {
+		t.Errorf("minor: %s, want it recorded only", got)
+	}
+	w.until(time.Date(2026, 1, 13, 22, 0, 0, 0, paris), 30*time.Minute)
+	if pilot.packages["nginx"] != "2" {
+		t.Fatalf("a minor incident stopped the campaign: %v", pilot.packages)
+	}
+	if got := incident(procedure.Critical, "nginx"); got != campaign.RollsBackAll {
+		t.Errorf("critical: %s, want a rollback", got)
+	}
+	w.until(time.Date(2026, 1, 14, 22, 0, 0, 0, paris), 30*time.Minute)
+	if pilot.packages["nginx"] != "1" || pilot.packages["openssl"] != "2" {
+		t.Errorf("after a critical incident about nginx: %v, want it alone back at 1", pilot.packages)
+	}
+	w.onlyInsideWindows()
+}
+
+func TestCriticalIncidentBeforeAnyInstallHolds(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 30*time.Minute)
+	response, err := w.srv.Conductor.Incident(t.Context(), "main", w.by, campaign.Incident{
+		Campaign: string(c), Severity: procedure.Critical, What: "the vendor recalls it",
+	})
+	w.must(err)
+	w.until(time.Date(2026, 1, 14, 12, 0, 0, 0, paris), 30*time.Minute)
+	if response != campaign.PlacesHold || len(pilot.installs) > 0 {
+		t.Errorf("response %s, installs %v; want a hold and none", response, pilot.installs)
+	}
 }
 
 func TestWithdrawnOrDeclinedBeforeItsWindowIsNotInstalled(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
+	"patchring/internal/core/procedure"
 )
 
 // What an operator can ask. Every ask names its reason where the register must
@@ -108,6 +109,39 @@ type Amend struct {
 	Campaign string
 	Patches  []patch.ID
 	Reason   string
+}
+
+// Incident says that something went wrong. Its severity decides what follows,
+// as the procedure says: nothing more, a hold, or a rollback.
+type Incident struct {
+	Campaign string
+	Ring     string
+	Device   fleet.DeviceID
+	Patch    patch.ID // known or suspected to be the cause
+	Severity procedure.Severity
+	What     string
+}
+
+// Response is what follows an incident.
+type Response string
+
+// Responses.
+const (
+	RecordOnly   Response = "recorded"
+	PlacesHold   Response = "hold"
+	RollsBackAll Response = "rollback" // in the devices' next windows
+)
+
+// Respond is what a procedure does about an incident of a severity.
+func Respond(p procedure.Procedure, severity procedure.Severity) Response {
+	switch {
+	case severity.AtLeast(p.RollbackOn):
+		return RollsBackAll
+	case severity.AtLeast(p.HoldOn):
+		return PlacesHold
+	default:
+		return RecordOnly
+	}
 }
 
 // Close ends a campaign. What was not reached is recorded as such.

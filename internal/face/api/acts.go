@@ -10,6 +10,7 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
+	"patchring/internal/core/procedure"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
 )
@@ -47,6 +48,20 @@ type Hold struct {
 	Patch  string `json:"patch,omitempty" maxLength:"300"`
 	Device string `json:"device,omitempty" maxLength:"260"`
 	Reason string `json:"reason" maxLength:"1000"`
+}
+
+// Incident says that something went wrong.
+type Incident struct {
+	Severity string `json:"severity" enum:"minor,major,critical"`
+	What     string `json:"what" maxLength:"1000"`
+	Ring     string `json:"ring,omitempty" maxLength:"63"`
+	Patch    string `json:"patch,omitempty" maxLength:"300" doc:"known or suspected to be the cause; what follows is then about it alone"`
+	Device   string `json:"device,omitempty" maxLength:"260"`
+}
+
+// Responded is what followed an incident, as the procedure says.
+type Responded struct {
+	Response campaign.Response `json:"response" enum:"recorded,hold,rollback"`
 }
 
 // Resume lifts one hold, or all of the campaign's.
@@ -136,6 +151,7 @@ func (a *API) registerActs() {
 	sign.act = access.See
 	do(a, sign, a.sign)
 	handle(a, act("hold", "Stop a campaign, a ring, a patch or a device"), a.hold)
+	handle(a, act("incident", "Record an incident, and do what the procedure says of its severity"), a.incident)
 	handle(a, act("resume", "Lift a hold, or all of the campaign's"), a.resume)
 	do(a, act("expedite", "Open a ring before its date, or move a device to a ring"), a.expedite)
 	do(a, act("withdraw", "Take one patch out"), a.withdraw)
@@ -207,6 +223,18 @@ func (a *API) hold(ctx context.Context, p access.Principal, in *actOn[Hold]) (Ma
 	}
 	id, err := a.Conductor.Hold(ctx, p.Tenant, p.Actor(), campaign.PlaceHold{Campaign: in.Campaign, Ring: in.Body.Ring, Patch: item, Device: device, Reason: in.Body.Reason})
 	return Made{ID: id}, err
+}
+
+func (a *API) incident(ctx context.Context, p access.Principal, in *actOn[Incident]) (Responded, error) {
+	device, item, err := a.named(ctx, p, in.Body.Device, in.Body.Patch)
+	if err != nil {
+		return Responded{}, err
+	}
+	response, err := a.Conductor.Incident(ctx, p.Tenant, p.Actor(), campaign.Incident{
+		Campaign: in.Campaign, Ring: in.Body.Ring, Device: device, Patch: item,
+		Severity: procedure.Severity(in.Body.Severity), What: in.Body.What,
+	})
+	return Responded{response}, err
 }
 
 func (a *API) resume(ctx context.Context, p access.Principal, in *actOn[Resume]) (Counted, error) {

@@ -104,7 +104,7 @@ PATCHRING_TOKEN and PATCHRING_CA (a file) take the place of a login.
 		c.group("group", "Groups of devices", c.groupList(), c.groupCreate(), c.groupAdd(), c.groupRemove(), c.groupDrop()),
 		c.group("patch", "Patches, and decisions on them", c.patchList(), c.patchShow(), c.patchApprove(), c.patchDelay(), c.patchDecline()),
 		c.group("procedure", "Procedures", c.procedureApply(), c.procedureList(), c.procedureShow()),
-		c.group("campaign", "Campaigns", c.campaignList(), c.campaignCreate(), c.campaignShow(), c.campaignWatch(), c.campaignSign(), c.campaignHold(),
+		c.group("campaign", "Campaigns", c.campaignList(), c.campaignCreate(), c.campaignShow(), c.campaignWatch(), c.campaignSign(), c.campaignHold(), c.campaignIncident(),
 			c.campaignResume(), c.campaignExpedite(), c.campaignWithdraw(), c.campaignAmend(), c.campaignRollback(), c.campaignClose()),
 		c.group("register", "The tamper-evident record", c.registerExport(), c.registerVerify()),
 	)

@@ -83,41 +83,46 @@ func needReason(reason string) error {
 }
 
 // Hold places a stop and tells every agent at once. It returns the hold's id.
-func (c *Conductor) Hold(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.PlaceHold) (string, error) {
+func (c *Conductor) Hold(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.PlaceHold) (id string, err error) {
 	if err := needReason(ask.Reason); err != nil {
 		return "", err
 	}
+	err = c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
+		id, err = c.placeHold(ctx, tx, s, by, ask)
+		return err
+	})
+	return id, err
+}
+
+func (c *Conductor) placeHold(ctx context.Context, tx *store.Tx, s *scene, by register.Actor, ask campaign.PlaceHold) (string, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return "", fmt.Errorf("make a hold id: %w", err)
 	}
-	err = c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
-		ring := ask.Ring
-		if ring != "" {
-			row, err := s.ringRow(0, ring)
-			if err != nil {
-				return err
-			}
-			ring = row.Ring
-		}
-		if err := s.knows(ctx, tx, ask); err != nil {
-			return err
-		}
-		now := c.Clock().UnixMicro()
-		err := tx.AddHold(ctx, gen.AddHoldParams{
-			Tenant: s.row.Tenant, ID: id.String(), Campaign: s.row.ID, Ring: ring, Item: string(ask.Patch), Device: string(ask.Device),
-			Reason: ask.Reason, Actor: string(by), PlacedUs: now,
-		})
+	ring := ask.Ring
+	if ring != "" {
+		row, err := s.ringRow(0, ring)
 		if err != nil {
-			return fmt.Errorf("place hold: %w", err)
+			return "", err
 		}
-		c.record(tx, s, register.Entry{
-			Kind: register.HoldPlaced, Actor: by, Ring: ring, Patch: string(ask.Patch), Device: string(ask.Device),
-			Detail: map[string]any{"hold": id.String(), "why": ask.Reason},
-		})
-		return c.holdsChanged(ctx, tx, s)
+		ring = row.Ring
+	}
+	if err := s.knows(ctx, tx, ask); err != nil {
+		return "", err
+	}
+	now := c.Clock().UnixMicro()
+	err = tx.AddHold(ctx, gen.AddHoldParams{
+		Tenant: s.row.Tenant, ID: id.String(), Campaign: s.row.ID, Ring: ring, Item: string(ask.Patch), Device: string(ask.Device),
+		Reason: ask.Reason, Actor: string(by), PlacedUs: now,
 	})
-	return id.String(), err
+	if err != nil {
+		return "", fmt.Errorf("place hold: %w", err)
+	}
+	c.record(tx, s, register.Entry{
+		Kind: register.HoldPlaced, Actor: by, Ring: ring, Patch: string(ask.Patch), Device: string(ask.Device),
+		Detail: map[string]any{"hold": id.String(), "why": ask.Reason},
+	})
+	return id.String(), c.holdsChanged(ctx, tx, s)
 }
 
 // knows refuses a hold on something the campaign does not have: it would look

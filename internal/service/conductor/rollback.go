@@ -113,27 +113,32 @@ func (c *Conductor) Rollback(ctx context.Context, tenant fleet.TenantID, by regi
 		return plan, fault.New(fault.InvalidField, "field", "now", "problem", "out_of_range", "fix", "1m – 24h")
 	}
 	err = c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
-		chosen, err := c.toRollBack(ctx, tx.Queries, s, ask)
-		if err != nil {
-			return err
-		}
-		if len(chosen) == 0 {
-			return fault.New(fault.NothingToDo, "what", "rollback")
-		}
-		if plan, err = planOf(chosen); err != nil {
-			return err
-		}
-		c.record(tx, s, register.Entry{
-			Kind: register.RollbackRequested, Actor: by, Ring: ask.Ring, Device: string(ask.Device), Patch: string(ask.Patch),
-			Reason: fault.Because(fault.RollbackAsked, "by", string(by), "reason", ask.Reason),
-			Detail: map[string]any{"devices": plan.Devices, "items": plan.Items, "impossible": len(plan.Impossible), "now": int64(ask.Now / time.Second)},
-		})
-		if err := c.markRollback(ctx, tx, s, ask, chosen); err != nil {
-			return err
-		}
-		return c.stopContent(ctx, tx, s, by, ask)
+		plan, err = c.rollBack(ctx, tx, s, by, ask)
+		return err
 	})
 	return plan, err
+}
+
+func (c *Conductor) rollBack(ctx context.Context, tx *store.Tx, s *scene, by register.Actor, ask campaign.Rollback) (plan campaign.RollbackPlan, err error) {
+	chosen, err := c.toRollBack(ctx, tx.Queries, s, ask)
+	if err != nil {
+		return plan, err
+	}
+	if len(chosen) == 0 {
+		return plan, fault.New(fault.NothingToDo, "what", "rollback")
+	}
+	if plan, err = planOf(chosen); err != nil {
+		return plan, err
+	}
+	c.record(tx, s, register.Entry{
+		Kind: register.RollbackRequested, Actor: by, Ring: ask.Ring, Device: string(ask.Device), Patch: string(ask.Patch),
+		Reason: fault.Because(fault.RollbackAsked, "by", string(by), "reason", ask.Reason),
+		Detail: map[string]any{"devices": plan.Devices, "items": plan.Items, "impossible": len(plan.Impossible), "now": int64(ask.Now / time.Second)},
+	})
+	if err := c.markRollback(ctx, tx, s, ask, chosen); err != nil {
+		return plan, err
+	}
+	return plan, c.stopContent(ctx, tx, s, by, ask)
 }
 
 // markRollback gives the devices their new goal, and their emergency window.
