@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command bench measures Patchring and prints each figure beside its baseline
 // of the same run, with the ratio: a figure alone says how busy the machine
 // was. It talks to loopback and to what it started itself only, and is bounded
