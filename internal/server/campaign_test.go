@@ -173,6 +173,18 @@ func TestFailureStopsAtTheGateAndWithdrawalLetsTheRestGoOn(t *testing.T) {
 	w.onlyInsideWindows()
 }
 
+// What was installed and then failed is a failure, although no scan lists it.
+func TestServiceThatDiesAfterItsInstallIsNotDone(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	pilot.dies["nginx2"] = true
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 15, 9, 0, 0, 0, paris), time.Hour)
+	if r := w.ring(c, 0, "R0"); r.Failed != 1 || r.Done != 0 {
+		t.Errorf("R0 counts done %d, failed %d; want the device failed", r.Done, r.Failed)
+	}
+}
+
 // The procedure's own words about severities: critical rolls back, what is
 // milder than it says to hold on is recorded.
 func TestIncidentDoesWhatTheProcedureSays(t *testing.T) {

@@ -42,6 +42,7 @@ type fakeDevice struct {
 	packages map[string]string // name → version
 	offers   map[string]string // name → version the repository has
 	breaks   map[string]bool   // name+version whose install fails
+	dies     map[string]bool   // name+version that installs and whose service then fails
 	orders   map[string]wire.Order
 	holds    wire.Holds
 	installs []install // everything it ever did
@@ -113,7 +114,7 @@ func (w *world) device(name string, kind fleet.Kind, group string, installed, of
 	w.t.Helper()
 	d := &fakeDevice{
 		id: fleet.DeviceID(fmt.Sprintf("01900000-0000-7000-8000-%012d", len(w.order)+1)), packages: installed, offers: offers,
-		breaks: map[string]bool{}, orders: map[string]wire.Order{},
+		breaks: map[string]bool{}, dies: map[string]bool{}, orders: map[string]wire.Order{},
 	}
 	ctx := w.t.Context()
 	w.ask(func() error {
@@ -309,8 +310,14 @@ func (w *world) apply(d *fakeDevice, o wire.Order, item wire.Item) wire.Outcome 
 			out.State, out.Cause = wire.ItemFailed, &wire.Cause{Code: "package_failed", Args: map[string]string{"package": c.Name}}
 		case d.offers[c.Name] != c.To:
 			out.State, out.Cause = wire.ItemFailed, &wire.Cause{Code: "version_gone", Args: map[string]string{"package": c.Name}}
+		case d.dies[c.Name+c.To]:
+			d.packages[c.Name] = c.To // installed, and its service is dead
+			out.State, out.Cause = wire.ItemFailed, &wire.Cause{Code: "tool_failed", Args: map[string]string{"tool": c.Name}}
 		default:
 			d.packages[c.Name] = c.To
+		}
+		if out.State == wire.ItemFailed && d.packages[c.Name] == c.From {
+			c.To = c.From // as the package database says
 		}
 		c.Rollback = wire.RollbackReady
 		out.Packages = append(out.Packages, c)

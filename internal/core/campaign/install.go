@@ -127,6 +127,11 @@ func (w *weighing) settled(d *ItemDecision, item *Item, m *Missing, p *Progress)
 	case p.State == patch.Verified:
 		d.Reason, w.verified = fault.Reason{}, true
 	case p.State == patch.NotApplicable && (m == nil || !newer):
+	case m == nil && p.State == patch.Failed && afterInstall(p.Reason.Code):
+		// It was installed and failed afterwards, at its service for example:
+		// that no scan lists it any more is no recovery.
+		d.State, d.Reason = patch.Failed, p.failure(w.scene.Terms)
+		w.fail(d.Reason)
 	case m == nil && newer && w.device.Scan == wire.ScanOK:
 		// Someone else installed or removed it.
 		d.State, d.Reason = patch.NotApplicable, fault.Because(fault.NotApplicable)
@@ -136,6 +141,10 @@ func (w *weighing) settled(d *ItemDecision, item *Item, m *Missing, p *Progress)
 	}
 	return true
 }
+
+// afterInstall tells causes that say nothing of the package, which may well be
+// at its new version.
+func afterInstall(code fault.Code) bool { return code == fault.ToolFailed || code == fault.HookFailed }
 
 // claims tells that the device said that nothing more is to be done. One that
 // found nothing to do counts only if an order had asked it to look.
