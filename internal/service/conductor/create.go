@@ -220,7 +220,11 @@ func (c *Conductor) newRow(tenant fleet.TenantID, by register.Actor, n newCampai
 // counts in microseconds: an order must not seem to begin before its window.
 func wholeSeconds(list []interval) []interval {
 	for i := range list {
-		list[i].Start, list[i].End = list[i].Start.Truncate(time.Second), list[i].End.Truncate(time.Second)
+		start := list[i].Start.Truncate(time.Second)
+		if start.Before(list[i].Start) {
+			start = start.Add(time.Second) // never earlier than asked for
+		}
+		list[i].Start, list[i].End = start, list[i].End.Truncate(time.Second)
 	}
 	return list
 }
