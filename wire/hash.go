@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -41,11 +42,7 @@ func Pack(name PartName, atUS int64, v any) (Part, error) {
 
 // Unpack decodes a part into v, within MaxPartBytes, and checks its hash.
 func (p Part) Unpack(v any) error {
-	z, err := gzip.NewReader(bytes.NewReader(p.Gzip))
-	if err != nil {
-		return fmt.Errorf("unpack part %s: %w", p.Name, err)
-	}
-	content, err := io.ReadAll(io.LimitReader(z, MaxPartBytes+1))
+	content, err := unzip(p.Gzip, MaxPartBytes+1)
 	if err != nil {
 		return fmt.Errorf("unpack part %s: %w", p.Name, err)
 	}
@@ -59,6 +56,20 @@ func (p Part) Unpack(v any) error {
 		return fmt.Errorf("decode part %s: %w", p.Name, err)
 	}
 	return nil
+}
+
+// readers are kept because each has a window of 40 KiB, which is more than most
+// parts: thousands of agents report at once after a restart.
+var readers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
+// unzip gives the first limit bytes at most.
+func unzip(packed []byte, limit int64) ([]byte, error) {
+	z := readers.Get().(*gzip.Reader)
+	defer readers.Put(z)
+	if err := z.Reset(bytes.NewReader(packed)); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(z, limit))
 }
 
 // Clean makes a text of a device fit to be stored and shown: valid UTF-8, no
