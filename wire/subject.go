@@ -9,14 +9,21 @@ import (
 // tenant is a broker account of its own, so a subject cannot reach another
 // tenant's agents whatever it says.
 //
+// Whose a subject is stands first, a device's id or all, and then its
+// direction, up or to. So three patterns are all that a device may do, and that
+// matters: a broker keeps a tree of permissions for each connection, and a
+// subject for each purpose made it twice as large.
+//
 // A device id is a UUID in text form: it holds no dot, star, blank or ">"
 // and is safe as a token. DeviceOf refuses anything else.
 const (
-	SubjectOrderAll    = "ord.all" // to every agent: the holds in force
-	SubjectQuestionAll = "q.all"   // to every agent: a question
+	SubjectOrderAll    = "all.ord" // to every agent: the holds in force
+	SubjectQuestionAll = "all.q"   // to every agent: a question
 
-	ReportPattern = "rep.*.*" // what the gateway serves
-	AnswerPattern = "ans.*.*" // what a questioner listens to
+	ReportPattern = "*.up.*"     // what the gateway serves
+	AnswerPattern = "*.up.ans.*" // what a questioner listens to
+
+	ofAll = "all.>"
 )
 
 // ReportKind is the last token of a report subject.
@@ -32,21 +39,24 @@ const (
 
 // ReportSubject is where a device sends a report.
 func ReportSubject(device string, kind ReportKind) string {
-	return "rep." + device + "." + string(kind)
+	return device + ".up." + string(kind)
 }
 
 // OrderSubject is where a device receives its own signed envelopes.
-func OrderSubject(device string) string { return "ord." + device }
+func OrderSubject(device string) string { return device + ".to.ord" }
 
 // QuestionSubject is where one device is asked something.
-func QuestionSubject(device string) string { return "q." + device }
+func QuestionSubject(device string) string { return device + ".to.q" }
 
 // AnswerSubject is where a device answers a question: the permission to
-// publish below ans.<device> is what authenticates the sender.
-func AnswerSubject(device, question string) string { return "ans." + device + "." + question }
+// publish below <device>.up is what authenticates the sender.
+func AnswerSubject(device, question string) string { return device + ".up.ans." + question }
 
 // InboxPrefix is the private reply prefix of a device.
-func InboxPrefix(device string) string { return "in." + device }
+func InboxPrefix(device string) string { return device + ".to.in" }
+
+// IsQuestion tells whether a subject asks for answers.
+func IsQuestion(subject string) bool { return strings.HasSuffix(subject, ".q") }
 
 // Permissions are the subjects a client may publish and subscribe to.
 type Permissions struct {
@@ -54,24 +64,20 @@ type Permissions struct {
 	Subscribe []string
 }
 
-// AgentPermissions are all that a device's certificate allows.
+// AgentPermissions are all that a device's certificate allows: to tell, and to
+// listen to what is for it or for all.
 func AgentPermissions(device string) Permissions {
-	return Permissions{
-		Publish: []string{"rep." + device + ".*", "ans." + device + ".*"},
-		Subscribe: []string{
-			OrderSubject(device), QuestionSubject(device),
-			SubjectOrderAll, SubjectQuestionAll,
-			InboxPrefix(device) + ".>",
-		},
-	}
+	return Permissions{Publish: []string{device + ".up.>"}, Subscribe: []string{device + ".to.>", ofAll}}
 }
 
 // DeviceOf names the device that a report or answer subject belongs to, and
-// its last token.
+// its last token: the kind of report, or the question.
 func DeviceOf(subject string) (device, last string, err error) {
 	parts := strings.Split(subject, ".")
-	if len(parts) != 3 || (parts[0] != "rep" && parts[0] != "ans") || parts[1] == "" || parts[2] == "" {
+	report := len(parts) == 3 && parts[1] == "up"
+	answer := len(parts) == 4 && parts[1] == "up" && parts[2] == "ans"
+	if !report && !answer || parts[0] == "" || parts[len(parts)-1] == "" {
 		return "", "", fmt.Errorf("subject %q is no report or answer", subject)
 	}
-	return parts[1], parts[2], nil
+	return parts[0], parts[len(parts)-1], nil
 }

@@ -240,7 +240,7 @@ func (d *device) hear(m *nats.Msg) {
 		if json.Unmarshal(m.Data, &e) == nil {
 			d.take(e)
 		}
-	case strings.HasPrefix(m.Subject, "q."):
+	case wire.IsQuestion(m.Subject):
 		d.answer(m)
 	}
 }

@@ -85,7 +85,7 @@ func (s *session) listen(ctx context.Context, pushed <-chan *nats.Msg) {
 		case <-ctx.Done():
 			return
 		case m := <-pushed:
-			if strings.HasPrefix(m.Subject, "q.") {
+			if wire.IsQuestion(m.Subject) {
 				s.question(m)
 			} else {
 				s.envelope(m)

@@ -155,6 +155,7 @@ func (b *Broker) natsOptions() (*server.Options, error) {
 		MaxSubs:               maxSubscriptions,
 		MaxPayload:            wire.MaxPayloadBytes,
 		MaxPending:            maxPending,
+		NoSublistCache:        true, // subjects are a device's own: hardly one is met twice among the cache's 1,024
 		NoSystemAccount:       true, // its events are a message for each connection, read by nobody
 		NoSigs:                true, // signals belong to the program
 	}

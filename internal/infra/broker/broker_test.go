@@ -284,7 +284,7 @@ func TestAgentAndServerTalk(t *testing.T) {
 				answers <- string(reply.Data)
 			}()
 			msg := next(t, reports)
-			if msg.Subject != "rep.d1.checkin" || string(msg.Data) != "hello" {
+			if msg.Subject != "d1.up.checkin" || string(msg.Data) != "hello" {
 				t.Fatalf("got %s %q", msg.Subject, msg.Data)
 			}
 			if err := msg.Respond([]byte("welcome")); err != nil {
@@ -337,7 +337,7 @@ func TestDeviceCannotActAsAnother(t *testing.T) {
 	for _, subject := range []string{
 		wire.ReportSubject("d2", wire.ReportEvents), wire.AnswerSubject("d2", "q1"),
 		wire.OrderSubject("d1"), wire.OrderSubject("d2"), wire.SubjectOrderAll, wire.SubjectQuestionAll,
-		wire.InboxPrefix("d2") + ".x", "rep.d1.a.b", "rep.d1", "_INBOX.x", "$SYS.REQ.SERVER.PING",
+		wire.InboxPrefix("d2") + ".x", "d1.up", "d2.up.checkin", "d1.x", "up.d1.checkin", "_INBOX.x", "$SYS.REQ.SERVER.PING",
 	} {
 		agent := h.agent(t, d1)
 		publish(t, agent, subject, "forged")
@@ -346,7 +346,7 @@ func TestDeviceCannotActAsAnother(t *testing.T) {
 	}
 	for _, subject := range []string{
 		wire.OrderSubject("d2"), wire.QuestionSubject("d2"), wire.InboxPrefix("d2") + ".>",
-		wire.ReportPattern, wire.AnswerPattern, "ord.*", "in.>", ">", "$SYS.>",
+		wire.ReportPattern, wire.AnswerPattern, "d1.>", "d1.up.>", "*.to.ord", "all", ">", "$SYS.>",
 	} {
 		agent := h.agent(t, d1)
 		if _, err := agent.SubscribeSync(subject); err != nil {

@@ -114,17 +114,17 @@ func TestServeAnswers(t *testing.T) {
 		}})
 	agent := newAgent(t, broker, tenant)
 	for text, want := range map[string]string{
-		"hello":  `rep.d1.checkin hello`,
+		"hello":  `d1.up.checkin hello`,
 		"refuse": `{"error":{"code":"device_retired","args":{"device":"d1"}}}`,
 		"wait":   `{"error":{"code":"unavailable","args":{"what":"database"},"retry":true}}`,
 		"break":  `{"error":{"code":"internal","retry":true}}`,
 	} {
-		if got := request(t, agent, "rep.d1.checkin", text); got != want {
+		if got := request(t, agent, "d1.up.checkin", text); got != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}
 	var reply wire.CheckinReply
-	if err := json.Unmarshal([]byte(request(t, agent, "rep.d1.checkin", "break")), &reply); err != nil || reply.Error == nil || !reply.Error.Retry {
+	if err := json.Unmarshal([]byte(request(t, agent, "d1.up.checkin", "break")), &reply); err != nil || reply.Error == nil || !reply.Error.Retry {
 		t.Errorf("an agent reads %+v, %v; want an error to try again", reply, err)
 	}
 }
@@ -137,7 +137,7 @@ func TestServeIsOfOneTenant(t *testing.T) {
 			Handle: func(context.Context, Msg) ([]byte, error) { return []byte(tenant), nil }})
 	}
 	for _, tenant := range []fleet.TenantID{"main", "other"} {
-		if got := request(t, newAgent(t, broker, tenant), "rep.d1.checkin", ""); got != string(tenant) {
+		if got := request(t, newAgent(t, broker, tenant), "d1.up.checkin", ""); got != string(tenant) {
 			t.Errorf("agent of %s was answered by %s", tenant, got)
 		}
 	}
@@ -169,7 +169,7 @@ func TestServeRunsWorkersAtOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for range 3 * workers {
 		group.Go(func() {
-			if reply, err := agent.Request("rep.d1.events", nil, 10*time.Second); err != nil || string(reply.Data) != "ok" {
+			if reply, err := agent.Request("d1.up.events", nil, 10*time.Second); err != nil || string(reply.Data) != "ok" {
 				t.Errorf("got %v, %v", reply, err)
 			}
 		})
@@ -195,7 +195,7 @@ func TestServeNeverRunsMoreThanItsWorkers(t *testing.T) {
 	var group sync.WaitGroup
 	for range 200 {
 		group.Go(func() {
-			if _, err := agent.Request("rep.d1.events", nil, 10*time.Second); err != nil {
+			if _, err := agent.Request("d1.up.events", nil, 10*time.Second); err != nil {
 				t.Error(err)
 			}
 		})
@@ -224,7 +224,7 @@ func TestRunFinishesWhatItTook(t *testing.T) {
 	replies := make(chan string, 3)
 	for range 3 { // two run, one waits
 		go func() {
-			reply, err := agent.Request("rep.d1.events", nil, 20*time.Second)
+			reply, err := agent.Request("d1.up.events", nil, 20*time.Second)
 			if err != nil {
 				replies <- err.Error()
 				return
@@ -255,7 +255,7 @@ func TestRunFinishesWhatItTook(t *testing.T) {
 			t.Errorf("got %q, want the answer", got)
 		}
 	}
-	if _, err := agent.Request("rep.d1.events", nil, 10*time.Second); !errors.Is(err, nats.ErrNoResponders) {
+	if _, err := agent.Request("d1.up.events", nil, 10*time.Second); !errors.Is(err, nats.ErrNoResponders) {
 		t.Errorf("after the end: got %v, want ErrNoResponders", err)
 	}
 }
@@ -507,9 +507,9 @@ func TestAnswersThatDoNotCount(t *testing.T) {
 	var q questions
 	q.byID = map[string]*question{"q1": {more: make(chan struct{}, 1), heard: map[string]bool{}}}
 	for _, m := range []*nats.Msg{
-		{Subject: "ans.d1.q2", Data: []byte("another question")},
-		{Subject: "ans.d1.q1.x", Data: []byte("another subject")},
-		{Subject: "ans.d1.q1", Data: make([]byte, maxAnswerBytes+1)},
+		{Subject: "d1.up.ans.q2", Data: []byte("another question")},
+		{Subject: "d1.up.ans.q1.x", Data: []byte("another subject")},
+		{Subject: "d1.up.ans.q1", Data: make([]byte, maxAnswerBytes+1)},
 	} {
 		q.hear(m)
 	}

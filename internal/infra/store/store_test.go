@@ -24,7 +24,7 @@ func TestWriteKeepsStateRegisterAndMessagesTogether(t *testing.T) {
 				return err
 			}
 			tx.Record(entry("acme", register.ProcedureApplied))
-			if err := tx.Send(ctx, "acme", "ord.all", map[string]int{"a": 1}, 1); err != nil {
+			if err := tx.Send(ctx, "acme", "all.ord", map[string]int{"a": 1}, 1); err != nil {
 				return err
 			}
 			return boom
@@ -37,7 +37,7 @@ func TestWriteKeepsStateRegisterAndMessagesTogether(t *testing.T) {
 		}
 		write(t, db, func(tx *store.Tx) error {
 			tx.Record(entry("acme", register.ProcedureApplied))
-			return tx.Send(ctx, "acme", "ord.all", map[string]int{"a": 1}, 1)
+			return tx.Send(ctx, "acme", "all.ord", map[string]int{"a": 1}, 1)
 		})
 		if left := counts(ctx, t, db); left != [3]int{0, 1, 1} {
 			t.Errorf("after a transaction: tenants, entries, messages = %v, want 0 1 1", left)
