@@ -11,6 +11,7 @@ import (
 
 	"patchring/internal/core/calendar"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/manifest"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/procedure"
 
@@ -126,7 +127,7 @@ func TestWhatAFileLeavesOut(t *testing.T) {
 	if !w.For.All || w.Zone.String() != "Europe/Paris" || !slices.Equal(w.Days, []time.Weekday{time.Monday, time.Friday}) || w.End != 14*60 {
 		t.Errorf("got window %+v", w)
 	}
-	if p.Rings[1].Gate.MinDonePercent != 95.5 || p.Rings[0].Title != (procedure.Text{FR: "Pilots", EN: "Pilots"}) {
+	if p.Rings[1].Gate.MinDonePercent != 95.5 || p.Rings[0].Title != (manifest.Text{FR: "Pilots", EN: "Pilots"}) {
 		t.Errorf("got rings %+v", p.Rings)
 	}
 }
@@ -231,9 +232,9 @@ func TestRefusals(t *testing.T) {
 func TestEveryProblemIsReportedInTheFilesOrder(t *testing.T) {
 	text := strings.NewReplacer("owner: IT", "ownr: IT", "day: 1}", "day: x}", "start: \"12:00\"", "start: noon").Replace(short)
 	_, err := procedure.Parse("p.yaml", []byte(text))
-	var refused *procedure.Error
+	var refused *manifest.Error
 	if !errors.As(err, &refused) {
-		t.Fatalf("got %v, want a procedure.Error", err)
+		t.Fatalf("got %v, want a manifest.Error", err)
 	}
 	var got []string
 	for _, p := range refused.Problems {
@@ -365,7 +366,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := procedure.Parse("p.yaml", text)
 		if err != nil {
-			var refused *procedure.Error
+			var refused *manifest.Error
 			if !errors.As(err, &refused) || len(refused.Problems) == 0 {
 				t.Fatalf("got %v, want problems", err)
 			}

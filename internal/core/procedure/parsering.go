@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"patchring/internal/core/calendar"
+	"patchring/internal/core/manifest"
 )
 
 // ringAt is a ring and where the file speaks of it.
 type ringAt struct {
 	Ring
-	at, members, opens, closes, soak place
+	at, members, opens, closes, soak manifest.Place
 	rest                             bool
 }
 
@@ -22,157 +23,134 @@ var ringName = regexp.MustCompile(`^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$`)
 // still fits and a slip of the pen does not.
 const maxDay = 60
 
-func (o object) rings() []ringAt {
+func readRings(o manifest.Object) []ringAt {
 	var out []ringAt
 	lines := map[string]int{}
-	o.list("rings", func(at place) {
-		ring := o.r.ring(at)
+	o.List("rings", func(at manifest.Place) {
+		ring := readRing(o.Reader, at)
 		key := strings.ToLower(ring.Name)
 		if first := lines[key]; first != 0 && key != "" {
-			o.r.refuse(at, fmt.Sprintf("ring %s is already on line %d", ring.Name, first), "give each ring its own name")
+			o.Reader.Refuse(at, fmt.Sprintf("ring %s is already on line %d", ring.Name, first), "give each ring its own name")
 		}
-		lines[key] = at.node.Line
+		lines[key] = at.Line()
 		out = append(out, ring)
 	})
-	if o.has("rings") && len(out) == 0 {
-		o.r.refuse(o.field("rings"), "has no ring", "list at least one ring")
+	if o.Has("rings") && len(out) == 0 {
+		o.Reader.Refuse(o.Field("rings"), "has no ring", "list at least one ring")
 	}
 	return out
 }
 
-func (r *reader) ring(at place) ringAt {
-	o := r.object(at, "name", "title", "members", "opens", "closes", "soak", "gate")
-	o.need("name", "name the ring, for example R0")
-	o.need("title", "say who it is, for example title: {fr: Pilotes, en: Pilots}")
-	o.need("members", "say which devices, for example members: {groups: [it-pilots]}, or members: {rest: true} in the last ring")
-	o.need("opens", "say when, for example opens: {day: 1}")
-	o.need("gate", "say what must be true before the next ring, for example gate: {evidence: {min_done_percent: 100}}")
-	ring := ringAt{at: at, opens: o.or("opens"), closes: o.or("closes"), members: o.or("members"), soak: o.or("soak")}
-	ring.Name = o.text("name")
-	if o.has("name") && ring.Name != "" && (!ringName.MatchString(ring.Name) || len(ring.Name) > maxName) {
-		r.refuse(o.field("name"), fmt.Sprintf("%q is not a ring name", ring.Name), "write letters and digits, with single dashes between, for example R0")
+func readRing(r *manifest.Reader, at manifest.Place) ringAt {
+	o := r.Object(at, "name", "title", "members", "opens", "closes", "soak", "gate")
+	o.Need("name", "name the ring, for example R0")
+	o.Need("title", "say who it is, for example title: {fr: Pilotes, en: Pilots}")
+	o.Need("members", "say which devices, for example members: {groups: [it-pilots]}, or members: {rest: true} in the last ring")
+	o.Need("opens", "say when, for example opens: {day: 1}")
+	o.Need("gate", "say what must be true before the next ring, for example gate: {evidence: {min_done_percent: 100}}")
+	ring := ringAt{at: at, opens: o.Or("opens"), closes: o.Or("closes"), members: o.Or("members"), soak: o.Or("soak")}
+	ring.Name = o.Text("name")
+	if o.Has("name") && ring.Name != "" && (!ringName.MatchString(ring.Name) || len(ring.Name) > manifest.MaxName) {
+		r.Refuse(o.Field("name"), fmt.Sprintf("%q is not a ring name", ring.Name), "write letters and digits, with single dashes between, for example R0")
 	}
-	ring.Title = o.words("title")
-	ring.Opens = o.dayTime("opens", 0)
-	ring.Closes = o.dayTime("closes", calendar.EndOfDay)
-	ring.Soak = o.duration("soak", 0)
-	if o.has("members") {
-		ring.members.path = o.field("members").path
-		ring.readMembers(r, o.field("members"))
+	ring.Title = o.Words("title")
+	ring.Opens = readDayTime(o, "opens", 0)
+	ring.Closes = readDayTime(o, "closes", calendar.EndOfDay)
+	ring.Soak = o.Duration("soak", 0)
+	if o.Has("members") {
+		ring.readMembers(r, o.Field("members"))
 	}
-	if o.has("gate") {
-		ring.Gate = r.gate(o.field("gate"))
+	if o.Has("gate") {
+		ring.Gate = readGate(r, o.Field("gate"))
 	}
 	return ring
 }
 
-// or is the field, or the object when the field is not there: where a
-// complaint about it belongs.
-func (o object) or(name string) place {
-	if o.has(name) {
-		return o.field(name)
-	}
-	return place{o.at.node, join(o.at.path, name)}
-}
-
-func (ring *ringAt) readMembers(r *reader, at place) {
-	o := r.object(at, append(selectorFields(), "rest")...)
-	if ring.rest = o.boolean("rest"); !ring.rest {
-		ring.Members = o.selector()
+func (ring *ringAt) readMembers(r *manifest.Reader, at manifest.Place) {
+	o := r.Object(at, append(manifest.SelectorFields(), "rest")...)
+	if ring.rest = o.Boolean("rest"); !ring.rest {
+		ring.Members = o.Selector()
 		ring.rest = ring.Members.All && len(ring.Members.Kinds) == 0
 		return
 	}
-	for _, f := range selectorFields() {
-		if o.has(f) {
-			r.refuse(o.field(f), "stands beside rest: true", "keep one of the two")
+	for _, f := range manifest.SelectorFields() {
+		if o.Has(f) {
+			r.Refuse(o.Field(f), "stands beside rest: true", "keep one of the two")
 		}
 	}
 	ring.Members.All = true
 }
 
 // dayTime reads {day: 3, at: "09:00"}.
-func (o object) dayTime(name string, otherwise calendar.Clock) DayTime {
-	if !o.has(name) {
+func readDayTime(o manifest.Object, name string, otherwise calendar.Clock) DayTime {
+	if !o.Has(name) {
 		return DayTime{}
 	}
-	in := o.r.object(o.field(name), "day", "at")
-	in.need("day", "write the campaign day, 1 being Patch Tuesday")
-	return DayTime{Day: in.integer("day", 1, limits{1, maxDay}), At: in.clock("at", otherwise)}
+	in := o.Reader.Object(o.Field(name), "day", "at")
+	in.Need("day", "write the campaign day, 1 being Patch Tuesday")
+	return DayTime{Day: in.Integer("day", 1, manifest.Limits{Low: 1, High: maxDay}), At: in.Clock("at", otherwise)}
 }
 
-func (o object) clock(name string, otherwise calendar.Clock) calendar.Clock {
-	if !o.has(name) {
-		return otherwise
-	}
-	text := o.text(name)
-	c, err := calendar.ParseClock(text)
-	if err != nil && text != "" {
-		o.r.refuse(o.field(name), err.Error(), `write it between quotes, for example "09:00"`)
-		return otherwise
-	}
-	return c
-}
-
-func (r *reader) gate(at place) Gate {
-	o := r.object(at, "evidence", "sign_offs")
-	o.need("evidence", "write the limits, for example evidence: {min_done_percent: 100}")
+func readGate(r *manifest.Reader, at manifest.Place) Gate {
+	o := r.Object(at, "evidence", "sign_offs")
+	o.Need("evidence", "write the limits, for example evidence: {min_done_percent: 100}")
 	g := Gate{MinDevices: 1, MinDonePercent: 100}
-	if o.has("evidence") {
-		in := r.object(o.field("evidence"), "min_devices", "min_done_percent", "max_failed", "max_unreachable_percent", "max_not_reached_percent")
-		percent := limits{0, 100}
-		g.MinDevices = in.integer("min_devices", 1, limits{1, 1e6})
-		g.MinDonePercent = in.number("min_done_percent", 100, percent)
-		g.MaxFailed = in.integer("max_failed", 0, limits{0, 1e6})
-		g.MaxUnreachablePercent = in.number("max_unreachable_percent", 0, percent)
-		g.MaxNotReachedPercent = in.number("max_not_reached_percent", 0, percent)
+	if o.Has("evidence") {
+		in := r.Object(o.Field("evidence"), "min_devices", "min_done_percent", "max_failed", "max_unreachable_percent", "max_not_reached_percent")
+		percent := manifest.Limits{Low: 0, High: 100}
+		g.MinDevices = in.Integer("min_devices", 1, manifest.Limits{Low: 1, High: 1e6})
+		g.MinDonePercent = in.Number("min_done_percent", 100, percent)
+		g.MaxFailed = in.Integer("max_failed", 0, manifest.Limits{Low: 0, High: 1e6})
+		g.MaxUnreachablePercent = in.Number("max_unreachable_percent", 0, percent)
+		g.MaxNotReachedPercent = in.Number("max_not_reached_percent", 0, percent)
 	}
 	lines := map[string]int{}
-	o.list("sign_offs", func(at place) {
-		rule := r.signOff(at)
+	o.List("sign_offs", func(at manifest.Place) {
+		rule := readSignOff(r, at)
 		if first := lines[rule.Role]; first != 0 && rule.Role != "" {
-			r.refuse(at, fmt.Sprintf("%s already signs this gate on line %d", rule.Role, first), "put both checklists into one sign-off: a role signs a gate once")
+			r.Refuse(at, fmt.Sprintf("%s already signs this gate on line %d", rule.Role, first), "put both checklists into one sign-off: a role signs a gate once")
 		}
-		lines[rule.Role] = at.node.Line
+		lines[rule.Role] = at.Line()
 		g.SignOffs = append(g.SignOffs, rule)
 	})
 	return g
 }
 
-func (r *reader) signOff(at place) SignOffRule {
-	o := r.object(at, "role", "title", "checklist")
-	o.need("role", "name the role that signs, for example it")
-	o.need("title", "say what is signed, for example title: {fr: Tests fonctionnels, en: Functional tests}")
-	return SignOffRule{Role: o.identifier("role"), Title: o.words("title"), Checklist: o.wordLists("checklist")}
+func readSignOff(r *manifest.Reader, at manifest.Place) SignOffRule {
+	o := r.Object(at, "role", "title", "checklist")
+	o.Need("role", "name the role that signs, for example it")
+	o.Need("title", "say what is signed, for example title: {fr: Tests fonctionnels, en: Functional tests}")
+	return SignOffRule{Role: o.Identifier("role"), Title: o.Words("title"), Checklist: o.WordLists("checklist")}
 }
 
 // checkRings checks what rings owe each other.
-func (r *reader) checkRings(rings []ringAt) {
+func checkRings(r *manifest.Reader, rings []ringAt) {
 	for i, ring := range rings {
 		last := i == len(rings)-1
 		if ring.rest && !last {
-			r.refuse(ring.members, fmt.Sprintf("ring %s takes every device left, so the rings after it are empty", ring.Name), "move it to the end, or name its members")
+			r.Refuse(ring.members, fmt.Sprintf("ring %s takes every device left, so the rings after it are empty", ring.Name), "move it to the end, or name its members")
 		}
-		if last && !ring.rest && ring.members.node != nil {
-			r.warn(ring.members, "devices of the perimeter that no ring names will never be updated", "write members: {rest: true} in the last ring")
+		if last && !ring.rest && !ring.members.IsZero() {
+			r.Warn(ring.members, "devices of the perimeter that no ring names will never be updated", "write members: {rest: true} in the last ring")
 		}
 		if !ring.Closes.IsZero() && !ring.Opens.before(ring.Closes) {
-			r.refuse(ring.closes, fmt.Sprintf("ring %s closes on %s, before it opens on %s", ring.Name, ring.Closes, ring.Opens), "close it after it opens")
+			r.Refuse(ring.closes, fmt.Sprintf("ring %s closes on %s, before it opens on %s", ring.Name, ring.Closes, ring.Opens), "close it after it opens")
 		}
 		if !last && !ring.Opens.IsZero() {
-			r.checkNext(ring, rings[i+1])
+			checkNext(r, ring, rings[i+1])
 		}
 	}
 }
 
-func (r *reader) checkNext(ring, next ringAt) {
+func checkNext(r *manifest.Reader, ring, next ringAt) {
 	switch {
 	case next.Opens.IsZero(): // refused already
 	case !ring.Opens.before(next.Opens):
-		r.refuse(next.opens, fmt.Sprintf("ring %s opens on %s, not after ring %s on %s", next.Name, next.Opens, ring.Name, ring.Opens), "put the rings in the order of their days")
+		r.Refuse(next.opens, fmt.Sprintf("ring %s opens on %s, not after ring %s on %s", next.Name, next.Opens, ring.Name, ring.Opens), "put the rings in the order of their days")
 	case next.Opens.before(ring.Closes):
-		r.refuse(ring.closes, fmt.Sprintf("ring %s closes on %s, after ring %s opens on %s", ring.Name, ring.Closes, next.Name, next.Opens), "close it at the latest when the next ring opens")
+		r.Refuse(ring.closes, fmt.Sprintf("ring %s closes on %s, after ring %s opens on %s", ring.Name, ring.Closes, next.Name, next.Opens), "close it at the latest when the next ring opens")
 	case time.Duration(next.Opens.minutes()-ring.Opens.minutes())*time.Minute < ring.Soak:
-		r.warn(ring.soak, fmt.Sprintf("is longer than the time between the openings of %s and %s, so %s will open late", ring.Name, next.Name, next.Name), "shorten the soak, or open the next ring later")
+		r.Warn(ring.soak, fmt.Sprintf("is longer than the time between the openings of %s and %s, so %s will open late", ring.Name, next.Name, next.Name), "shorten the soak, or open the next ring later")
 	}
 }
 
@@ -182,7 +160,7 @@ func (d DayTime) String() string { return fmt.Sprintf("day %d at %s", d.Day, d.A
 // checkDates plays ten years: the release instant and the changes of clocks can
 // push an opening past a close that looks right on paper, as in Auckland, where
 // the patches come out on the morning of day 2.
-func (r *reader) checkDates(p Procedure, rings []ringAt) {
+func checkDates(r *manifest.Reader, p Procedure, rings []ringAt) {
 	refused := map[int]bool{}
 	for year := 2026; year < 2036; year++ {
 		for month := time.January; month <= time.December; month++ {
@@ -192,7 +170,7 @@ func (r *reader) checkDates(p Procedure, rings []ringAt) {
 					continue
 				}
 				refused[i] = true
-				r.refuse(rings[i].closes, fmt.Sprintf("ring %s of campaign %s would close at %s, before it can open at %s, because its patches come out at %s",
+				r.Refuse(rings[i].closes, fmt.Sprintf("ring %s of campaign %s would close at %s, before it can open at %s, because its patches come out at %s",
 					span.Ring, s.Campaign, minute(span.Closes), minute(span.Opens), minute(s.Release)), "close it later, and open the next ring later if it has no close")
 			}
 		}

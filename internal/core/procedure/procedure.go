@@ -15,6 +15,7 @@ import (
 
 	"patchring/internal/core/calendar"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/manifest"
 	"patchring/internal/core/patch"
 )
 
@@ -22,7 +23,7 @@ import (
 // which evidence and whose sign-off.
 type Procedure struct {
 	Name      string
-	Title     Text
+	Title     manifest.Text
 	Owner     string // a role or a team
 	Zone      *time.Location
 	Perimeter fleet.Selector
@@ -42,13 +43,13 @@ type Procedure struct {
 	Visas        []Visa
 
 	// Warnings are what is allowed and probably not meant.
-	Warnings []Problem
+	Warnings []manifest.Problem
 }
 
 // Ring is one step of the roll-out.
 type Ring struct {
 	Name    string
-	Title   Text
+	Title   manifest.Text
 	Members fleet.Selector
 	Opens   DayTime
 	// Closes is zero when the file does not say: the ring then closes when the
@@ -90,8 +91,8 @@ type Gate struct {
 // SignOffRule is one recorded yes a gate asks for. A role signs a gate once.
 type SignOffRule struct {
 	Role      string
-	Title     Text
-	Checklist []Text // functional or business tests to tick before signing
+	Title     manifest.Text
+	Checklist []manifest.Text // functional or business tests to tick before signing
 }
 
 // WindowRule gives a window to the devices it selects. A device has every
@@ -149,23 +150,6 @@ type Visa struct {
 	Role string
 	Date calendar.Date
 }
-
-// Text is what people read, in the languages of the product.
-type Text struct {
-	FR string `json:"fr"`
-	EN string `json:"en"`
-}
-
-// In is the text in a language ("fr"; anything else is English).
-func (t Text) In(lang string) string {
-	if lang == "fr" {
-		return t.FR
-	}
-	return t.EN
-}
-
-// IsZero tells that there is no text.
-func (t Text) IsZero() bool { return t == Text{} }
 
 // Covers tells whether the procedure is about the device.
 func (p Procedure) Covers(m fleet.Member) bool {

@@ -12,7 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"patchring/internal/core/fault"
-	"patchring/internal/core/procedure"
+	"patchring/internal/core/manifest"
 	"patchring/internal/face/lang"
 )
 
@@ -27,7 +27,7 @@ type Refusal struct {
 	Retry  bool              `json:"retry" doc:"the same request may pass later"`
 	// Problems are everything wrong with a procedure file, or every field of a
 	// body that does not fit.
-	Problems []procedure.Problem `json:"problems,omitempty"`
+	Problems []manifest.Problem `json:"problems,omitempty"`
 }
 
 // Error implements error.
@@ -71,7 +71,7 @@ func statusOf(code fault.Code) int {
 // problem turns an error into what the client is told, and logs what it is
 // not: an error without a fault is ours, and its text stays here.
 func (a *API) problem(ctx context.Context, err error) *Refusal {
-	var file *procedure.Error
+	var file *manifest.Error
 	if errors.As(err, &file) {
 		p := refusal(fault.Because(fault.InvalidField, "field", "file", "problem", strconv.Itoa(len(file.Problems))+" problems"), http.StatusUnprocessableEntity, false)
 		p.Problems = file.Problems
@@ -100,7 +100,7 @@ func problemOf(_ huma.Context, _ string, v any) (any, error) {
 	}
 	p := refusal(fault.Because(code, "field", "request", "problem", own.Detail), own.Status, own.Status >= http.StatusInternalServerError)
 	for i, e := range own.Errors {
-		p.Problems = append(p.Problems, procedure.Problem{Field: e.Location, Problem: e.Message})
+		p.Problems = append(p.Problems, manifest.Problem{Field: e.Location, Problem: e.Message})
 		if i == 0 {
 			p.Args["field"], p.Args["problem"] = e.Location, e.Message
 			p.Detail = lang.For(string(lang.English)).Reason(fault.Reason{Code: code, Args: p.Args})

@@ -18,7 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"patchring/internal/core/fault"
-	"patchring/internal/core/procedure"
+	"patchring/internal/core/manifest"
 )
 
 const prefix = "/api/v1"
@@ -81,12 +81,12 @@ func newClient(conf config) (*client, error) {
 
 // refused is the API's problem document.
 type refused struct {
-	Status   int                 `json:"status"`
-	Code     fault.Code          `json:"code"`
-	Detail   string              `json:"detail"`
-	Args     map[string]string   `json:"args"`
-	Retry    bool                `json:"retry"`
-	Problems []procedure.Problem `json:"problems"`
+	Status   int                `json:"status"`
+	Code     fault.Code         `json:"code"`
+	Detail   string             `json:"detail"`
+	Args     map[string]string  `json:"args"`
+	Retry    bool               `json:"retry"`
+	Problems []manifest.Problem `json:"problems"`
 }
 
 func (r *refused) reason() fault.Reason { return fault.Reason{Code: r.Code, Args: r.Args} }

@@ -8,6 +8,7 @@ import (
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/manifest"
 	"patchring/internal/core/procedure"
 )
 
@@ -178,11 +179,11 @@ func (b *Board) put(p procedure.Procedure, rings []ringOf, items []itemOf, given
 
 // slots are the sign-offs that the ring's gate asks for, each with the last
 // word its role gave.
-func slots(p procedure.Procedure, g ringOf, given []signOffOf) (procedure.Text, []SignOffSlot) {
+func slots(p procedure.Procedure, g ringOf, given []signOffOf) (manifest.Text, []SignOffSlot) {
 	out := []SignOffSlot{}
 	i := slices.IndexFunc(p.Rings, func(ring procedure.Ring) bool { return ring.Name == g.ring.Ring })
 	if i < 0 {
-		return procedure.Text{}, out
+		return manifest.Text{}, out
 	}
 	for _, rule := range p.Rings[i].Gate.SignOffs {
 		slot := SignOffSlot{Role: rule.Role, Title: rule.Title, Checklist: orEmpty(rule.Checklist)}

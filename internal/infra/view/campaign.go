@@ -6,20 +6,20 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
-	"patchring/internal/core/procedure"
+	"patchring/internal/core/manifest"
 )
 
 // ProcedureRow is the latest version of a procedure.
 type ProcedureRow struct {
-	Name    string         `json:"name"`
-	Title   procedure.Text `json:"title"`
-	Owner   string         `json:"owner"`
-	Zone    string         `json:"zone"`
-	Version int64          `json:"version"`
-	SHA256  string         `json:"sha256"`
-	Actor   string         `json:"actor"`
-	At      time.Time      `json:"at"`
-	Rings   []string       `json:"rings"`
+	Name    string        `json:"name"`
+	Title   manifest.Text `json:"title"`
+	Owner   string        `json:"owner"`
+	Zone    string        `json:"zone"`
+	Version int64         `json:"version"`
+	SHA256  string        `json:"sha256"`
+	Actor   string        `json:"actor"`
+	At      time.Time     `json:"at"`
+	Rings   []string      `json:"rings"`
 }
 
 // ProcedureDetail is one version of a procedure with its text.
@@ -101,7 +101,7 @@ type RingBrief struct {
 // Board is a campaign as its board shows it.
 type Board struct {
 	Campaign   CampaignRow      `json:"campaign"`
-	Title      procedure.Text   `json:"title"` // of the procedure
+	Title      manifest.Text    `json:"title"` // of the procedure
 	Zone       string           `json:"zone"`
 	At         time.Time        `json:"at"` // when this was read
 	Amendments []BoardAmendment `json:"amendments"`
@@ -140,7 +140,7 @@ type Withdrawn struct {
 // BoardRing is a column of the board.
 type BoardRing struct {
 	RingBrief
-	Title     procedure.Text      `json:"title"`
+	Title     manifest.Text       `json:"title"`
 	Reasons   []fault.Reason      `json:"reasons"`
 	Evidence  []campaign.Evidence `json:"evidence"`
 	Opened    time.Time           `json:"opened,omitzero"`
@@ -160,10 +160,10 @@ type Expedited struct {
 
 // SignOffSlot is a sign-off that a gate asks for, and what was given.
 type SignOffSlot struct {
-	Role      string           `json:"role"`
-	Title     procedure.Text   `json:"title"`
-	Checklist []procedure.Text `json:"checklist"`
-	Given     *SignOff         `json:"given,omitempty"` // the last one of the role
+	Role      string          `json:"role"`
+	Title     manifest.Text   `json:"title"`
+	Checklist []manifest.Text `json:"checklist"`
+	Given     *SignOff        `json:"given,omitempty"` // the last one of the role
 }
 
 // SignOff is a recorded yes or no.

@@ -15,6 +15,7 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/manifest"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/procedure"
 	"patchring/internal/core/register"
@@ -24,10 +25,10 @@ import (
 
 // Applied is a procedure as it was kept.
 type Applied struct {
-	Name     string              `json:"name"`
-	Version  int64               `json:"version"`
-	Same     bool                `json:"same"` // nothing had changed: the version is the earlier one
-	Warnings []procedure.Problem `json:"warnings,omitempty"`
+	Name     string             `json:"name"`
+	Version  int64              `json:"version"`
+	Same     bool               `json:"same"` // nothing had changed: the version is the earlier one
+	Warnings []manifest.Problem `json:"warnings,omitempty"`
 }
 
 // ApplyProcedure keeps a procedure file as the next version of its name. The

@@ -8,7 +8,7 @@ import (
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
-	"patchring/internal/core/procedure"
+	"patchring/internal/core/manifest"
 	"patchring/internal/face/console/page"
 	"patchring/internal/face/lang"
 	"patchring/internal/infra/view"
@@ -118,11 +118,11 @@ func visas(w lang.Words, slots []view.SignOffSlot) []page.Visa {
 	return out
 }
 
-func title(w lang.Words, t procedure.Text, otherwise string) string {
+func title(w lang.Words, t manifest.Text, otherwise string) string {
 	return cmp.Or(t.In(string(w.Lang())), otherwise)
 }
 
-func texts(w lang.Words, list []procedure.Text) []string {
+func texts(w lang.Words, list []manifest.Text) []string {
 	out := make([]string, len(list))
 	for i, t := range list {
 		out[i] = t.In(string(w.Lang()))

@@ -1,4 +1,4 @@
-package procedure
+package manifest
 
 import (
 	"cmp"
