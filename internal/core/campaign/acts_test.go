@@ -59,7 +59,7 @@ func (w *world) addAmendment(keys []patch.Key) {
 	w.items = slices.Clone(w.items)
 	for _, key := range keys {
 		if !slices.ContainsFunc(w.items, func(i campaign.Item) bool { return i.ID == key.ID() }) {
-			w.items = append(w.items, campaign.Item{ID: key.ID(), Key: key, Amendment: number})
+			w.items = append(w.items, campaign.Item{ID: key.ID(), Patch: policy.Patch{Key: key, Class: patch.Security}, Amendment: number})
 		}
 	}
 	for _, d := range w.devices {

@@ -9,6 +9,7 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
+	"patchring/internal/core/policy"
 	"patchring/wire"
 )
 
@@ -202,7 +203,7 @@ func (d *device) scan(w *world) {
 		}
 		key := keyOf(name, offered)
 		m := campaign.Missing{
-			ID: key.ID(), Key: key, Class: patch.Security, State: wire.PatchOffered,
+			ID: key.ID(), Patch: policy.Patch{Key: key, Class: patch.Security}, State: wire.PatchOffered,
 			Packages: []wire.Change{{Name: name, From: have, To: offered}},
 		}
 		if c, ok := w.classes[name]; ok {

@@ -22,7 +22,7 @@ func benchFleet(n int) (campaign.Scene, []campaign.Device) {
 	for i := range items {
 		m := missing(fmt.Sprintf("package-%d", i), "1.2.3-4+deb12u1", "1.2.3-4+deb12u2")
 		m.Packages = append(m.Packages, wire.Change{Name: m.Key.Name + "-common", From: "1.2.3-4+deb12u1", To: "1.2.3-4+deb12u2"})
-		items[i], all[i] = campaign.Item{ID: m.ID, Key: m.Key, Promoted: 1}, m
+		items[i], all[i] = campaign.Item{ID: m.ID, Patch: policy.Patch{Key: m.Key, Class: patch.Security}, Promoted: 1}, m
 	}
 	s.content(items...)
 	for i := range 20 {
@@ -97,7 +97,7 @@ func BenchmarkSeal(b *testing.B) {
 	var candidates []campaign.Candidate
 	for i := range 3_000 {
 		m := missing(fmt.Sprintf("package-%d", i/2), "1", fmt.Sprintf("1.2-%d", i%2+1))
-		candidates = append(candidates, campaign.Candidate{ID: m.ID, Key: m.Key, Class: patch.Security})
+		candidates = append(candidates, campaign.Candidate{ID: m.ID, Patch: policy.Patch{Key: m.Key, Class: patch.Security}})
 	}
 	rules := policy.Rules{Classes: []patch.Class{patch.Security}}
 	b.ReportAllocs()

@@ -11,8 +11,8 @@ import (
 
 // Item is one exact patch of a campaign's content.
 type Item struct {
+	policy.Patch
 	ID        patch.ID
-	Key       patch.Key
 	Amendment int
 	Promoted  int // position of the furthest ring it may reach
 	Withdrawn bool
@@ -21,9 +21,29 @@ type Item struct {
 
 // Candidate is a patch that at least one device misses when a campaign opens.
 type Candidate struct {
-	ID    patch.ID
-	Key   patch.Key
-	Class patch.Class
+	policy.Patch
+	ID patch.ID
+	// Holders are the sorts of devices that miss it.
+	Holders []policy.Holder
+}
+
+// verdict is the best one that any device gets: what policy approves for one is
+// content, and reaches no other.
+func (c *Candidate) verdict(rules policy.Rules, now time.Time) policy.Outcome {
+	if len(c.Holders) == 0 {
+		return rules.Judge(&c.Patch, policy.Holder{}, now)
+	}
+	var best policy.Outcome
+	for i, h := range c.Holders {
+		o := rules.Judge(&c.Patch, h, now)
+		if o.Verdict == policy.Approved {
+			return o
+		}
+		if i == 0 {
+			best = o
+		}
+	}
+	return best
 }
 
 // LeftOut is a candidate that did not become content, and why.
@@ -40,7 +60,7 @@ func Seal(now time.Time, candidates []Candidate, rules policy.Rules, only []patc
 	newest := map[nameKey]Candidate{}
 	var approved []Candidate
 	for _, c := range candidates {
-		outcome := rules.Judge(c.Key, c.Class, now)
+		outcome := c.verdict(rules, now)
 		if len(only) > 0 && !slices.Contains(only, c.ID) || outcome.Verdict != policy.Approved {
 			left = append(left, LeftOut{Candidate: c, Outcome: outcome})
 			continue
@@ -55,7 +75,7 @@ func Seal(now time.Time, candidates []Candidate, rules policy.Rules, only []patc
 			left = append(left, LeftOut{Candidate: c, Superseded: best.Key.Version})
 			continue
 		}
-		items = append(items, Item{ID: c.ID, Key: c.Key})
+		items = append(items, Item{ID: c.ID, Patch: c.Patch})
 	}
 	slices.SortFunc(items, func(a, b Item) int {
 		return cmp.Or(cmp.Compare(a.Key.Name, b.Key.Name), cmp.Compare(a.ID, b.ID))
@@ -71,7 +91,6 @@ func nameOf(k patch.Key) nameKey { return nameKey{k.Provider, k.Name, k.Suite} }
 // Content is a campaign's items, indexed for deciding on many devices.
 type Content struct {
 	items  []Item
-	names  []policy.Scope // of each item: what is decided on every version of it
 	byID   map[patch.ID]int
 	byName map[nameKey][]int
 }
@@ -79,11 +98,9 @@ type Content struct {
 // NewContent indexes items.
 func NewContent(items []Item) Content {
 	c := Content{
-		items: items, names: make([]policy.Scope, len(items)),
-		byID: make(map[patch.ID]int, len(items)), byName: make(map[nameKey][]int, len(items)),
+		items: items, byID: make(map[patch.ID]int, len(items)), byName: make(map[nameKey][]int, len(items)),
 	}
 	for i, item := range items {
-		c.names[i] = policy.ScopeOfName(item.Key.Provider, item.Key.Name)
 		c.byID[item.ID] = i
 		c.byName[nameOf(item.Key)] = append(c.byName[nameOf(item.Key)], i)
 	}
@@ -102,16 +119,13 @@ func (c Content) Item(id patch.ID) (Item, bool) {
 // Items lists all of them.
 func (c Content) Items() []Item { return c.items }
 
-// verdict is what policy says of the item at this place. Most items have no
-// decision of their own, and are spared the work of looking for one.
-func (c Content) verdict(at int, class patch.Class, rules policy.Rules, now time.Time) policy.Outcome {
-	item := &c.items[at]
-	if _, ok := rules.Decisions[policy.ScopeOf(item.ID)]; !ok {
-		if _, ok := rules.Decisions[c.names[at]]; !ok && slices.Contains(rules.Classes, class) {
-			return policy.Outcome{Verdict: policy.Approved}
-		}
+// patches of the content, place by place.
+func (c Content) patches() []policy.Patch {
+	list := make([]policy.Patch, len(c.items))
+	for i := range c.items {
+		list[i] = c.items[i].Patch
 	}
-	return rules.Judge(item.Key, class, now)
+	return list
 }
 
 // Unfit is an item that may not go to the next ring with the others.
@@ -126,14 +140,13 @@ type Unfit struct {
 // back as an amendment when the decision ends.
 func (c Content) Unfits(now time.Time, amendment int, rules policy.Rules) []Unfit {
 	var out []Unfit
-	for at, item := range c.items {
+	for i := range c.items {
+		item := &c.items[i]
 		if item.Amendment != amendment || item.Withdrawn {
 			continue
 		}
-		// Without a device there is no class to judge by: only decisions count.
-		switch o := c.verdict(at, patch.Unknown, rules, now); o.Verdict {
-		case policy.Declined, policy.Delayed:
-			out = append(out, Unfit{item, o})
+		if o := rules.ForAll(&item.Patch, now); o.Verdict == policy.Declined || o.Verdict == policy.Delayed {
+			out = append(out, Unfit{*item, o})
 		}
 	}
 	return out

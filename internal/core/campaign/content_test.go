@@ -9,11 +9,13 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func candidate(name, version, suite string, class patch.Class) campaign.Candidate {
 	key := patch.Key{Provider: "apt", Name: name, Version: version, Suite: suite}
-	return campaign.Candidate{ID: key.ID(), Key: key, Class: class}
+	return campaign.Candidate{ID: key.ID(), Patch: policy.Patch{Key: key, Class: class}}
 }
 
 func TestSeal(t *testing.T) {
@@ -81,7 +83,7 @@ func TestTwoServersSealTheSame(t *testing.T) {
 	want, _ := campaign.Seal(noon, given, rules, nil)
 	slices.Reverse(given)
 	got, _ := campaign.Seal(noon, given, rules, nil)
-	if len(want) != 3 || !slices.Equal(got, want) {
+	if len(want) != 3 || !cmp.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
@@ -89,7 +91,7 @@ func TestTwoServersSealTheSame(t *testing.T) {
 func TestUnfitsAreWhatWasDeclinedOrDelayedSince(t *testing.T) {
 	item := func(name string, amendment int) campaign.Item {
 		key := keyOf(name, "2")
-		return campaign.Item{ID: key.ID(), Key: key, Amendment: amendment}
+		return campaign.Item{ID: key.ID(), Patch: policy.Patch{Key: key, Class: patch.Security}, Amendment: amendment}
 	}
 	gone := item("gone", 0)
 	gone.Withdrawn = true

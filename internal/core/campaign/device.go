@@ -27,6 +27,8 @@ type Device struct {
 	Position int // its ring
 	Goal     Goal
 	Retired  bool
+	Groups   []string     // the explicit groups it is in
+	Match    policy.Match // what of the policies it fits
 	LastSeen time.Time
 	ScanAt   time.Time // of the last scan that learnt something; zero: never
 	Scan     wire.ScanStatus
@@ -48,11 +50,11 @@ type Device struct {
 
 // Missing is one patch its last scan says is applicable.
 type Missing struct {
+	policy.Patch
 	ID       patch.ID
-	Key      patch.Key
-	Class    patch.Class
 	State    string // wire.PatchOffered, PatchHeld, …
 	Packages []wire.Change
+	Exposed  time.Time // since when this patch, or one that it replaces, is missing
 }
 
 // OpenOrder is the order the device has now.
@@ -80,6 +82,18 @@ type Scene struct {
 	Rules     policy.Rules
 	Terms     Terms
 	Holds     []Hold
+
+	sheet *policy.Sheet
+}
+
+// Prepared makes a scene ready for many devices: what policy says of the content
+// is worked out once for all that fit the same conditions. It then belongs to
+// one goroutine.
+func (s Scene) Prepared(now time.Time) Scene {
+	if s.sheet == nil || !s.sheet.Current(now) {
+		s.sheet = policy.NewSheet(s.Rules, s.Content.patches(), now)
+	}
+	return s
 }
 
 // RingView is what a device needs to know of a ring.
@@ -132,6 +146,7 @@ func DecideDevice(now time.Time, s Scene, d Device) DeviceDecision {
 	if d.Retired {
 		return DeviceDecision{Bucket: Exempt, Reason: fault.Because(fault.DeviceRetired, "device", string(d.ID)), Cancel: d.Order != nil}
 	}
+	s = s.Prepared(now)
 	w := weigh(now, &s, &d)
 	return w.decide()
 }
@@ -176,6 +191,16 @@ func weigh(now time.Time, s *Scene, d *Device) weighing {
 	}
 	w.install()
 	return w
+}
+
+// holder is the device as policy sees it for a patch that its scan lists (m) or
+// does not (nil).
+func (w *weighing) holder(m *Missing) policy.Holder {
+	h := policy.Holder{Device: w.device.ID, Groups: w.device.Groups, Match: w.device.Match}
+	if m != nil {
+		h.Exposed = m.Exposed
+	}
+	return h
 }
 
 // stop keeps everything from the device, whatever the patch.

@@ -26,8 +26,8 @@ type situation struct {
 }
 
 var (
-	openssl = campaign.Item{ID: keyOf("openssl", "2").ID(), Key: keyOf("openssl", "2"), Promoted: 1}
-	nginx   = campaign.Item{ID: keyOf("nginx", "2").ID(), Key: keyOf("nginx", "2"), Promoted: 1}
+	openssl = campaign.Item{ID: keyOf("openssl", "2").ID(), Patch: policy.Patch{Key: keyOf("openssl", "2"), Class: patch.Security}, Promoted: 1}
+	nginx   = campaign.Item{ID: keyOf("nginx", "2").ID(), Patch: policy.Patch{Key: keyOf("nginx", "2"), Class: patch.Security}, Promoted: 1}
 	today   = []calendar.Interval{{Start: noon, End: noon.Add(2 * time.Hour)}, {Start: noon.Add(6 * time.Hour), End: noon.Add(9 * time.Hour)}}
 	scanned = monday.Add(time.Hour)
 )
@@ -35,7 +35,7 @@ var (
 func missing(name, from, to string) campaign.Missing {
 	key := keyOf(name, to)
 	return campaign.Missing{
-		ID: key.ID(), Key: key, Class: patch.Security, State: wire.PatchOffered, Packages: []wire.Change{{Name: name, From: from, To: to}},
+		ID: key.ID(), Patch: policy.Patch{Key: key, Class: patch.Security}, State: wire.PatchOffered, Packages: []wire.Change{{Name: name, From: from, To: to}},
 	}
 }
 
@@ -387,7 +387,7 @@ func TestAContentOfAnySize(t *testing.T) {
 	items := make([]campaign.Item, 3000)
 	for i := range items {
 		m := missing(fmt.Sprintf("package-%d", i), "1", "2")
-		items[i] = campaign.Item{ID: m.ID, Key: m.Key, Promoted: 1}
+		items[i] = campaign.Item{ID: m.ID, Patch: policy.Patch{Key: m.Key, Class: patch.Security}, Promoted: 1}
 		s.Missing = append(s.Missing, m)
 	}
 	s.content(items...)

@@ -40,6 +40,7 @@ const (
 // Explain gives the whole chain for one patch on one device, by the same rules
 // that decide.
 func Explain(now time.Time, s Scene, d Device, key patch.Key) []Check {
+	s = s.Prepared(now)
 	w := weigh(now, &s, &d)
 	decision := DecideDevice(now, s, d)
 	item, in := s.Content.Item(key.ID())
@@ -102,16 +103,20 @@ func (w *weighing) checkContent(item Item, in bool, on *ItemDecision) Check {
 	}
 }
 
-// checkVerdict: an item of the content that the device does not list has no
-// class here, and was approved when it was sealed.
+// checkVerdict: an item of the content was approved when it was sealed.
 func (w *weighing) checkVerdict(key patch.Key) Check {
-	class := patch.Unknown
 	m := w.listed(key.ID())
-	if m != nil {
-		class = m.Class
+	at, in := w.contentAt(key.ID())
+	var o policy.Outcome
+	switch {
+	case in:
+		o = w.scene.sheet.Judge(at, w.holder(m), w.now)
+	case m != nil:
+		o = w.scene.Rules.Judge(&m.Patch, w.holder(m), w.now)
+	default:
+		o = w.scene.Rules.Judge(&policy.Patch{Key: key, Class: patch.Unknown}, w.holder(nil), w.now)
 	}
-	o := w.scene.Rules.Judge(key, class, w.now)
-	if _, in := w.contentAt(key.ID()); in && m == nil && o.Verdict == policy.Pending {
+	if in && m == nil && o.Verdict == policy.Pending {
 		o.Verdict = policy.Approved
 	}
 	c := link(CheckVerdict, verdictReason(o))

@@ -73,7 +73,7 @@ func (w *weighing) weigh(at int, m *Missing, p *Progress) {
 	}
 	switch {
 	case w.excluded(&d, item), w.settled(&d, item, m, p), w.refused(&d, at, m):
-	case !w.busyWith(item.ID) && w.stopsItem(&d, item, m):
+	case !w.busyWith(item.ID) && (w.guarded(&d, at, m) || w.stopsItem(&d, item, m)):
 		if p.owes() { // stopping it does not undo its failure
 			d.State, d.Reason = patch.Failed, p.failure(w.scene.Terms)
 			w.fail(d.Reason)
@@ -177,15 +177,11 @@ func quarantined(times int) fault.Reason {
 	return fault.Because(fault.Quarantined, "attempts", strconv.Itoa(times))
 }
 
-// refused: policy says no. Without a scan that offers the item its class is not
-// known, and only a decision by hand counts: it was approved when the content
-// was sealed.
+// refused: policy says no. An item that the device does not list was approved
+// when the content was sealed, so that nothing has decided on it since is no
+// refusal.
 func (w *weighing) refused(d *ItemDecision, at int, m *Missing) bool {
-	class := patch.Unknown
-	if m != nil {
-		class = m.Class
-	}
-	o := w.scene.Content.verdict(at, class, w.scene.Rules, w.now)
+	o := w.scene.sheet.Judge(at, w.holder(m), w.now)
 	w.lookAt(o.Until)
 	why := verdictReason(o)
 	if why.IsZero() || o.Verdict == policy.Pending && m == nil {
@@ -195,22 +191,45 @@ func (w *weighing) refused(d *ItemDecision, at int, m *Missing) bool {
 	if o.Verdict == policy.Delayed {
 		d.Next = o.Until
 	}
+	if o.Exception.ID != "" {
+		d.Counted = true
+		w.exempt = orElse(w.exempt, why)
+		return true
+	}
 	w.excused = orElse(w.excused, why)
 	return true
 }
 
 // verdictReason is zero when the patch is approved.
 func verdictReason(o policy.Outcome) fault.Reason {
-	switch o.Verdict {
-	case policy.Approved:
+	switch {
+	case o.Verdict == policy.Approved:
 		return fault.Reason{}
-	case policy.Declined:
+	case o.Exception.ID != "":
+		return fault.Because(fault.ExceptionInForce, "exception", o.Exception.ID, "owner", o.Exception.Owner, "reason", o.Exception.Reason, "until", until(o.Until))
+	case o.Verdict == policy.Declined && o.Decision.Actor == "":
+		return fault.Because(fault.DeclinedByRule, "rule", o.Rule, "until", until(o.Until))
+	case o.Verdict == policy.Declined:
 		return fault.Because(fault.PatchDeclined, "by", o.Decision.Actor, "reason", o.Decision.Reason, "until", until(o.Until))
-	case policy.Delayed:
+	case o.Verdict == policy.Delayed && o.Decision.Actor == "":
+		return fault.Because(fault.DelayedByRule, "rule", o.Rule, "until", until(o.Until))
+	case o.Verdict == policy.Delayed:
 		return fault.Because(fault.PatchDelayed, "until", until(o.Until))
 	default:
 		return fault.Because(fault.PatchPending)
 	}
+}
+
+// guarded: a safeguard of the policy holds the item back from devices like this.
+func (w *weighing) guarded(d *ItemDecision, at int, m *Missing) bool {
+	guard := w.scene.sheet.Safeguard(at, w.holder(m))
+	if guard == nil {
+		return false
+	}
+	d.Counted, d.State = true, patch.Waiting
+	d.Reason = fault.Because(fault.SafeguardHold, "safeguard", guard.Name, "reason", guard.Reason.FR, "reason_en", guard.Reason.EN)
+	w.wait(d.Reason)
+	return true
 }
 
 // stopsItem asks the others who may say no: the device's administrator, the

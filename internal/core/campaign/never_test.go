@@ -180,13 +180,7 @@ func (w *world) heldWhole(d *device, r *ring) bool {
 // checkAllowed judges an ordered item again, from the rules themselves.
 func (w *world) checkAllowed(d *device, r *row, s campaign.Scene, item campaign.Item) {
 	w.Helper()
-	class := patch.Unknown
-	for _, m := range d.missing {
-		if m.ID == item.ID {
-			class = m.Class
-		}
-	}
-	if o := s.Rules.Judge(item.Key, class, w.now); o.Verdict != policy.Approved || item.Withdrawn || item.Promoted < r.position {
+	if o := s.Rules.Judge(&item.Patch, policy.Holder{}, w.now); o.Verdict != policy.Approved || item.Withdrawn || item.Promoted < r.position {
 		w.Fatalf("%s: ordered %s on %s: %s, %+v", w.now, item.Key, d.member.Name, o.Verdict, item)
 	}
 	for _, h := range w.holds {

@@ -179,7 +179,7 @@ func TestOtherVersions(t *testing.T) {
 		s.Missing[0] = missing("openssl", from, to)
 		s.Missing = s.Missing[:1]
 	}
-	newer := campaign.Item{ID: keyOf("openssl", "3").ID(), Key: keyOf("openssl", "3"), Amendment: 1, Promoted: 1}
+	newer := campaign.Item{ID: keyOf("openssl", "3").ID(), Patch: policy.Patch{Key: keyOf("openssl", "3"), Class: patch.Security}, Amendment: 1, Promoted: 1}
 	runDevices(t, []deviceTest{
 		{"a newer one is never installed in its place", func(s *situation) { sees(s, "1", "3") }, "failed version_gone", "openssl superseded version_gone", time.Time{}},
 		{"the rest goes on", func(s *situation) { s.Missing[0] = missing("openssl", "1", "3") },

@@ -173,7 +173,7 @@ func (w *world) start() {
 	for _, d := range w.devices {
 		for _, m := range d.missing {
 			if !slices.ContainsFunc(candidates, func(c campaign.Candidate) bool { return c.ID == m.ID }) {
-				candidates = append(candidates, campaign.Candidate{ID: m.ID, Key: m.Key, Class: m.Class})
+				candidates = append(candidates, campaign.Candidate{ID: m.ID, Patch: policy.Patch{Key: m.Key, Class: m.Class}})
 			}
 		}
 	}

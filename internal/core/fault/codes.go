@@ -50,6 +50,11 @@ const (
 	CampaignNotOpen   Code = "campaign_not_open"     // opens
 	NotApplicable     Code = "not_applicable"        //
 	Superseded        Code = "superseded"            // by
+	DeclinedByRule    Code = "declined_by_rule"      // rule, until
+	DelayedByRule     Code = "delayed_by_rule"       // rule, until
+	ExceptionInForce  Code = "exception_in_force"    // exception, owner, reason, until
+	SafeguardHold     Code = "safeguard_hold"        // safeguard, reason, reason_en
+	Frozen            Code = "frozen"                // freeze, reason, reason_en, until
 	NotInContent      Code = "not_in_content"        // campaign
 	NotInPerimeter    Code = "not_in_perimeter"      // campaign
 	RebootPendingNow  Code = "reboot_pending"        //

@@ -138,7 +138,7 @@ func (r *Reader) Object(at Place, known ...string) Object {
 			r.Refuse(field, fmt.Sprintf("is already given on line %d", lines[key.Value]), "keep one of the two")
 			continue
 		case key.Kind != yaml.ScalarNode || !slices.Contains(known, key.Value):
-			r.Refuse(field, "is not a field of a "+r.What+" here", suggest(key.Value, known))
+			r.Refuse(field, "is not a field of a "+r.What+" here", Suggest(key.Value, known))
 		case value.Kind == yaml.AliasNode:
 			r.Refuse(field, "uses a YAML alias", "write the value out: people sign what they read")
 			o.fields[key.Value] = nil
@@ -305,7 +305,7 @@ func OneOf[T ~string](r *Reader, at Place, otherwise T, known []T) T {
 	for i, k := range known {
 		words[i] = string(k)
 	}
-	r.Refuse(at, fmt.Sprintf("%q is not known here", word), suggest(word, words))
+	r.Refuse(at, fmt.Sprintf("%q is not known here", word), Suggest(word, words))
 	return otherwise
 }
 
@@ -341,8 +341,8 @@ func describe(n *yaml.Node) string {
 	return strconv.Quote(n.Value)
 }
 
-// suggest proposes the known word that looks most like the one written.
-func suggest(word string, known []string) string {
+// Suggest proposes the known word that looks most like the one written.
+func Suggest(word string, known []string) string {
 	best, distance := "", len(word)/2+1
 	for _, k := range known {
 		if d := editDistance(strings.ToLower(word), k); d < distance {

@@ -6,6 +6,7 @@ package patch
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	debversion "github.com/knqyf263/go-deb-version"
@@ -38,18 +39,26 @@ type ID string
 // it never counts as low or as safe.
 type Class string
 
-// Classes.
+// Classes. Previews are optional updates that come before the month's own.
 const (
 	Security   Class = "security"
 	Quality    Class = "quality"
+	Preview    Class = "preview"
+	Feature    Class = "feature" // a new version of the system
+	Driver     Class = "driver"
+	Definition Class = "definition" // of malware, for example
 	ThirdParty Class = "third-party"
 	Unknown    Class = "unknown"
 )
 
+// Classes lists them.
+func Classes() []Class {
+	return []Class{Security, Quality, Preview, Feature, Driver, Definition, ThirdParty, Unknown}
+}
+
 // ParseClass reads what an agent says; anything else is Unknown.
 func ParseClass(s string) Class {
-	switch c := Class(s); c {
-	case Security, Quality, ThirdParty:
+	if c := Class(s); slices.Contains(Classes(), c) {
 		return c
 	}
 	return Unknown
@@ -91,11 +100,20 @@ func (s State) Settled() bool {
 // text: a steady answer matters more here than a clever one.
 func Newer(a, b Key) bool {
 	if a.Provider == "apt" {
-		va, errA := debversion.NewVersion(a.Version)
-		vb, errB := debversion.NewVersion(b.Version)
-		if errA == nil && errB == nil {
-			return va.GreaterThan(vb)
-		}
+		return compareVersions(a.Version, b.Version) > 0
 	}
 	return a.Version > b.Version
+}
+
+// OlderVersion tells whether a comes before b as Debian orders versions, which
+// is what people expect of any that are made of numbers and dots.
+func OlderVersion(a, b string) bool { return compareVersions(a, b) < 0 }
+
+func compareVersions(a, b string) int {
+	va, errA := debversion.NewVersion(a)
+	vb, errB := debversion.NewVersion(b)
+	if errA != nil || errB != nil {
+		return strings.Compare(a, b)
+	}
+	return va.Compare(vb)
 }

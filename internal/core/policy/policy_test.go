@@ -44,7 +44,7 @@ func TestJudge(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			rules := policy.Rules{Decisions: tt.decisions, Classes: []patch.Class{patch.Security}}
-			got := rules.Judge(key, tt.class, tt.now)
+			got := rules.Judge(&policy.Patch{Key: key, Class: tt.class}, policy.Holder{}, tt.now)
 			if got.Verdict != tt.want || got.Rule != tt.rule {
 				t.Errorf("got %s by %s, want %s by %s", got.Verdict, got.Rule, tt.want, tt.rule)
 			}

@@ -1,0 +1,54 @@
+package policy
+
+import "time"
+
+// Sheet judges a list of patches for many devices: what rules say is worked out
+// once for all devices of a match. It belongs to one goroutine.
+type Sheet struct {
+	rules   Rules
+	patches []Patch
+	made    time.Time
+	rows    map[Match][]cell
+}
+
+// cell is all that policies say of one patch on devices of one match.
+type cell struct {
+	matched   []matched
+	safeguard *Safeguard
+}
+
+// NewSheet judges these patches by these rules.
+func NewSheet(rules Rules, patches []Patch, now time.Time) *Sheet {
+	return &Sheet{rules: rules, patches: patches, made: now, rows: map[Match][]cell{}}
+}
+
+func (s *Sheet) cell(at int, m Match) *cell {
+	row, ok := s.rows[m]
+	if !ok {
+		row = make([]cell, len(s.patches))
+		for i := range s.patches {
+			p := &s.patches[i]
+			row[i] = cell{s.rules.Policies.matching(m, p, s.made), s.rules.Policies.safeguard(m, p, s.made)}
+		}
+		s.rows[m] = row
+	}
+	return &row[at]
+}
+
+// Current tells whether the sheet still holds at now: a rule may ask for the age
+// of a patch, in days.
+func (s *Sheet) Current(now time.Time) bool {
+	return !s.rules.Policies.askAge() || now.Sub(s.made) < time.Hour && !now.Before(s.made)
+}
+
+// Judge gives the verdict on the patch at a place of the list, as Rules.Judge.
+func (s *Sheet) Judge(at int, h Holder, now time.Time) Outcome {
+	p := &s.patches[at]
+	if o := s.rules.byHand(p, h, now); o.Verdict != "" {
+		return s.rules.cap(o, p, h, now)
+	}
+	return s.rules.byRules(s.cell(at, h.Match).matched, p, h, now)
+}
+
+// Safeguard is what holds the patch at a place back from the device, or nil.
+func (s *Sheet) Safeguard(at int, h Holder) *Safeguard { return s.cell(at, h.Match).safeguard }
