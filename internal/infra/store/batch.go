@@ -28,7 +28,7 @@ type MissingPatch struct {
 const (
 	batchDevices = `SELECT id, name, kind, tags, seen_us, scan_us, scan_status, scan_cause, reboot_pending, booted_us, retired_us, order_serial, checkpoint_size, scan_wanted
 FROM device WHERE tenant = $1 AND id IN (`
-	batchMissing = `SELECT m.device, m.patch, m.state, m.packages, p.provider, p.name, p.version, p.suite, p.class
+	batchMissing = `SELECT m.device, m.patch, m.state, m.packages, m.exposed_us, p.provider, p.name, p.version, p.suite, p.class
 FROM missing m JOIN patch p ON p.tenant = m.tenant AND p.id = m.patch WHERE m.tenant = $1 AND m.device IN (`
 	batchGroups = `SELECT device, group_name FROM fleet_group_member WHERE tenant = $1 AND device IN (`
 	batchItems  = `SELECT device, campaign, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us
@@ -107,7 +107,7 @@ func (b Batch) scanGroup(rows *sql.Rows) error {
 
 func (b Batch) scanMissing(rows *sql.Rows) error {
 	var m MissingPatch
-	err := rows.Scan(&m.Device, &m.Patch, &m.State, &m.Packages, &m.Provider, &m.Name, &m.Version, &m.Suite, &m.Class)
+	err := rows.Scan(&m.Device, &m.Patch, &m.State, &m.Packages, &m.ExposedUs, &m.Provider, &m.Name, &m.Version, &m.Suite, &m.Class)
 	b.Missing[m.Device] = append(b.Missing[m.Device], m)
 	return err
 }

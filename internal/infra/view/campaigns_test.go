@@ -77,7 +77,7 @@ func (s site) carry(campaignID string, k patch.Key, deviceID string, position in
 		}
 		known := false
 		for _, it := range items {
-			known = known || it.ID == string(k.ID())
+			known = known || it.CampaignItem.ID == string(k.ID())
 		}
 		if !known {
 			err := tx.AddItem(ctx, gen.AddItemParams{Tenant: string(tenant), Campaign: campaignID, ID: string(k.ID()), Provider: k.Provider, Name: k.Name, Version: k.Version, Suite: k.Suite})

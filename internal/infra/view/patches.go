@@ -123,7 +123,7 @@ func (d decisions) inForce(key patch.Key, now time.Time) *Decision {
 			rules.Decisions[scope] = policy.Decision{Verdict: given.Verdict, Until: given.Until}
 		}
 	}
-	won, ok := d[policy.Scope(rules.Judge(key, patch.Unknown, now).Rule)]
+	won, ok := d[policy.Scope(rules.ForAll(&policy.Patch{Key: key}, now).Rule)]
 	if !ok {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
+	"patchring/internal/core/policy"
 	"patchring/internal/core/register"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
@@ -189,8 +190,8 @@ func missingOf(rows []store.MissingPatch) ([]campaign.Missing, error) {
 	out := make([]campaign.Missing, 0, len(rows))
 	for _, m := range rows {
 		missing := campaign.Missing{
-			ID: patch.ID(m.Patch), Key: patch.Key{Provider: m.Provider, Name: m.Name, Version: m.Version, Suite: m.Suite},
-			Class: patch.ParseClass(m.Class), State: m.State,
+			ID: patch.ID(m.Patch), State: m.State, Exposed: store.Instant(m.ExposedUs),
+			Patch: policy.Patch{Key: patch.Key{Provider: m.Provider, Name: m.Name, Version: m.Version, Suite: m.Suite}, Class: patch.ParseClass(m.Class)},
 		}
 		if err := json.Unmarshal([]byte(m.Packages), &missing.Packages); err != nil {
 			return nil, fmt.Errorf("read packages of %s: %w", m.Patch, err)

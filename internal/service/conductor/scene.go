@@ -115,12 +115,24 @@ func (s *scene) load(ctx context.Context, q *gen.Queries) error {
 	return err
 }
 
-func itemOf(i gen.CampaignItem) campaign.Item {
+func itemOf(r gen.ItemsRow) campaign.Item {
+	i := r.CampaignItem
 	return campaign.Item{
-		ID:        patch.ID(i.ID),
-		Key:       patch.Key{Provider: i.Provider, Name: i.Name, Version: i.Version, Suite: i.Suite},
+		ID: patch.ID(i.ID),
+		Patch: policy.Patch{
+			Key:   patch.Key{Provider: i.Provider, Name: i.Name, Version: i.Version, Suite: i.Suite},
+			Class: patch.ParseClass(r.Class), Origin: r.Origin, Summary: r.Summary, Bytes: r.DownloadBytes, Released: store.Instant(r.FirstSeenUs),
+		},
 		Amendment: int(i.Amendment), Promoted: int(i.Promoted),
 		Withdrawn: i.WithdrawnUs > 0, By: i.WithdrawnBy, Why: i.WithdrawnReason,
+	}
+}
+
+// patchOf is what conditions may ask of a patch of the catalogue.
+func patchOf(p gen.Patch) policy.Patch {
+	return policy.Patch{
+		Key:   patch.Key{Provider: p.Provider, Name: p.Name, Version: p.Version, Suite: p.Suite},
+		Class: patch.ParseClass(p.Class), Origin: p.Origin, Summary: p.Summary, Bytes: p.DownloadBytes, Released: store.Instant(p.FirstSeenUs),
 	}
 }
 

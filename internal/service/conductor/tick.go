@@ -188,9 +188,7 @@ func (c *Conductor) candidates(ctx context.Context, tx *store.Tx, s *scene) ([]c
 	}
 	out := make([]campaign.Candidate, 0, len(patches))
 	for _, p := range patches {
-		out = append(out, campaign.Candidate{
-			ID: patch.ID(p.ID), Key: patch.Key{Provider: p.Provider, Name: p.Name, Version: p.Version, Suite: p.Suite}, Class: patch.ParseClass(p.Class),
-		})
+		out = append(out, campaign.Candidate{ID: patch.ID(p.ID), Patch: patchOf(p)})
 	}
 	return out, nil
 }

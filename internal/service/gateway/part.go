@@ -161,8 +161,12 @@ func (g *Gateway) replaceMissing(ctx context.Context, tx *store.Tx, d gen.Device
 	for _, r := range rows {
 		before[r.Patch] = r
 	}
+	exposed, err := g.exposures(ctx, tx, scan, before)
+	if err != nil {
+		return err
+	}
 	for _, p := range scan.Patches {
-		id, err := g.keepMissing(ctx, tx, d, p, before)
+		id, err := g.keepMissing(ctx, tx, d, p, before, exposed)
 		if err != nil {
 			return fmt.Errorf("keep %s %s: %w", p.Name, p.Version, err)
 		}
@@ -179,10 +183,41 @@ func (g *Gateway) replaceMissing(ctx context.Context, tx *store.Tx, d gen.Device
 	return nil
 }
 
-func (g *Gateway) keepMissing(ctx context.Context, tx *store.Tx, d gen.Device, p wire.Patch, before map[string]gen.Missing) (string, error) {
-	key := patch.Key{
+// lineage is a patch without its version.
+type lineage struct{ provider, name, suite string }
+
+// exposures are since when the device lacks what the scan no longer lists: a
+// new version of the same takes that over, so that no delay begins anew.
+func (g *Gateway) exposures(ctx context.Context, tx *store.Tx, scan wire.Patches, before map[string]gen.Missing) (map[lineage]int64, error) {
+	listed := make(map[string]bool, len(scan.Patches))
+	for _, p := range scan.Patches {
+		listed[string(keyOf(p).ID())] = true
+	}
+	out := map[lineage]int64{}
+	for id, row := range before {
+		if listed[id] {
+			continue
+		}
+		p, err := tx.Patch(ctx, row.Tenant, id)
+		if err != nil {
+			return nil, fmt.Errorf("read what was missing: %w", err)
+		}
+		of := lineage{p.Provider, p.Name, p.Suite}
+		if since, known := out[of]; !known || row.ExposedUs < since {
+			out[of] = row.ExposedUs
+		}
+	}
+	return out, nil
+}
+
+func keyOf(p wire.Patch) patch.Key {
+	return patch.Key{
 		Provider: wire.Clean(p.Provider, 32), Name: wire.Clean(p.Name, 256), Version: wire.Clean(p.Version, 256), Suite: wire.Clean(p.Suite, 128),
 	}
+}
+
+func (g *Gateway) keepMissing(ctx context.Context, tx *store.Tx, d gen.Device, p wire.Patch, before map[string]gen.Missing, exposed map[lineage]int64) (string, error) {
+	key := keyOf(p)
 	id := string(key.ID())
 	packages, err := json.Marshal(cleanChanges(p.Packages))
 	if err != nil {
@@ -192,14 +227,17 @@ func (g *Gateway) keepMissing(ctx context.Context, tx *store.Tx, d gen.Device, p
 		Tenant: d.Tenant, Device: d.ID, Patch: id, State: wire.Clean(p.State, 32), StateDetail: wire.Clean(p.StateDetail, 256), Packages: string(packages),
 	}
 	had, known := before[id]
-	if row.SinceUs = had.SinceUs; known && row == had {
+	if row.SinceUs, row.ExposedUs = had.SinceUs, had.ExposedUs; known && row == had {
 		return id, nil
 	}
 	if !known {
 		if err := g.newMissing(ctx, tx, d, key, p); err != nil {
 			return "", err
 		}
-		row.SinceUs = g.nowUS()
+		row.SinceUs, row.ExposedUs = g.nowUS(), g.nowUS()
+		if since, taken := exposed[lineage{key.Provider, key.Name, key.Suite}]; taken {
+			row.ExposedUs = since
+		}
 	}
 	return id, tx.PutMissing(ctx, gen.PutMissingParams(row))
 }

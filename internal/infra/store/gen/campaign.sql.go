@@ -1118,31 +1118,50 @@ func (q *Queries) InstalledItems(ctx context.Context, tenant string, campaign st
 }
 
 const items = `-- name: Items :many
-SELECT tenant, campaign, id, amendment, provider, name, version, suite, promoted, withdrawn_us, withdrawn_by, withdrawn_reason FROM campaign_item WHERE tenant = $1 AND campaign = $2 ORDER BY amendment, name, version
+SELECT i.tenant, i.campaign, i.id, i.amendment, i.provider, i.name, i.version, i.suite, i.promoted, i.withdrawn_us, i.withdrawn_by, i.withdrawn_reason, CAST(COALESCE(p.class, '') AS TEXT) AS class, CAST(COALESCE(p.origin, '') AS TEXT) AS origin,
+  CAST(COALESCE(p.summary, '') AS TEXT) AS summary, CAST(COALESCE(p.download_bytes, 0) AS BIGINT) AS download_bytes,
+  CAST(COALESCE(p.first_seen_us, 0) AS BIGINT) AS first_seen_us
+FROM campaign_item i LEFT JOIN patch p ON p.tenant = i.tenant AND p.id = i.id
+WHERE i.tenant = $1 AND i.campaign = $2 ORDER BY i.amendment, i.name, i.version
 `
 
-func (q *Queries) Items(ctx context.Context, tenant string, campaign string) ([]CampaignItem, error) {
+type ItemsRow struct {
+	CampaignItem  CampaignItem
+	Class         string
+	Origin        string
+	Summary       string
+	DownloadBytes int64
+	FirstSeenUs   int64
+}
+
+// Items come with what the catalogue knows of their patch.
+func (q *Queries) Items(ctx context.Context, tenant string, campaign string) ([]ItemsRow, error) {
 	rows, err := q.db.QueryContext(ctx, items, tenant, campaign)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []CampaignItem{}
+	items := []ItemsRow{}
 	for rows.Next() {
-		var i CampaignItem
+		var i ItemsRow
 		if err := rows.Scan(
-			&i.Tenant,
-			&i.Campaign,
-			&i.ID,
-			&i.Amendment,
-			&i.Provider,
-			&i.Name,
-			&i.Version,
-			&i.Suite,
-			&i.Promoted,
-			&i.WithdrawnUs,
-			&i.WithdrawnBy,
-			&i.WithdrawnReason,
+			&i.CampaignItem.Tenant,
+			&i.CampaignItem.Campaign,
+			&i.CampaignItem.ID,
+			&i.CampaignItem.Amendment,
+			&i.CampaignItem.Provider,
+			&i.CampaignItem.Name,
+			&i.CampaignItem.Version,
+			&i.CampaignItem.Suite,
+			&i.CampaignItem.Promoted,
+			&i.CampaignItem.WithdrawnUs,
+			&i.CampaignItem.WithdrawnBy,
+			&i.CampaignItem.WithdrawnReason,
+			&i.Class,
+			&i.Origin,
+			&i.Summary,
+			&i.DownloadBytes,
+			&i.FirstSeenUs,
 		); err != nil {
 			return nil, err
 		}

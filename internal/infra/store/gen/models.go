@@ -200,6 +200,12 @@ type DeviceTag struct {
 	Value  string
 }
 
+type DeviceTrait struct {
+	Tenant string
+	Device string
+	Traits string
+}
+
 type Enrollment struct {
 	Tenant     string
 	ID         string
@@ -264,6 +270,7 @@ type Missing struct {
 	StateDetail string
 	Packages    string
 	SinceUs     int64
+	ExposedUs   int64
 }
 
 type Outbox struct {
@@ -295,6 +302,16 @@ type PatchDecision struct {
 	Verdict string
 	UntilUs int64
 	Reason  string
+	Actor   string
+	AtUs    int64
+}
+
+type PolicyVersion struct {
+	Tenant  string
+	Version int64
+	Name    string
+	Body    string
+	Sha256  string
 	Actor   string
 	AtUs    int64
 }

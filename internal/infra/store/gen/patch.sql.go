@@ -85,7 +85,7 @@ func (q *Queries) DropMissingOfDevice(ctx context.Context, tenant string, device
 }
 
 const missingOfDevice = `-- name: MissingOfDevice :many
-SELECT tenant, device, patch, state, state_detail, packages, since_us FROM missing WHERE tenant = $1 AND device = $2 ORDER BY patch
+SELECT tenant, device, patch, state, state_detail, packages, since_us, exposed_us FROM missing WHERE tenant = $1 AND device = $2 ORDER BY patch
 `
 
 func (q *Queries) MissingOfDevice(ctx context.Context, tenant string, device string) ([]Missing, error) {
@@ -105,6 +105,7 @@ func (q *Queries) MissingOfDevice(ctx context.Context, tenant string, device str
 			&i.StateDetail,
 			&i.Packages,
 			&i.SinceUs,
+			&i.ExposedUs,
 		); err != nil {
 			return nil, err
 		}
@@ -301,8 +302,8 @@ func (q *Queries) PutDecision(ctx context.Context, arg PutDecisionParams) error 
 }
 
 const putMissing = `-- name: PutMissing :exec
-INSERT INTO missing (tenant, device, patch, state, state_detail, packages, since_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO missing (tenant, device, patch, state, state_detail, packages, since_us, exposed_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (tenant, device, patch) DO UPDATE SET state = excluded.state, state_detail = excluded.state_detail, packages = excluded.packages
 `
 
@@ -314,6 +315,7 @@ type PutMissingParams struct {
 	StateDetail string
 	Packages    string
 	SinceUs     int64
+	ExposedUs   int64
 }
 
 func (q *Queries) PutMissing(ctx context.Context, arg PutMissingParams) error {
@@ -325,6 +327,7 @@ func (q *Queries) PutMissing(ctx context.Context, arg PutMissingParams) error {
 		arg.StateDetail,
 		arg.Packages,
 		arg.SinceUs,
+		arg.ExposedUs,
 	)
 	return err
 }

@@ -56,8 +56,13 @@ SELECT * FROM campaign_amendment WHERE tenant = @tenant AND campaign = @campaign
 INSERT INTO campaign_item (tenant, campaign, id, amendment, provider, name, version, suite, promoted)
 VALUES (@tenant, @campaign, @id, @amendment, @provider, @name, @version, @suite, @promoted);
 
+-- Items come with what the catalogue knows of their patch.
 -- name: Items :many
-SELECT * FROM campaign_item WHERE tenant = @tenant AND campaign = @campaign ORDER BY amendment, name, version;
+SELECT sqlc.embed(i), CAST(COALESCE(p.class, '') AS TEXT) AS class, CAST(COALESCE(p.origin, '') AS TEXT) AS origin,
+  CAST(COALESCE(p.summary, '') AS TEXT) AS summary, CAST(COALESCE(p.download_bytes, 0) AS BIGINT) AS download_bytes,
+  CAST(COALESCE(p.first_seen_us, 0) AS BIGINT) AS first_seen_us
+FROM campaign_item i LEFT JOIN patch p ON p.tenant = i.tenant AND p.id = i.id
+WHERE i.tenant = @tenant AND i.campaign = @campaign ORDER BY i.amendment, i.name, i.version;
 
 -- name: PromoteItems :exec
 UPDATE campaign_item SET promoted = @promoted

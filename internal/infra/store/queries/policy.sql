@@ -1,0 +1,27 @@
+-- name: AddPolicyVersion :exec
+INSERT INTO policy_version (tenant, version, name, body, sha256, actor, at_us)
+VALUES (@tenant, @version, @name, @body, @sha256, @actor, @at_us);
+
+-- PolicyInForce is the last version, if there is one.
+-- name: PolicyInForce :many
+SELECT * FROM policy_version WHERE tenant = @tenant ORDER BY version DESC LIMIT 1;
+
+-- PolicyHead tells whether the version in force is another one, without its text.
+-- name: PolicyHead :one
+SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) FROM policy_version WHERE tenant = @tenant;
+
+-- name: PolicyVersion :one
+SELECT * FROM policy_version WHERE tenant = @tenant AND version = @version;
+
+-- name: PolicyVersions :many
+SELECT tenant, version, name, sha256, actor, at_us FROM policy_version WHERE tenant = @tenant ORDER BY version DESC;
+
+-- name: PutDeviceTraits :exec
+INSERT INTO device_traits (tenant, device, traits) VALUES (@tenant, @device, @traits)
+ON CONFLICT (tenant, device) DO UPDATE SET traits = excluded.traits;
+
+-- TraitsAfter pages through a fleet.
+-- name: TraitsAfter :many
+SELECT d.id, d.name, d.kind, d.tags, CAST(COALESCE(t.traits, '') AS TEXT) AS traits
+FROM device d LEFT JOIN device_traits t ON t.tenant = d.tenant AND t.device = d.id
+WHERE d.tenant = @tenant AND d.retired_us = 0 AND d.id > @id ORDER BY d.id LIMIT @max;
