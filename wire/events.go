@@ -30,7 +30,10 @@ const (
 	EventRebooted  EventKind = "rebooted"  // a boot the order asked for was seen, by its boot id
 	EventActor     EventKind = "actor"     // another program changed packages
 	EventRecovered EventKind = "recovered" // the agent found an interrupted step and went on from it
-	EventDropped   EventKind = "dropped"   // the spool was full: Cause says how many lesser events it gave up; never a result
+	// EventRestored: the register of an order was restored from a backup, and
+	// this device had seen the one before; Cause says what it had seen.
+	EventRestored EventKind = "restored"
+	EventDropped  EventKind = "dropped" // the spool was full: Cause says how many lesser events it gave up; never a result
 )
 
 // Events is a batch from the spool.

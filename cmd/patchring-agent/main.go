@@ -218,6 +218,9 @@ func statusText(s agent.Status) string {
 	if s.Spooled > 0 {
 		line("spooled", "%d events to deliver", s.Spooled)
 	}
+	for _, r := range s.Abandoned {
+		line("restored", "%s", abandonedText(r))
+	}
 	for _, order := range s.Orders {
 		line("order", "%s: %s", order.ID, order.Step)
 	}
@@ -225,6 +228,17 @@ func statusText(s agent.Status) string {
 		line("doing", "%s", s.Doing)
 	}
 	return b.String()
+}
+
+// abandonedText says what this device has seen of a register that the server
+// has since replaced by a backup.
+func abandonedText(r journal.Abandoned) string {
+	proof := "what the backup held is proven unchanged"
+	if !r.Proven {
+		proof = "NOTHING of what the backup held could be proven"
+	}
+	return fmt.Sprintf("%s: the server's register went back to %d entries; this device had seen %d, of which %d are lost; %s",
+		time.UnixMicro(r.RestoredUS).UTC().Format(time.RFC3339), r.Backup, r.Seen, max(0, r.Seen-r.Backup), proof)
 }
 
 func say(out io.Writer, format string, args ...any) error {

@@ -68,6 +68,10 @@ func TestStatusText(t *testing.T) {
 	got := statusText(agent.Status{
 		Version: "1", Enrolled: true, Running: true, Connected: true, Name: "h1", Device: "d1", Server: "https://s",
 		Scanned: time.Date(2026, 12, 8, 18, 0, 0, 0, time.UTC), Scan: wire.ScanOK, Missing: 3, Spooled: 2,
+		Abandoned: []journal.Abandoned{
+			{RestoredUS: 1_800_000_000_000_000, Backup: 40, Seen: 57, Proven: true, Checkpoint: "signed"},
+			{RestoredUS: 1_800_000_001_000_000, Backup: 40, Seen: 30},
+		},
 		Orders: []wire.OrderStatus{{ID: "o1", Step: wire.StepInstall}}, Doing: "install of order o1: Unpacking",
 	})
 	want := `version    1
@@ -77,6 +81,8 @@ running    true
 connected  true
 scanned    2026-12-08T18:00:00Z: ok, 3 missing
 spooled    2 events to deliver
+restored   2027-01-15T08:00:00Z: the server's register went back to 40 entries; this device had seen 57, of which 17 are lost; what the backup held is proven unchanged
+restored   2027-01-15T08:00:01Z: the server's register went back to 40 entries; this device had seen 30, of which 0 are lost; NOTHING of what the backup held could be proven
 order      o1: install
 doing      install of order o1: Unpacking
 `

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"patchring/internal/core/register"
 	"patchring/internal/face/cli"
 	"patchring/internal/server"
 )
@@ -32,11 +33,11 @@ func program() cli.Program {
 	}
 }
 
-func restore(ctx context.Context, r cli.Restore) error {
+func restore(ctx context.Context, r cli.Restore) (register.Restoration, error) {
 	o := serveOptions{config: r.Config, set: server.Config{Data: r.Data}}
 	config, err := o.configuration()
 	if err != nil {
-		return err
+		return register.Restoration{}, err
 	}
 	return server.RestoreBackup(ctx, config, r.File, time.Now())
 }

@@ -106,7 +106,7 @@ func (s *Server) open(ctx context.Context) (err error) {
 }
 
 func (s *Server) openStore(ctx context.Context) (err error) {
-	s.DB, err = store.Open(ctx, store.Options{URL: s.Database, Notary: s.notary, Clock: s.Clock, Fault: s.Fault})
+	s.DB, err = store.Open(ctx, store.Options{URL: s.Database, Notary: notary(s.Keys), Clock: s.Clock, Fault: s.Fault})
 	if err != nil {
 		return err
 	}
@@ -115,16 +115,14 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 }
 
 // notary signs the register's checkpoint with the tenant's key.
-func (s *Server) notary(tenant, treeText string) (string, error) {
-	tree, err := register.ParseTree(treeText)
-	if err != nil {
-		return "", err
+func notary(site *keys.Site) store.Notary {
+	return func(tenant string, c register.Checkpoint) (string, error) {
+		key, err := site.RegisterKey(fleet.TenantID(tenant))
+		if err != nil {
+			return "", err
+		}
+		return c.Sign(key.Signer)
 	}
-	key, err := s.Keys.RegisterKey(fleet.TenantID(tenant))
-	if err != nil {
-		return "", err
-	}
-	return tree.Checkpoint(tenant).Sign(key.Signer)
 }
 
 func (s *Server) openBroker() (err error) {

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"patchring/internal/core/fault"
 	"patchring/internal/core/register"
 	"patchring/wire"
@@ -43,7 +41,7 @@ func (d *device) accept(e wire.Envelope) {
 		return
 	}
 	if err := d.judge(o); err != nil {
-		if errors.Is(err, errUnproven) && !d.proofs {
+		if errors.Is(err, register.ErrUnproven) && !d.proofs {
 			d.proofs = true // the order in between may only be late: it will be offered again
 			return
 		}
@@ -75,8 +73,6 @@ func (d *device) judge(o wire.Order) error {
 	return d.witness(o)
 }
 
-var errUnproven = errors.New("the proof starts at a size that this device has not seen")
-
 // witness makes the device remember the register that an order comes with: the
 // next one must extend it.
 func (d *device) witness(o wire.Order) error {
@@ -90,28 +86,30 @@ func (d *device) witness(o wire.Order) error {
 	if err != nil {
 		return d.forked(0, err)
 	}
-	switch {
-	case d.seen == nil:
-	case *d.seen == next:
-		return nil
-	case d.seen.Size == next.Size:
-		return d.forked(next.Size, register.ErrForked)
-	case d.seen.Size != o.ProofFrom:
-		return d.forked(next.Size, errUnproven)
-	default:
-		proof := make([]register.Hash, len(o.CheckpointProof))
-		for i, h := range o.CheckpointProof {
-			if len(h) != tlog.HashSize {
-				return d.forked(next.Size, register.ErrForked)
-			}
-			proof[i] = register.Hash(h)
-		}
-		if err := register.Extends(*d.seen, next, proof); err != nil {
-			return d.forked(next.Size, err)
-		}
+	var seen []register.Checkpoint
+	if d.seen != nil {
+		seen = append(seen, *d.seen)
+	}
+	step, err := register.Follow(seen, register.Offer{Next: next, From: o.ProofFrom, Proof: hashes(o.CheckpointProof)})
+	if err != nil {
+		return d.forked(next.Size, err)
+	}
+	if step == register.StepProven || step == register.StepUnproven {
+		d.emit(wire.Event{Kind: wire.EventRestored, Cause: causeOf(register.Testimony(*d.seen, next, step))})
 	}
 	d.seen = &next
 	return nil
+}
+
+// hashes of a proof. One of another length becomes one that proves nothing.
+func hashes(proof [][]byte) []register.Hash {
+	list := make([]register.Hash, len(proof))
+	for i, h := range proof {
+		if len(h) == len(list[i]) {
+			list[i] = register.Hash(h)
+		}
+	}
+	return list
 }
 
 func (d *device) forked(size int64, cause error) error {

@@ -79,19 +79,24 @@ const (
 	OrderStale     Code = "order_stale"     // serial, have
 	OrderForged    Code = "order_forged"    // problem
 	RegisterForked Code = "register_forked" // size, have
-	ClockJumped    Code = "clock_jumped"    // by
-	OnBattery      Code = "on_battery"      //
-	RebootLoop     Code = "reboot_loop"     // boots
-	RebootRefused  Code = "reboot_refused"  // problem
-	RestoreReady   Code = "restore_ready"   //
-	NoOldPackage   Code = "no_old_package"  // package, version
-	NewPackage     Code = "new_package"     // package
-	ToolFailed     Code = "tool_failed"     // tool, exit, error
-	Interrupted    Code = "interrupted"     // step
-	HookFailed     Code = "hook_failed"     // hook, exit
-	OrderCancelled Code = "order_cancelled" //
-	Stalled        Code = "stalled"         // since, step
-	SpoolFull      Code = "spool_full"      // dropped
+	// What a device testifies of a register that was restored from a backup: at
+	// is when, backup what it held, seen what the device had seen before it. In
+	// the second it could prove nothing of what the backup held.
+	RegisterRestored         Code = "register_restored"          // at, backup, seen
+	RegisterRestoredUnproven Code = "register_restored_unproven" // at, backup, seen
+	ClockJumped              Code = "clock_jumped"               // by
+	OnBattery                Code = "on_battery"                 //
+	RebootLoop               Code = "reboot_loop"                // boots
+	RebootRefused            Code = "reboot_refused"             // problem
+	RestoreReady             Code = "restore_ready"              //
+	NoOldPackage             Code = "no_old_package"             // package, version
+	NewPackage               Code = "new_package"                // package
+	ToolFailed               Code = "tool_failed"                // tool, exit, error
+	Interrupted              Code = "interrupted"                // step
+	HookFailed               Code = "hook_failed"                // hook, exit
+	OrderCancelled           Code = "order_cancelled"            //
+	Stalled                  Code = "stalled"                    // since, step
+	SpoolFull                Code = "spool_full"                 // dropped
 
 	// A ring or a gate.
 	RingWaitsCalendar  Code = "ring_waits_calendar"   // opens

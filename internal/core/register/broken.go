@@ -1,6 +1,10 @@
 package register
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Flaw is what a verifier found wrong: a stable code that the faces put into words.
 type Flaw string
@@ -19,6 +23,7 @@ const (
 	FlawProof        Flaw = "proof"         // the entry's proof does not lead to the signed root
 	FlawRoot         Flaw = "root"          // the entries together do not have the signed root
 	FlawForked       Flaw = "forked"        // a checkpoint remembered elsewhere says otherwise
+	FlawRestored     Flaw = "restored"      // a restore from a backup, which the register owns to, lost entries
 	FlawStoredHash   Flaw = "stored_hash"   // the entry is sound, a hash kept for proofs is not
 	FlawColumns      Flaw = "columns"       // the entry and what storage repeats beside it differ
 	FlawTree         Flaw = "tree"          // the kept tree is not the tree of the entries
@@ -32,8 +37,10 @@ type Broken struct {
 	Flaw  Flaw
 	First int64 // -1: not about an entry
 	Last  int64
-	Kind  Kind  // of entry First, where it could still be read
-	Cause error // may be nil
+	Kind  Kind // of entry First, where it could still be read
+	// Restored is the restore that lost the entries First to Last (FlawRestored).
+	Restored Restored
+	Cause    error // may be nil
 }
 
 func (b *Broken) Error() string {
@@ -48,6 +55,9 @@ func (b *Broken) Error() string {
 		where += fmt.Sprintf(" (%s)", b.Kind)
 	}
 	text := "register does not verify" + where + ": " + string(b.Flaw)
+	if b.Flaw == FlawRestored {
+		text = fmt.Sprintf("register was restored at %s to a backup of %d entries; lost%s", b.Restored.At().Format(time.RFC3339), b.Restored.Size, where)
+	}
 	if b.Cause != nil {
 		text += ": " + b.Cause.Error()
 	}
@@ -88,37 +98,115 @@ type Result struct {
 }
 
 // witnesses compares a growing tree with remembered checkpoints.
+//
+// Those of the log before a restore are held against the entries that the
+// backup held; what is remembered beyond them was lost, and is told when
+// everything else has been found in order.
 type witnesses struct {
-	roots    map[int64]Hash
+	log      Checkpoint // the one that is verified
+	seen     []Checkpoint
 	checked  int
-	lastGood int64 // size at which the last one agreed
+	lastGood int64    // size at which the last one agreed
+	latest   Restored // restore that the entries read so far tell of
+	lost     *Broken
 }
 
-func newWitnesses(seen []Checkpoint, origin string) (*witnesses, error) {
-	w := &witnesses{roots: make(map[int64]Hash, len(seen))}
+func newWitnesses(seen []Checkpoint, log Checkpoint) (*witnesses, error) {
+	w := &witnesses{log: log}
 	for _, c := range seen {
-		if c.Origin != origin {
-			return nil, brokenFile(FlawForked, fmt.Errorf("%w: remembered %s, this is %s", ErrOtherLog, c.Origin, origin))
+		if c.Origin != log.Origin {
+			return nil, brokenFile(FlawForked, fmt.Errorf("%w: remembered %s, this is %s", ErrOtherLog, c.Origin, log.Origin))
 		}
-		if root, ok := w.roots[c.Size]; ok && root != c.Root {
-			return nil, brokenFile(FlawForked, fmt.Errorf("%w: two remembered checkpoints of %d entries differ", ErrForked, c.Size))
+		if slices.Contains(w.seen, c) {
+			continue
 		}
-		w.roots[c.Size] = c.Root
+		for _, other := range w.seen {
+			if other.Size == c.Size && other.Restored == c.Restored && other.Root != c.Root {
+				return nil, brokenFile(FlawForked, fmt.Errorf("%w: two remembered checkpoints of %d entries differ", ErrForked, c.Size))
+			}
+		}
+		w.seen = append(w.seen, c)
+		w.outlived(c)
 	}
 	return w, nil
+}
+
+// outlived: the log verified is itself one that a later restore abandoned.
+func (w *witnesses) outlived(c Checkpoint) {
+	if c.Restored.AtUS > w.log.Restored.AtUS && w.log.Size > c.Restored.Size {
+		w.lose(c.Restored, w.log.Size)
+	}
+}
+
+// entry looks for the restores that a whole log owns to.
+func (w *witnesses) entry(e Entry) {
+	if e.Kind == RegisterRestored {
+		w.restored(Restored{AtUS: e.AtUS, Size: e.Index})
+	}
+}
+
+// restored is told of each restore: by its entry in a whole log, by the
+// checkpoint in a passport.
+func (w *witnesses) restored(r Restored) {
+	w.latest = r
+	kept := w.seen[:0]
+	for _, c := range w.seen {
+		if c.Restored.AtUS < r.AtUS && c.Size > r.Size {
+			w.lose(r, c.Size)
+			continue
+		}
+		kept = append(kept, c)
+	}
+	w.seen = kept
+}
+
+func (w *witnesses) lose(r Restored, had int64) {
+	if w.lost == nil || had-1 > w.lost.Last {
+		w.lost = &Broken{Flaw: FlawRestored, First: r.Size, Last: had - 1, Restored: r}
+	}
+}
+
+// asked tells whether somebody remembers the log at this size.
+func (w *witnesses) asked(size int64) bool {
+	for _, c := range w.seen {
+		if w.comparable(c, size) {
+			return true
+		}
+	}
+	return false
+}
+
+// comparable: a checkpoint of a later restore shares with this log only what
+// that backup held, and it is longer than that.
+func (w *witnesses) comparable(c Checkpoint, size int64) bool {
+	return c.Size == size && c.Restored.AtUS <= w.log.Restored.AtUS
 }
 
 // check is called at each size. A log that parted from a remembered checkpoint
 // parted after the last one that still agreed.
 func (w *witnesses) check(size int64, root func() Hash) error {
-	want, ok := w.roots[size]
-	if !ok {
-		return nil
+	for _, c := range w.seen {
+		if !w.comparable(c, size) {
+			continue
+		}
+		if root() != c.Root {
+			return &Broken{Flaw: FlawForked, First: w.lastGood, Last: size - 1, Cause: ErrForked}
+		}
+		w.checked++
+		w.lastGood = size
 	}
-	if root() != want {
-		return &Broken{Flaw: FlawForked, First: w.lastGood, Last: size - 1, Cause: ErrForked}
+	return nil
+}
+
+// end is the last word of a verification that found nothing else: what the
+// checkpoint says of the latest restore must be what the entries say.
+func (w *witnesses) end() error {
+	if w.latest != w.log.Restored {
+		return brokenFile(FlawCheckpoint, fmt.Errorf("it says restored at %d to %d entries, the entries say at %d to %d",
+			w.log.Restored.AtUS, w.log.Restored.Size, w.latest.AtUS, w.latest.Size))
 	}
-	w.checked++
-	w.lastGood = size
+	if w.lost != nil {
+		return w.lost
+	}
 	return nil
 }

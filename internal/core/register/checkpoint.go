@@ -4,8 +4,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -18,20 +20,56 @@ func Origin(tenant string) string { return "patchring/" + tenant }
 
 // Checkpoint says how large a log is and what its root is. Whoever remembers
 // one can later tell whether the log was only ever appended to.
+//
+// A log that was put back to an older state from a backup says so in every
+// checkpoint from then on, so that who remembers more than the backup held can
+// tell a restore, which is owned to, from a rewritten past, which is not.
 type Checkpoint struct {
 	Origin string
 	Size   int64
 	Root   Hash
+	// Restored is the latest restore; zero when there was none.
+	Restored Restored
 }
+
+// Restored is the latest restore of a log from a backup; zero: there was none.
+type Restored struct {
+	AtUS int64 // when; each restore is later than the one before it
+	Size int64 // entries that the backup held: what a longer log had after them is lost
+}
+
+// IsZero tells that the log was never restored.
+func (r Restored) IsZero() bool { return r == Restored{} }
+
+// At is the instant of the restore.
+func (r Restored) At() time.Time { return time.UnixMicro(r.AtUS).UTC() }
 
 // Checkpoint describes the tree as it stands.
 func (t Tree) Checkpoint(tenant string) Checkpoint {
 	return Checkpoint{Origin: Origin(tenant), Size: t.size, Root: t.Root()}
 }
 
+// restoredWord begins the extension line (C2SP tlog-checkpoint) of a restored
+// log: "restored <microseconds UTC> <entries the backup held>". It is the first
+// line below the root.
+const restoredWord = "restored"
+
 // text is the C2SP tlog-checkpoint body.
 func (c Checkpoint) text() string {
-	return c.Origin + "\n" + strconv.FormatInt(c.Size, 10) + "\n" + c.Root.String() + "\n"
+	text := c.Origin + "\n" + strconv.FormatInt(c.Size, 10) + "\n" + c.Root.String() + "\n"
+	if c.Restored.IsZero() {
+		return text
+	}
+	return text + restoredWord + " " + strconv.FormatInt(c.Restored.AtUS, 10) + " " + strconv.FormatInt(c.Restored.Size, 10) + "\n"
+}
+
+// check refuses a restore that no restore writes: the entry that records one
+// is behind what the backup held.
+func (c Checkpoint) check() error {
+	if r := c.Restored; !r.IsZero() && (r.AtUS <= 0 || r.Size < 0 || r.Size >= c.Size) {
+		return fmt.Errorf("a log of %d entries restored at %d to %d", c.Size, r.AtUS, r.Size)
+	}
+	return nil
 }
 
 // Sign writes the checkpoint as a signed note. The signer's name must be the
@@ -39,6 +77,9 @@ func (c Checkpoint) text() string {
 func (c Checkpoint) Sign(signer note.Signer) (string, error) {
 	if signer.Name() != c.Origin {
 		return "", fmt.Errorf("sign checkpoint of %s: key belongs to %s", c.Origin, signer.Name())
+	}
+	if err := c.check(); err != nil {
+		return "", fmt.Errorf("sign checkpoint of %s: %w", c.Origin, err)
 	}
 	signed, err := note.Sign(&note.Note{Text: c.text()}, signer)
 	if err != nil {
@@ -49,8 +90,8 @@ func (c Checkpoint) Sign(signer note.Signer) (string, error) {
 
 // OpenCheckpoint reads a signed checkpoint and checks its signature with the
 // register's verifier key ("name+hash+key", the text that note.NewVerifier
-// reads). Lines that a later version adds below the root are under the
-// signature and are passed over.
+// reads). Lines that a later version adds below the ones known here are under
+// the signature and are passed over.
 func OpenCheckpoint(signed, verifierKey string) (Checkpoint, error) {
 	text, err := openNote(signed, verifierKey)
 	if err != nil {
@@ -80,10 +121,42 @@ func parseCheckpoint(text string) (Checkpoint, error) {
 		return Checkpoint{}, fmt.Errorf("bad root %q", lines[2])
 	}
 	c := Checkpoint{Origin: lines[0], Size: size, Root: root}
-	if !strings.HasPrefix(text, c.text()) {
+	more, isRestored := strings.CutPrefix(lines[3], restoredWord+" ")
+	if isRestored {
+		if c.Restored, err = parseRestored(more); err != nil {
+			return Checkpoint{}, err
+		}
+	}
+	later, canonical := strings.CutPrefix(text, c.text())
+	if !canonical || slices.ContainsFunc(strings.Split(later, "\n"), isRestoredLine) {
 		return Checkpoint{}, errors.New("not in canonical form")
 	}
+	if err := c.check(); err != nil {
+		return Checkpoint{}, err
+	}
 	return c, nil
+}
+
+// isRestoredLine: the line has one place and one spelling, so that no reader
+// passes over a restore that another one sees.
+func isRestoredLine(line string) bool {
+	word, _, _ := strings.Cut(line, " ")
+	return word == restoredWord
+}
+
+func parseRestored(more string) (r Restored, err error) {
+	line, _, _ := strings.Cut(more, "\n")
+	at, size, _ := strings.Cut(line, " ")
+	if r.AtUS, err = strconv.ParseInt(at, 10, 64); err != nil {
+		return r, fmt.Errorf("bad instant of a restore %q", at)
+	}
+	if r.Size, err = strconv.ParseInt(size, 10, 64); err != nil {
+		return r, fmt.Errorf("bad size of a restore %q", size)
+	}
+	if r.IsZero() {
+		return r, errors.New("a restore that never was")
+	}
+	return r, nil
 }
 
 // openNote gives the text of a note signed by exactly the given key. It is

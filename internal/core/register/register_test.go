@@ -40,14 +40,15 @@ func testKey(t testing.TB, tenant string, seed byte) (note.Signer, string) {
 
 // kept is a register in memory: what storage keeps, as storage keeps it.
 type kept struct {
-	t      testing.TB
-	signer note.Signer
-	key    string
-	tree   Tree
-	rows   []Row
-	hashes map[int64]Hash
-	seen   []Checkpoint // one after each append
-	signed string
+	t        testing.TB
+	signer   note.Signer
+	key      string
+	tree     Tree
+	rows     []Row
+	hashes   map[int64]Hash
+	seen     []Checkpoint // one after each append
+	signed   string
+	restored Restored
 }
 
 func newKept(t testing.TB) *kept {
@@ -60,6 +61,7 @@ func newKept(t testing.TB) *kept {
 func (k *kept) sign() {
 	k.t.Helper()
 	cp := k.tree.Checkpoint(testTenant)
+	cp.Restored = k.restored
 	signed, err := cp.Sign(k.signer)
 	if err != nil {
 		k.t.Fatal(err)
@@ -108,7 +110,7 @@ func (k *kept) each() iter.Seq2[Row, error] {
 }
 
 func (k *kept) stored() Stored {
-	return Stored{Tenant: testTenant, Entries: k.each(), Hashes: k, Tree: k.tree, Checkpoint: k.signed}
+	return Stored{Tenant: testTenant, Entries: k.each(), Hashes: k, Tree: k.tree, Checkpoint: k.signed, Restored: k.restored}
 }
 
 func (k *kept) head() Head { return Head{Tenant: testTenant, Key: k.key, Checkpoint: k.signed} }

@@ -22,6 +22,7 @@ type Stored struct {
 	Hashes     tlog.HashReader       // the stored hashes
 	Tree       Tree                  // the tree kept beside them
 	Checkpoint string                // latest signed checkpoint; may be older than the tree
+	Restored   Restored              // latest restore, as kept beside the tree: what the next checkpoint says
 }
 
 // ErrNoHash is what a hash reader over storage returns (wrapped) when a stored
@@ -71,7 +72,7 @@ func (v *storedVerifier) run(trust Trust) error {
 	}
 	v.result.Checkpoint = cp
 	// The latest checkpoint is one more that somebody remembers.
-	if v.witness, err = newWitnesses(append([]Checkpoint{cp}, trust.Seen...), cp.Origin); err != nil {
+	if v.witness, err = newWitnesses(append([]Checkpoint{cp}, trust.Seen...), cp); err != nil {
 		return err
 	}
 	if err := v.witness.check(0, emptyRoot); err != nil {
@@ -114,8 +115,8 @@ func (v *storedVerifier) add(row Row) error {
 		return &Broken{Flaw: FlawColumns, First: index, Last: index, Kind: entry.Kind,
 			Cause: fmt.Errorf("kept beside it is %+v", *row.Columns)}
 	}
-	_, root := v.witness.roots[index+1]
-	if !root && len(v.pending) < readAhead {
+	v.witness.entry(entry)
+	if !v.witness.asked(index+1) && len(v.pending) < readAhead {
 		return nil
 	}
 	if err := v.compare(); err != nil {
@@ -219,5 +220,9 @@ func (v *storedVerifier) finish(cp Checkpoint) error {
 	if v.Tree.String() != v.grow.tree.String() {
 		return brokenFile(FlawTree, fmt.Errorf("kept %s, is %s", v.Tree, v.grow.tree))
 	}
-	return nil
+	if v.Restored != v.witness.latest {
+		return brokenFile(FlawTree, fmt.Errorf("kept is a restore at %d to %d entries, the entries say at %d to %d",
+			v.Restored.AtUS, v.Restored.Size, v.witness.latest.AtUS, v.witness.latest.Size))
+	}
+	return v.witness.end()
 }

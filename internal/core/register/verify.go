@@ -26,6 +26,21 @@ func Verify(r io.Reader, trust Trust) (Result, error) {
 	return v.result, err
 }
 
+// ReadHead reads what an export or a passport says of itself, and verifies
+// nothing of it.
+func ReadHead(r io.Reader) (Head, error) {
+	v := verifier{lines: bufio.NewReader(r)}
+	line, err := v.readLine()
+	if err != nil {
+		return Head{}, fmt.Errorf("read the head of a register file: %w", err)
+	}
+	h, err := parseHeader(line)
+	if err != nil {
+		return Head{}, fmt.Errorf("read the head of a register file: %w", err)
+	}
+	return h.Head, nil
+}
+
 type verifier struct {
 	lines   *bufio.Reader
 	long    []byte // a line longer than the buffer of lines
@@ -100,7 +115,7 @@ func (v *verifier) readHeader() error {
 	if v.result.Checkpoint, err = v.head.open(); err != nil {
 		return brokenFile(FlawCheckpoint, err)
 	}
-	v.witness, err = newWitnesses(v.trust.Seen, v.result.Checkpoint.Origin)
+	v.witness, err = newWitnesses(v.trust.Seen, v.result.Checkpoint)
 	return err
 }
 
@@ -127,10 +142,16 @@ func (v *verifier) readExport() error {
 		return &Broken{Flaw: FlawRoot, First: v.witness.lastGood, Last: cp.Size - 1,
 			Cause: fmt.Errorf("entries have root %s, signed is %s", root, cp.Root)}
 	}
-	return v.readNothing()
+	if err := v.readNothing(); err != nil {
+		return err
+	}
+	return v.witness.end()
 }
 
 func (v *verifier) readPassport() error {
+	if r := v.result.Checkpoint.Restored; !r.IsZero() {
+		v.witness.restored(r)
+	}
 	if err := v.witness.check(v.result.Checkpoint.Size, func() Hash { return v.result.Checkpoint.Root }); err != nil {
 		return err
 	}
@@ -142,15 +163,22 @@ func (v *verifier) readPassport() error {
 			return err
 		}
 		if bytes.HasPrefix(line, []byte(`{"end":`)) {
-			if err := v.readEnd(line); err != nil {
-				return err
-			}
-			return v.readNothing()
+			return v.readTail(line)
 		}
 		if err := v.readEntry(line); err != nil {
 			return err
 		}
 	}
+}
+
+func (v *verifier) readTail(end []byte) error {
+	if err := v.readEnd(end); err != nil {
+		return err
+	}
+	if err := v.readNothing(); err != nil {
+		return err
+	}
+	return v.witness.end()
 }
 
 // readEntry verifies one entry line and adds it to the tree.
@@ -168,6 +196,9 @@ func (v *verifier) readEntry(line []byte) error {
 	if broken := v.judge(l, leaf, entry, err); broken != nil {
 		broken.Kind = entry.Kind
 		return broken
+	}
+	if !passport {
+		v.witness.entry(entry)
 	}
 	v.grow.add(leaf, nil)
 	v.next = l.index + 1

@@ -33,6 +33,9 @@ type Status struct {
 	Spooled   int                `json:"spooled"` // events not yet delivered
 	Orders    []wire.OrderStatus `json:"orders"`
 	Doing     string             `json:"doing,omitempty"`
+	// Abandoned are the registers that this device followed until the server
+	// said that it had restored a backup, oldest first.
+	Abandoned []journal.Abandoned `json:"abandoned,omitempty"`
 }
 
 // writeStatus keeps it in a file, so that asking costs the agent nothing and
@@ -45,9 +48,10 @@ func (a *Agent) writeStatus() {
 	a.mu.Lock()
 	s.Scanned, s.Scan, s.Cause, s.Missing = a.seen.scanned, a.seen.status, a.seen.cause, a.seen.missing
 	a.mu.Unlock()
-	var errs [2]error
+	var errs [3]error
 	s.Orders, errs[0] = a.executor.Status()
 	s.Spooled, errs[1] = a.journal.Spooled()
+	s.Abandoned, errs[2] = a.journal.Abandoned()
 	if err := errors.Join(append(errs[:], writeStatus(a.Dir, s))...); err != nil {
 		a.Log.Warn("status not written", "err", err)
 	}

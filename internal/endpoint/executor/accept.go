@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"patchring/internal/core/fault"
+	"patchring/internal/core/register"
 	"patchring/internal/endpoint/journal"
 	"patchring/wire"
 )
@@ -118,7 +119,7 @@ func (e *Executor) refuse(order wire.Order, err error) error {
 	if !errors.As(err, &known) {
 		return err // this program or its disk failed; that refuses nothing
 	}
-	if errors.Is(err, errUnproven) && e.firstSaying(-order.Serial, "unproven") {
+	if errors.Is(err, register.ErrUnproven) && e.firstSaying(-order.Serial, "unproven") {
 		return err
 	}
 	reason := known.Reason

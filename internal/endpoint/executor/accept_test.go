@@ -127,7 +127,11 @@ type log struct {
 	key    string
 	hashes []tlog.Hash
 	size   int64
+	// restored is what its checkpoints say of a restore from a backup.
+	restored register.Restored
 }
+
+func storedCount(size int64) int64 { return tlog.StoredHashCount(size) }
 
 func newLog(t *testing.T) *log {
 	private, public, err := note.GenerateKey(rand.Reader, register.Origin("main"))
@@ -166,7 +170,7 @@ func (l *log) sign(o *wire.Order, from, size int64) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	o.Checkpoint, err = register.Checkpoint{Origin: register.Origin("main"), Size: size, Root: root}.Sign(l.signer)
+	o.Checkpoint, err = register.Checkpoint{Origin: register.Origin("main"), Size: size, Root: root, Restored: l.restored}.Sign(l.signer)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -241,7 +245,7 @@ func TestAnOrderThatCameTooEarlyIsNotAForkUntilItComesAgain(t *testing.T) {
 	if err := w.exec.Accept(w.seal(first)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.exec.Accept(w.seal(third)); !errors.Is(err, errUnproven) {
+	if err := w.exec.Accept(w.seal(third)); !errors.Is(err, register.ErrUnproven) {
 		t.Fatalf("the third before the second: %v, want unproven", err)
 	}
 	for _, e := range w.events() {

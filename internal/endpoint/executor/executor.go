@@ -4,7 +4,7 @@
 //
 // It refuses an order that is forged, for another device, older than one it
 // has, expired, or carried by a register that does not extend the one it
-// remembers; it starts no install and asks for no reboot outside a window,
+// remembers, unless that one says that it was restored from a backup; it starts no install and asks for no reboot outside a window,
 // under a hold, against the device's local file, or while its clock cannot be
 // believed. What the network says can only narrow what the local file allows.
 //
@@ -51,6 +51,7 @@ type Journal interface {
 	SetHolds(wire.Holds) (bool, error)
 	Checkpoints() ([]string, error)
 	AddCheckpoint(signed string) error
+	Abandon(signed string, old journal.Abandoned, event wire.Event) error
 	Boots() ([]int64, error)
 	Anchor() (journal.Anchor, error)
 	SetAnchor(journal.Anchor) error

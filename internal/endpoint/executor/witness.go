@@ -1,17 +1,17 @@
 package executor
 
 import (
-	"errors"
 	"fmt"
 
 	"patchring/internal/core/fault"
 	"patchring/internal/core/register"
+	"patchring/internal/endpoint/journal"
 	"patchring/wire"
 )
 
 // checkRegister makes this device a witness: the register that an order comes
-// with must be one that this device has seen, with entries added at its end.
-// The first one seen is believed.
+// with must be one that this device has seen, with entries added at its end,
+// by the rule of register.Follow. The first one seen is believed.
 //
 // The proof starts from a checkpoint that the device remembers. When it does
 // not (an order in between was missed) nothing is proven either way, and the
@@ -34,34 +34,45 @@ func (e *Executor) checkRegister(order wire.Order) error {
 	if err != nil {
 		return forked(0, remembered, err)
 	}
-	if len(remembered) == 0 {
+	step, err := register.Follow(remembered, register.Offer{Next: next, From: order.ProofFrom, Proof: hashes(order.CheckpointProof)})
+	if err != nil {
+		return forked(next.Size, remembered, err)
+	}
+	switch step {
+	case register.StepLonger:
 		return e.remember(order.Checkpoint)
+	case register.StepProven, register.StepUnproven:
+		return e.followRestored(order, next, step)
 	}
-	for _, old := range remembered {
-		switch {
-		case old == next:
-			return nil
-		case old.Size == next.Size:
-			return forked(next.Size, remembered, register.ErrForked)
-		}
-	}
-	for _, old := range remembered {
-		if old.Size != order.ProofFrom {
-			continue
-		}
-		if err := register.Extends(old, next, hashes(order.CheckpointProof)); err != nil {
-			return forked(next.Size, remembered, err)
-		}
-		if next.Size < remembered[len(remembered)-1].Size {
-			return nil // an older order, late; the longest register seen stays the one to extend
-		}
-		return e.remember(order.Checkpoint)
-	}
-	return forked(next.Size, remembered, errUnproven)
+	return nil
 }
 
-// errUnproven: not a fork, as far as can be told.
-var errUnproven = errors.New("the proof starts at a size that this device has not seen")
+// followRestored follows a register that says it was restored from a backup. What
+// this device had seen of the one before stays in its journal, and goes into
+// the new register as its testimony: no restore is unseen, nor is a register
+// that was rewritten under the name of one.
+func (e *Executor) followRestored(order wire.Order, next register.Checkpoint, step register.Step) error {
+	signed, err := e.Journal.Checkpoints()
+	if err != nil {
+		return fmt.Errorf("read remembered checkpoints: %w", err)
+	}
+	newest := signed[len(signed)-1]
+	seen, err := register.OpenCheckpoint(newest, e.RegisterKey)
+	if err != nil {
+		return fmt.Errorf("read remembered checkpoint: %w", err)
+	}
+	proven := step == register.StepProven
+	event := wire.Event{AtUS: us(e.Now()), Kind: wire.EventRestored, Cause: causeOf(register.Testimony(seen, next, step))}
+	old := journal.Abandoned{
+		RestoredUS: next.Restored.AtUS, Backup: next.Restored.Size, Seen: seen.Size, Proven: proven, Checkpoint: newest,
+	}
+	if err := e.Journal.Abandon(order.Checkpoint, old, event); err != nil {
+		return fmt.Errorf("follow the restored register: %w", err)
+	}
+	e.Log.Warn("the register was restored from a backup", "at", next.Restored.At(), "backup", next.Restored.Size, "seen", seen.Size, "proven", proven)
+	e.Changed()
+	return nil
+}
 
 // remembered are the checkpoints seen, the longest register last.
 func (e *Executor) remembered() ([]register.Checkpoint, error) {

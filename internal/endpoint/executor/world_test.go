@@ -518,6 +518,14 @@ func (f faulty) SetAnchor(a journal.Anchor) error {
 	return f.write(func() error { return f.Journal.SetAnchor(a) })
 }
 
+func (f faulty) AddCheckpoint(signed string) error {
+	return f.write(func() error { return f.Journal.AddCheckpoint(signed) })
+}
+
+func (f faulty) Abandon(signed string, old journal.Abandoned, event wire.Event) error {
+	return f.write(func() error { return f.Journal.Abandon(signed, old, event) })
+}
+
 func (f faulty) Append(events ...wire.Event) error {
 	return f.write(func() error { return f.Journal.Append(events...) })
 }

@@ -334,6 +334,52 @@ func TestPartsAreWrittenOnlyWhenTheyDiffer(t *testing.T) {
 	}
 }
 
+func TestAbandonReplacesTheRegisterAndKeepsItsEnd(t *testing.T) {
+	dir := t.TempDir()
+	j := open2(t, dir)
+	for _, signed := range []string{"one", "two"} {
+		if err := j.AddCheckpoint(signed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range int64(maxAbandoned + 2) {
+		old := Abandoned{RestoredUS: i + 1, Backup: 3, Seen: i, Proven: true, Checkpoint: "old"}
+		if err := j.Abandon("new", old, wire.Event{Kind: wire.EventRestored}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kill(t, j)
+	j = open2(t, dir)
+	if list, err := j.Checkpoints(); err != nil || len(list) != 1 || list[0] != "new" {
+		t.Errorf("remembers %q, %v; want the new register alone", list, err)
+	}
+	list, err := j.Abandoned()
+	if err != nil || len(list) != maxAbandoned || list[maxAbandoned-1].RestoredUS != maxAbandoned+2 || list[0].RestoredUS != 3 {
+		t.Errorf("kept %+v, %v; want the last %d, oldest first", list, err, maxAbandoned)
+	}
+	if n, err := j.Spooled(); err != nil || n != maxAbandoned+2 {
+		t.Errorf("%d events, %v; want one each", n, err)
+	}
+}
+
+// The testimony of a restored register outlives a full spool, as results do.
+func TestAFullSpoolKeepsTestimony(t *testing.T) {
+	j := open2(t, t.TempDir())
+	j.limits = spoolLimits{events: 10, bytes: 1 << 20}
+	if err := j.Abandon("new", Abandoned{}, wire.Event{Kind: wire.EventRestored}); err != nil {
+		t.Fatal(err)
+	}
+	for range 40 {
+		if err := j.Append(wire.Event{Kind: wire.EventStep}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events, err := j.Pending(100, 1<<20)
+	if err != nil || len(events) >= 41 || events[0].Kind != wire.EventRestored {
+		t.Errorf("%d events, first %+v, %v; want the testimony still first", len(events), events[0], err)
+	}
+}
+
 func TestMemoryKeepsTheLatest(t *testing.T) {
 	dir := t.TempDir()
 	j := open2(t, dir)

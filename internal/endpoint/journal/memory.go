@@ -14,6 +14,7 @@ const (
 	keyCheckpoints = "checkpoints"
 	keyBoots       = "boots"
 	keyAnchor      = "anchor"
+	keyAbandoned   = "abandoned"
 )
 
 // Enough of the past to recognise what an order proves from, and to see a
@@ -21,6 +22,7 @@ const (
 const (
 	maxCheckpoints = 8
 	maxBoots       = 16
+	maxAbandoned   = 4
 )
 
 // Holds are the holds in force; the zero value when none were ever received.
@@ -65,6 +67,46 @@ func (j *Journal) AddCheckpoint(signed string) error {
 		}
 		list = append(list, signed)
 		return put(tx, bucketMeta, []byte(keyCheckpoints), list[max(0, len(list)-maxCheckpoints):])
+	})
+}
+
+// Abandoned is the end of a register that this device had seen and that the
+// server has replaced by one restored from a backup. It is what a person at the
+// device can hold against what the server says today.
+type Abandoned struct {
+	RestoredUS int64  `json:"restored_us"` // when, as the new register says
+	Backup     int64  `json:"backup"`      // entries that the backup held, as it says
+	Seen       int64  `json:"seen"`        // entries of the register that was given up
+	Proven     bool   `json:"proven"`      // that the new one contains what this device remembered of the backup
+	Checkpoint string `json:"checkpoint"`  // signed, of the register that was given up
+}
+
+// Abandoned are the last few, oldest first. They stay for as long as the
+// enrolment.
+func (j *Journal) Abandoned() ([]Abandoned, error) {
+	return read[[]Abandoned](j, bucketMeta, keyAbandoned)
+}
+
+// Abandon replaces all the remembered checkpoints by the first one of a
+// restored register, keeps the newest of them for ever, and tells of it.
+//
+// Crash story: before the commit the old register is remembered, and the order
+// that carried the new one, which is kept after, comes again; after it the
+// device follows the new register and its testimony is in the spool.
+func (j *Journal) Abandon(signed string, old Abandoned, event wire.Event) error {
+	return j.write(func(tx *bbolt.Tx) error {
+		list, _, err := get[[]Abandoned](tx, bucketMeta, []byte(keyAbandoned))
+		if err != nil {
+			return err
+		}
+		list = append(list, old)
+		if err := put(tx, bucketMeta, []byte(keyAbandoned), list[max(0, len(list)-maxAbandoned):]); err != nil {
+			return err
+		}
+		if err := put(tx, bucketMeta, []byte(keyCheckpoints), []string{signed}); err != nil {
+			return err
+		}
+		return j.limits.append(tx, []wire.Event{event})
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"go.etcd.io/bbolt"
@@ -86,9 +87,13 @@ func appendEvent(tx *bbolt.Tx, size *spooled, e wire.Event) error {
 	return nil
 }
 
+// kept are the kinds that the spool never gives up.
+var kept = []wire.EventKind{wire.EventResult, wire.EventDropped, wire.EventRestored}
+
 // makeRoom gives up the oldest lesser events, a tenth of the spool at once so
 // that it does not have to again soon, and says so in an event. Results are
-// never given up: there is at most one an order.
+// never given up: there is at most one an order; nor is the testimony of a
+// restored register.
 func (l spoolLimits) makeRoom(tx *bbolt.Tx, size *spooled, atUS int64) error {
 	b := tx.Bucket(bucketEvents)
 	var drop [][]byte
@@ -99,7 +104,7 @@ func (l spoolLimits) makeRoom(tx *bbolt.Tx, size *spooled, atUS int64) error {
 		if err := json.Unmarshal(raw, &e); err != nil {
 			return fmt.Errorf("decode spooled event %x: %w", k, err)
 		}
-		if e.Kind == wire.EventResult || e.Kind == wire.EventDropped {
+		if slices.Contains(kept, e.Kind) {
 			continue
 		}
 		drop = append(drop, bytes.Clone(k))

@@ -60,16 +60,12 @@ func newSite(t *testing.T) *site {
 	}
 	k, err := keys.Open(t.TempDir(), s.now)
 	must(err)
-	s.db, err = store.Open(t.Context(), store.Options{URL: filepath.Join(t.TempDir(), "site.db"), Notary: func(tenant, text string) (string, error) {
-		tree, err := register.ParseTree(text)
-		if err != nil {
-			return "", err
-		}
+	s.db, err = store.Open(t.Context(), store.Options{URL: filepath.Join(t.TempDir(), "site.db"), Notary: func(tenant string, c register.Checkpoint) (string, error) {
 		key, err := k.RegisterKey(fleet.TenantID(tenant))
 		if err != nil {
 			return "", err
 		}
-		return tree.Checkpoint(tenant).Sign(key.Signer)
+		return c.Sign(key.Signer)
 	}})
 	must(err)
 	t.Cleanup(func() { must(s.db.Close()) })

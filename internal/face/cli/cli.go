@@ -26,6 +26,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"patchring/internal/core/register"
 	"patchring/internal/face/lang"
 )
 
@@ -58,8 +59,9 @@ type Program struct {
 	Clock   func() time.Time
 	// Serve is the verb that runs a server in this process.
 	Serve *cobra.Command
-	// Restore puts a backup in the place of a stopped server's database.
-	Restore func(context.Context, Restore) error
+	// Restore puts a backup in the place of a stopped server's database, and
+	// tells what that loses.
+	Restore func(context.Context, Restore) (register.Restoration, error)
 }
 
 // cli is one run of the program.

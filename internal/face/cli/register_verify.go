@@ -1,17 +1,23 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"patchring/internal/core/register"
 )
 
-type verifyOptions struct{ key string }
+type verifyOptions struct {
+	key  string
+	seen []string
+}
 
 // verifyResult is the outcome for programs.
 type verifyResult struct {
@@ -28,6 +34,10 @@ type verifyResult struct {
 	First       int64         `json:"first"`
 	Last        int64         `json:"last"`
 	Detail      string        `json:"detail,omitempty"`
+	// Restored is the latest restore from a backup; with the flaw "restored",
+	// the one that lost the entries First to Last.
+	RestoredAt   time.Time `json:"restored_at,omitzero"`
+	RestoredSize int64     `json:"restored_size,omitempty"`
 }
 
 func (c *cli) registerVerify() *cobra.Command {
@@ -37,6 +47,9 @@ func (c *cli) registerVerify() *cobra.Command {
 		Long: `Verify an export or a passport: no server is asked. Give the register's public
 key with --key; without it the one in the file is used, which shows damage but
 not a forger with a key of his own.
+
+The key's owner could rewrite the past: whoever remembers an older checkpoint
+finds it, with --seen. A device remembers some (patchring-agent status --json).
 
 Without a file, the server verifies the register where it keeps it.
 
@@ -61,6 +74,7 @@ Exit codes:
 		},
 	}
 	cmd.Flags().StringVar(&o.key, "key", "", "the register's public key")
+	cmd.Flags().StringArrayVar(&o.seen, "seen", nil, "a file with a checkpoint remembered elsewhere: an older export or passport, or the signed checkpoint alone (may be repeated)")
 	cmd.Flags().BoolVar(&c.json, "json", false, "write JSON")
 	return cmd
 }
@@ -89,25 +103,95 @@ func (o verifyOptions) run(ctx context.Context, c *cli, args []string) (verifyRe
 		return verifyResult{}, fmt.Errorf("read the register: %w", err)
 	}
 	defer file.Close() // only read
-	found, err := register.Verify(file, register.Trust{Key: o.key})
+	trust := register.Trust{Key: o.key}
+	if trust.Seen, err = o.remembered(file); err != nil {
+		return verifyResult{}, err
+	}
+	found, err := register.Verify(file, trust)
 	result := verifyResult{
 		OK: err == nil, Form: found.Form, Tenant: found.Tenant, Device: found.Device, Entries: found.Entries, Size: found.Checkpoint.Size,
 		Root: found.Checkpoint.Root.String(), Key: found.Key, KeyFromFile: found.KeyFromFile, First: -1, Last: -1,
 	}
+	restored := found.Checkpoint.Restored
 	var broken *register.Broken
 	if errors.As(err, &broken) {
 		result.Flaw, result.First, result.Last, result.Detail = broken.Flaw, broken.First, broken.Last, broken.Error()
-		return result, nil
+		if broken.Flaw == register.FlawRestored {
+			restored = broken.Restored
+		}
+		err = nil
+	}
+	if !restored.IsZero() {
+		result.RestoredAt, result.RestoredSize = restored.At(), restored.Size
 	}
 	return result, err
 }
 
+// remembered opens the checkpoints of --seen by the key that the file is
+// verified with.
+func (o verifyOptions) remembered(file io.ReadSeeker) ([]register.Checkpoint, error) {
+	if len(o.seen) == 0 {
+		return nil, nil
+	}
+	key := o.key
+	if key == "" {
+		head, err := register.ReadHead(file)
+		if err != nil {
+			return nil, fmt.Errorf("read the register's key: %w", err)
+		}
+		key = head.Key
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return nil, fmt.Errorf("read the register: %w", err)
+		}
+	}
+	var list []register.Checkpoint
+	for _, name := range o.seen {
+		c, err := openSeen(name, key)
+		if err != nil {
+			return nil, fmt.Errorf("--seen %s: %w", name, err)
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+// openSeen reads an export, a passport or a signed checkpoint alone.
+func openSeen(name, key string) (register.Checkpoint, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return register.Checkpoint{}, err
+	}
+	defer file.Close() // only read
+	in := bufio.NewReader(file)
+	signed := ""
+	if first, err := in.Peek(1); err == nil && first[0] == '{' {
+		head, err := register.ReadHead(in)
+		if err != nil {
+			return register.Checkpoint{}, err
+		}
+		signed = head.Checkpoint
+	} else {
+		text, err := io.ReadAll(io.LimitReader(in, register.MaxEntry))
+		if err != nil {
+			return register.Checkpoint{}, err
+		}
+		signed = string(text)
+	}
+	return register.OpenCheckpoint(signed, key)
+}
+
 func (c *cli) sayVerified(r verifyResult) error {
 	w := c.words()
+	if r.Flaw == register.FlawRestored {
+		return c.say(w.T("cli.not_verified_restored", "at", w.Moment(r.RestoredAt), "first", w.Number(r.First), "last", w.Number(r.Last)))
+	}
 	if !r.OK {
 		return c.say(w.T("cli.not_verified", "entry", w.Number(r.First), "flaw", w.T("flaw."+string(r.Flaw))))
 	}
 	lines := []string{w.N("cli.verified", r.Entries, "tenant", r.Tenant, "root", r.Root)}
+	if !r.RestoredAt.IsZero() {
+		lines = append(lines, w.N("cli.was_restored", r.RestoredSize, "at", w.Moment(r.RestoredAt)))
+	}
 	if r.KeyFromFile {
 		lines = append(lines, w.T("cli.key_from_file", "key", r.Key))
 	}

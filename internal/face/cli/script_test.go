@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"patchring/internal/core/patch"
+	"patchring/internal/core/register"
 	"patchring/internal/face/cli"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"patchring": func() {
 		os.Exit(cli.Main(context.Background(), cli.Program{
 			In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Version: "test", Clock: time.Now,
-			Restore: func(ctx context.Context, r cli.Restore) error {
+			Restore: func(ctx context.Context, r cli.Restore) (register.Restoration, error) {
 				return server.RestoreBackup(ctx, server.Config{Data: r.Data, Listen: "127.0.0.1:0"}, r.File, time.Now())
 			},
 		}, os.Args[1:]))
@@ -39,10 +40,15 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
-			site, err := start(env)
+			site, err := serve(env.WorkDir)
 			if err != nil {
 				return err
 			}
+			env.Defer(func() {
+				if err := site.stop(); err != nil {
+					env.T().Log("stop the server:", err)
+				}
+			})
 			env.Values["site"] = site
 			env.Setenv("PATCHRING_CONFIG", filepath.Join(env.WorkDir, "login.json"))
 			env.Setenv("LC_ALL", "C")
@@ -53,7 +59,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("EXAMPLES", examples())
 			return os.WriteFile(filepath.Join(env.WorkDir, "secret"), []byte(site.srv.First.Password+"\n"), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "stop": stop, "flip": flip, "mode": mode},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "stop": stop, "start": start, "flip": flip, "mode": mode},
 	})
 }
 
@@ -71,9 +77,9 @@ type site struct {
 	stop func() error
 }
 
-func start(env *testscript.Env) (*site, error) {
-	data := filepath.Join(env.WorkDir, "data")
-	log, err := os.Create(filepath.Join(env.WorkDir, "server.log"))
+func serve(work string) (*site, error) {
+	data := filepath.Join(work, "data")
+	log, err := os.Create(filepath.Join(work, "server.log"))
 	if err != nil {
 		return nil, err
 	}
@@ -97,11 +103,6 @@ func start(env *testscript.Env) (*site, error) {
 		cancel()
 		return errors.Join(<-ended, srv.Close(), log.Close())
 	}
-	env.Defer(func() {
-		if err := s.stop(); err != nil {
-			env.T().Log("stop the server:", err)
-		}
-	})
 	return s, nil
 }
 
@@ -183,6 +184,15 @@ func fleet(ts *testscript.TestScript, _ bool, names []string) {
 
 // stop ends the server.
 func stop(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(of(ts).stop()) }
+
+// start serves the same data again, with what its first run said.
+func start(ts *testscript.TestScript, _ bool, _ []string) {
+	s := of(ts)
+	again, err := serve(ts.Getenv("WORK"))
+	ts.Check(err)
+	again.srv.First = s.srv.First
+	*s = *again
+}
 
 // flip FILE OLD NEW changes a few bytes of a file.
 func flip(ts *testscript.TestScript, _ bool, args []string) {

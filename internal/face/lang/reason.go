@@ -66,6 +66,9 @@ var meaningsOf = map[fault.Code]map[string]meaning{
 	fault.NothingToDo:    {"what": Words.problem},
 	fault.Unavailable:    {"what": Words.problem},
 	fault.OrderStale:     {"have": Words.asIs},
+	// What a device had seen of a register, and what its backup held.
+	fault.RegisterRestored:         {"seen": Words.amount, "backup": Words.amount},
+	fault.RegisterRestoredUnproven: {"seen": Words.amount, "backup": Words.amount},
 	// What a gate compares with a share is written without its sign.
 	fault.GateDoneTooLow:  {"have": Words.share, "need": Words.share},
 	fault.GateUnreachable: {"have": Words.share, "max": Words.share},

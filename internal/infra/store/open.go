@@ -16,6 +16,7 @@ import (
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // driver "sqlite"
 
+	"patchring/internal/core/register"
 	"patchring/internal/infra/store/gen"
 )
 
@@ -31,9 +32,9 @@ const (
 	Postgres Dialect = "postgres"
 )
 
-// Notary signs the register's checkpoint after an append; treeText is the
-// register.Tree in its stored form. It is called inside the transaction.
-type Notary func(tenant string, treeText string) (checkpoint string, err error)
+// Notary signs the register's checkpoint after an append. It is called inside
+// the transaction.
+type Notary func(tenant string, c register.Checkpoint) (signed string, err error)
 
 // Options of a database.
 type Options struct {
@@ -68,6 +69,26 @@ func Open(ctx context.Context, opts Options) (*DB, error) {
 	}
 	if err := db.migrate(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// Peek opens a SQLite database that nobody serves any more, to read what it
+// held: it is not written to, and its schema stays as it is, so only queries
+// that every schema understands are for it.
+func Peek(ctx context.Context, path string) (*DB, error) {
+	q := url.Values{}
+	q.Add("mode", "ro")
+	q.Add("_pragma", "busy_timeout(10000)")
+	q.Add("_pragma", "query_only(ON)")
+	pool, err := sql.Open("sqlite", "file:"+filepath.ToSlash(path)+"?"+q.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	pool.SetMaxOpenConns(4)
+	db := &DB{Dialect: SQLite, write: pool, read: pool, opts: Options{URL: path}}
+	if err := db.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
 	}
 	return db, nil
 }

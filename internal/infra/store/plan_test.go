@@ -15,6 +15,10 @@ import (
 // the fleet or with time, and why.
 var wholeFleet = map[string]string{
 	"nextDue": "it takes the first entry of an index",
+
+	"jumpOrderSerials":   "the restore of a backup moves every device's serial, once",
+	"highestOrderSerial": "read once, by the restore of a backup",
+	"restoredUS":         "read once, by the restore of a backup",
 }
 
 // growing are the tables that hold a row or more for each device, or grow for ever.

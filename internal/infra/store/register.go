@@ -24,9 +24,15 @@ func (db *DB) Register(ctx context.Context, tenant string) (register.Stored, err
 		return register.Stored{}, err
 	}
 	return register.Stored{
-		Tenant: tenant, Tree: tree, Checkpoint: head.Checkpoint,
+		Tenant: tenant, Tree: tree, Checkpoint: head.Checkpoint, Restored: restored(head),
 		Entries: db.entries(ctx, tenant), Hashes: db.Hashes(ctx, tenant),
 	}, nil
+}
+
+// RegisterEntries are a tenant's entries alone, without the head that they
+// must fit: for a database of any schema (Peek).
+func (db *DB) RegisterEntries(ctx context.Context, tenant string) iter.Seq2[register.Row, error] {
+	return db.entries(ctx, tenant)
 }
 
 const entriesPage = 500

@@ -151,19 +151,49 @@ func (db *DB) appendTenant(ctx context.Context, tx *Tx, tenant string) error {
 	if err := errors.Join(rows.exec(ctx, tx.sql), hashes.exec(ctx, tx.sql)); err != nil {
 		return err
 	}
-	return db.setHead(ctx, tx, tenant, batch.Tree, entries[len(entries)-1].AtUS)
+	head.AtUs = entries[len(entries)-1].AtUS
+	return db.setHead(ctx, tx, head, batch.Tree)
 }
 
-func (db *DB) setHead(ctx context.Context, tx *Tx, tenant string, tree register.Tree, atUS int64) error {
-	text := tree.String()
-	checkpoint := ""
+// setHead signs the tree as it stands now, with the restore that the head is
+// marked with.
+func (db *DB) setHead(ctx context.Context, tx *Tx, head gen.RegisterHead, tree register.Tree) error {
+	signed := ""
 	if db.opts.Notary != nil {
+		checkpoint := tree.Checkpoint(head.Tenant)
+		checkpoint.Restored = restored(head)
 		var err error
-		if checkpoint, err = db.opts.Notary(tenant, text); err != nil {
+		if signed, err = db.opts.Notary(head.Tenant, checkpoint); err != nil {
 			return err
 		}
 	}
 	return tx.SetRegisterHead(ctx, gen.SetRegisterHeadParams{
-		Tenant: tenant, Size: tree.Size(), Tree: text, Checkpoint: checkpoint, AtUs: atUS,
+		Tenant: head.Tenant, Size: tree.Size(), Tree: tree.String(), Checkpoint: signed, AtUs: head.AtUs,
 	})
+}
+
+func restored(head gen.RegisterHead) register.Restored {
+	return register.Restored{AtUS: head.RestoredAtUs, Size: head.RestoredSize}
+}
+
+// RecordRestore records that the register was restored from a backup, in its
+// entry and in every checkpoint from this transaction's on. It comes before
+// any other entry of the transaction, and later than the restore before it.
+func (tx *Tx) RecordRestore(ctx context.Context, e register.Entry) error {
+	if len(tx.entries[e.Tenant]) > 0 {
+		return fmt.Errorf("record the restore of %s: it comes after another entry", e.Tenant)
+	}
+	if err := tx.EnsureRegisterHead(ctx, e.Tenant); err != nil {
+		return fmt.Errorf("record the restore of %s: %w", e.Tenant, err)
+	}
+	n, err := tx.MarkRestored(ctx, e.AtUS, e.Tenant)
+	if err == nil && n == 0 {
+		err = errors.New("not later than the restore before it")
+	}
+	if err != nil {
+		return fmt.Errorf("record the restore of %s: %w", e.Tenant, err)
+	}
+	e.Kind = register.RegisterRestored
+	tx.Record(e)
+	return nil
 }

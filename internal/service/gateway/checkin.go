@@ -146,14 +146,16 @@ func fillHolds(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, serial 
 }
 
 // fillOrders sends the open orders the agent has not named, and names those it
-// keeps that no longer stand.
+// keeps that no longer stand. One that the agent names as done and that is open
+// here has a result that is on its way, or that was lost with a restored
+// database: it is sent too, and the agent knows which.
 func fillOrders(ctx context.Context, tx *store.Tx, d gen.Device, m wire.Checkin, reply *wire.CheckinReply) error {
 	open, err := tx.OpenOrders(ctx, d.Tenant, d.ID)
 	if err != nil {
 		return fmt.Errorf("read orders of %s: %w", d.ID, err)
 	}
 	for _, o := range open {
-		if slices.ContainsFunc(m.Orders, func(s wire.OrderStatus) bool { return s.ID == o.ID }) {
+		if slices.ContainsFunc(m.Orders, func(s wire.OrderStatus) bool { return s.ID == o.ID && s.Step != wire.StepDone }) {
 			continue
 		}
 		var envelope wire.Envelope

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
@@ -76,7 +77,7 @@ func (g *Gateway) event(ctx context.Context, tx *store.Tx, d gen.Device, e wire.
 		return true, g.result(ctx, tx, d, e)
 	case wire.EventRefused:
 		return true, g.refused(ctx, tx, d, e)
-	case wire.EventRebooted, wire.EventRecovered, wire.EventActor, wire.EventDropped:
+	case wire.EventRebooted, wire.EventRecovered, wire.EventActor, wire.EventDropped, wire.EventRestored:
 		g.recordEvent(tx, d, e)
 		return false, nil
 	default:
@@ -88,39 +89,57 @@ func (g *Gateway) event(ctx context.Context, tx *store.Tx, d gen.Device, e wire.
 }
 
 func (g *Gateway) step(ctx context.Context, tx *store.Tx, d gen.Device, e wire.Event) error {
+	row, ok, err := g.orderOf(ctx, tx, d, e)
+	if err != nil || !ok {
+		return err
+	}
 	cause, err := causeText(e.Cause)
 	if err != nil {
 		return err
 	}
 	if e.Kind == wire.EventStep && e.Step == wire.StepAccepted {
-		if err := g.witnessed(ctx, tx, d, e.Order); err != nil {
+		if err := g.witnessed(ctx, tx, row); err != nil {
 			return err
 		}
 	}
 	return tx.SetOrderStep(ctx, gen.SetOrderStepParams{
-		Tenant: d.Tenant, ID: wire.Clean(e.Order, 64), Step: wire.Clean(string(e.Step), 32), StepUs: e.AtUS, Cause: cause, NextUs: e.NextUS,
+		Tenant: row.Tenant, ID: row.ID, Step: wire.Clean(string(e.Step), 32), StepUs: e.AtUS, Cause: cause, NextUs: e.NextUS,
 	})
 }
 
 // witnessed: the device accepted an order, so it remembers that order's
 // checkpoint from now on.
-func (g *Gateway) witnessed(ctx context.Context, tx *store.Tx, d gen.Device, order string) error {
-	row, err := tx.Order(ctx, d.Tenant, order)
-	if store.IsNone(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read order %s: %w", order, err)
-	}
+func (g *Gateway) witnessed(ctx context.Context, tx *store.Tx, row gen.DeviceOrder) error {
 	o, err := payload(row)
 	if err != nil || o.Checkpoint == "" {
 		return err
 	}
 	size, err := register.CheckpointSize(o.Checkpoint)
 	if err != nil {
-		return fmt.Errorf("read checkpoint of order %s: %w", order, err)
+		return fmt.Errorf("read checkpoint of order %s: %w", row.ID, err)
 	}
-	return tx.SetDeviceCheckpoint(ctx, gen.SetDeviceCheckpointParams{Tenant: d.Tenant, ID: d.ID, CheckpointSize: size})
+	return tx.SetDeviceCheckpoint(ctx, gen.SetDeviceCheckpointParams{Tenant: row.Tenant, ID: row.Device, CheckpointSize: size})
+}
+
+// proveFrom: the device could not follow the register from where we thought it
+// was, and says what it remembers: the next proof starts there. What it says is
+// believed of itself only, and only as far as the register goes.
+func (g *Gateway) proveFrom(ctx context.Context, tx *store.Tx, d gen.Device, c *wire.Cause) error {
+	if c == nil || fault.Code(c.Code) != fault.RegisterForked {
+		return nil
+	}
+	have, err := strconv.ParseInt(c.Args["have"], 10, 64)
+	if err != nil || have <= 0 {
+		return nil // an argument that an agent made up changes nothing
+	}
+	head, err := tx.RegisterHead(ctx, d.Tenant)
+	if err != nil {
+		return fmt.Errorf("read the register's head: %w", err)
+	}
+	if have > head.Size {
+		return nil
+	}
+	return tx.SetDeviceCheckpoint(ctx, gen.SetDeviceCheckpointParams{Tenant: d.Tenant, ID: d.ID, CheckpointSize: have})
 }
 
 func payload(row gen.DeviceOrder) (wire.Order, error) {
@@ -150,10 +169,8 @@ func (g *Gateway) result(ctx context.Context, tx *store.Tx, d gen.Device, e wire
 	if err != nil {
 		return err
 	}
-	outcomes := make([]any, 0, len(e.Result.Outcomes))
 	for _, o := range e.Result.Outcomes {
 		o = cleanOutcome(o)
-		outcomes = append(outcomes, outcomeText(o))
 		err := g.progress(ctx, tx, row, o.Item, func(p campaign.Progress) campaign.Progress {
 			return p.Apply(wire.OrderKind(row.Kind), o, terms, g.Clock())
 		})
@@ -161,10 +178,9 @@ func (g *Gateway) result(ctx context.Context, tx *store.Tx, d gen.Device, e wire
 			return err
 		}
 	}
-	g.record(tx, d, e, register.OrderResult, row.Campaign, map[string]any{
-		"order": row.ID, "kind": row.Kind, "outcomes": outcomes, "rebooted": e.Result.Rebooted, "reboot_pending": e.Result.RebootPending,
-		"duration_s": e.Result.DurationS, "log_sha256": wire.Clean(e.Result.LogSHA256, 64), "log_tail": wire.Clean(e.Result.LogTail, wire.MaxLogTailBytes),
-	})
+	detail := resultText(*e.Result)
+	detail["order"], detail["kind"] = row.ID, row.Kind
+	g.record(tx, d, e, register.OrderResult, row.Campaign, detail)
 	return nil
 }
 
@@ -172,6 +188,9 @@ func (g *Gateway) result(ctx context.Context, tx *store.Tx, d gen.Device, e wire
 func (g *Gateway) refused(ctx context.Context, tx *store.Tx, d gen.Device, e wire.Event) error {
 	row, ok, err := g.orderOf(ctx, tx, d, e)
 	if err != nil || !ok {
+		return err
+	}
+	if err := g.proveFrom(ctx, tx, d, e.Cause); err != nil {
 		return err
 	}
 	if err := g.closeOrder(ctx, tx, row, e, orderRefused); err != nil {
@@ -197,8 +216,9 @@ func (g *Gateway) refused(ctx context.Context, tx *store.Tx, d gen.Device, e wir
 	return nil
 }
 
-// orderOf finds the order an event speaks of. One that is not this device's is
-// no outage: the event is kept in the register and ignored.
+// orderOf finds the order an event speaks of. One that is not this device's, or
+// that a restored database has lost, is no outage: the event is kept in the
+// register, with all that it tells, and changes nothing else.
 func (g *Gateway) orderOf(ctx context.Context, tx *store.Tx, d gen.Device, e wire.Event) (gen.DeviceOrder, bool, error) {
 	row, err := tx.Order(ctx, d.Tenant, e.Order)
 	if err != nil && !store.IsNone(err) {
@@ -262,6 +282,14 @@ func (g *Gateway) recordEvent(tx *store.Tx, d gen.Device, e wire.Event) {
 	if e.BootID != "" {
 		detail["boot_id"] = wire.Clean(e.BootID, 64)
 	}
+	if e.Step != "" {
+		detail["step"] = wire.Clean(string(e.Step), 32)
+	}
+	if e.Result != nil {
+		for key, value := range resultText(*e.Result) {
+			detail[key] = value
+		}
+	}
 	if e.Actor != nil {
 		detail["actor"] = wire.Clean(e.Actor.Name, 256)
 	}
@@ -274,6 +302,17 @@ func (g *Gateway) record(tx *store.Tx, d gen.Device, e wire.Event, kind register
 		Tenant: d.Tenant, AtUS: g.nowUS(), Actor: register.Agent(d.ID), Kind: kind, Device: d.ID, Campaign: campaignID,
 		Reason: reasonOf(e.Cause), Detail: detail,
 	})
+}
+
+func resultText(r wire.Result) map[string]any {
+	outcomes := make([]any, 0, len(r.Outcomes))
+	for _, o := range r.Outcomes {
+		outcomes = append(outcomes, outcomeText(cleanOutcome(o)))
+	}
+	return map[string]any{
+		"outcomes": outcomes, "rebooted": r.Rebooted, "reboot_pending": r.RebootPending, "duration_s": r.DurationS,
+		"log_sha256": wire.Clean(r.LogSHA256, 64), "log_tail": wire.Clean(r.LogTail, wire.MaxLogTailBytes),
+	}
 }
 
 func outcomeText(o wire.Outcome) map[string]any {

@@ -42,12 +42,8 @@ func each(t *testing.T, f func(t *testing.T, db *store.DB, office *passport.Offi
 
 func open(t *testing.T, url string, key keys.RegisterKey) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{URL: url, Notary: func(tenant, text string) (string, error) {
-		tree, err := register.ParseTree(text)
-		if err != nil {
-			return "", err
-		}
-		return tree.Checkpoint(tenant).Sign(key.Signer)
+	db, err := store.Open(t.Context(), store.Options{URL: url, Notary: func(tenant string, c register.Checkpoint) (string, error) {
+		return c.Sign(key.Signer)
 	}})
 	if err != nil {
 		t.Fatal(err)

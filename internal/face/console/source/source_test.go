@@ -43,7 +43,7 @@ func newSite(t *testing.T) *site {
 	clock := func() time.Time { return s.now }
 	db, err := store.Open(t.Context(), store.Options{
 		URL: filepath.Join(t.TempDir(), "site.db"), Clock: clock,
-		Notary: func(string, string) (string, error) { return "", nil },
+		Notary: func(string, register.Checkpoint) (string, error) { return "", nil },
 	})
 	s.must(err)
 	t.Cleanup(func() { s.must(db.Close()) })

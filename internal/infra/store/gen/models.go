@@ -346,11 +346,13 @@ type RegisterHash struct {
 }
 
 type RegisterHead struct {
-	Tenant     string
-	Size       int64
-	Tree       string
-	Checkpoint string
-	AtUs       int64
+	Tenant       string
+	Size         int64
+	Tree         string
+	Checkpoint   string
+	AtUs         int64
+	RestoredAtUs int64
+	RestoredSize int64
 }
 
 type SignOff struct {

@@ -69,7 +69,7 @@ func (q *Queries) EnsureRegisterHead(ctx context.Context, tenant string) error {
 }
 
 const lockRegisterHead = `-- name: LockRegisterHead :one
-UPDATE register_head SET size = size WHERE tenant = $1 RETURNING tenant, size, tree, checkpoint, at_us
+UPDATE register_head SET size = size WHERE tenant = $1 RETURNING tenant, size, tree, checkpoint, at_us, restored_at_us, restored_size
 `
 
 // LockRegisterHead takes the row's lock on PostgreSQL; on SQLite the single
@@ -83,6 +83,8 @@ func (q *Queries) LockRegisterHead(ctx context.Context, tenant string) (Register
 		&i.Tree,
 		&i.Checkpoint,
 		&i.AtUs,
+		&i.RestoredAtUs,
+		&i.RestoredSize,
 	)
 	return i, err
 }
@@ -231,7 +233,7 @@ func (q *Queries) RegisterHashes(ctx context.Context, arg RegisterHashesParams) 
 }
 
 const registerHead = `-- name: RegisterHead :one
-SELECT tenant, size, tree, checkpoint, at_us FROM register_head WHERE tenant = $1
+SELECT tenant, size, tree, checkpoint, at_us, restored_at_us, restored_size FROM register_head WHERE tenant = $1
 `
 
 func (q *Queries) RegisterHead(ctx context.Context, tenant string) (RegisterHead, error) {
@@ -243,6 +245,8 @@ func (q *Queries) RegisterHead(ctx context.Context, tenant string) (RegisterHead
 		&i.Tree,
 		&i.Checkpoint,
 		&i.AtUs,
+		&i.RestoredAtUs,
+		&i.RestoredSize,
 	)
 	return i, err
 }
