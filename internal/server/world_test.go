@@ -16,6 +16,8 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/register"
+	"patchring/internal/endpoint/executor"
+	"patchring/internal/endpoint/journal"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 	"patchring/internal/server"
@@ -32,6 +34,10 @@ type world struct {
 	devices map[string]*fakeDevice
 	order   []string
 	by      register.Actor
+
+	data, database string
+	fault          func(stored bool) error
+	stop           func() // the server
 }
 
 // fakeDevice is a device with packages instead of a package manager.
@@ -47,6 +53,11 @@ type fakeDevice struct {
 	holds    wire.Holds
 	installs []install // everything it ever did
 	found    wire.Part // by the last scan
+
+	// Of a device that judges orders as the real agent does (world.witness).
+	agent    *executor.Executor
+	journal  *journal.Journal
+	refusals []error
 }
 
 type install struct {
@@ -75,31 +86,37 @@ func faultyWorld(t *testing.T, start time.Time, fault func(stored bool) error) *
 // worldOn is a world on a database; empty: a file of its own.
 func worldOn(t *testing.T, start time.Time, database string, fault func(stored bool) error) *world {
 	t.Helper()
-	w := &world{t: t, now: start, devices: map[string]*fakeDevice{}, by: register.User("admin")}
-	srv, err := server.New(t.Context(), server.Options{
-		Config: server.Config{
-			Data: t.TempDir(), Listen: "127.0.0.1:0", Broker: "127.0.0.1:0", Names: []string{"127.0.0.1"}, Checkin: server.Duration(time.Minute),
-			Database: database,
-		},
-		Version: "test", Clock: func() time.Time { return w.now }, Log: quiet(), Fault: fault,
+	w := &world{t: t, now: start, devices: map[string]*fakeDevice{}, by: register.User("admin"), data: t.TempDir(), database: database, fault: fault}
+	w.serve()
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+// serve starts a server on the world's data.
+func (w *world) serve() {
+	w.t.Helper()
+	srv, err := server.New(w.t.Context(), server.Options{
+		Config: w.config(), Version: "test", Clock: func() time.Time { return w.now }, Log: quiet(), Fault: w.fault,
 	})
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	w.srv = srv
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- srv.Gateway.Run(ctx) }()
-	t.Cleanup(func() {
+	w.srv, w.stop = srv, func() {
 		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
+		if err := errors.Join(<-done, srv.Close()); err != nil {
+			w.t.Error(err)
 		}
-		if err := srv.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return w
+	}
+}
+
+func (w *world) config() server.Config {
+	return server.Config{
+		Data: w.data, Listen: "127.0.0.1:0", Broker: "127.0.0.1:0", Names: []string{"127.0.0.1"}, Checkin: server.Duration(time.Minute),
+		Database: w.database,
+	}
 }
 
 func quiet() *slog.Logger {
@@ -184,6 +201,12 @@ func (w *world) ask(f func() error) {
 
 func (w *world) event(d *fakeDevice, e wire.Event) {
 	w.t.Helper()
+	if d.journal != nil {
+		e.AtUS = w.now.UnixMicro()
+		w.must(d.journal.Append(e))
+		w.flush(d)
+		return
+	}
 	d.seq++
 	e.Seq, e.AtUS = d.seq, w.now.UnixMicro()
 	reply := report[wire.EventsReply](w, d, wire.ReportEvents, wire.Events{Events: []wire.Event{e}})
@@ -237,7 +260,12 @@ func (w *world) act(d *fakeDevice) (busy bool) {
 	if reply.Error != nil {
 		w.t.Fatalf("check-in of %s: %v", d.id, reply.Error)
 	}
-	if reply.Holds != nil {
+	if reply.Holds != nil && d.agent != nil {
+		w.must(d.agent.SetHolds(*reply.Holds))
+		var err error
+		d.holds, err = d.journal.Holds()
+		w.must(err)
+	} else if reply.Holds != nil {
 		d.holds = wire.Holds{}
 		w.must(json.Unmarshal(reply.Holds.Payload, &d.holds))
 	}
@@ -247,7 +275,13 @@ func (w *world) act(d *fakeDevice) (busy bool) {
 	for _, e := range reply.Orders {
 		var o wire.Order
 		w.must(json.Unmarshal(e.Payload, &o))
+		if d.agent != nil && !w.accepts(d, e) {
+			continue
+		}
 		d.orders[o.ID] = o
+		if d.agent != nil {
+			continue // it said so itself
+		}
 		w.event(d, wire.Event{Kind: wire.EventStep, Order: o.ID, Serial: o.Serial, Step: wire.StepAccepted})
 	}
 	if len(reply.Want) > 0 {
