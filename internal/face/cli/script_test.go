@@ -59,7 +59,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("EXAMPLES", examples())
 			return os.WriteFile(filepath.Join(env.WorkDir, "secret"), []byte(site.srv.First.Password+"\n"), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "stop": stop, "start": start, "flip": flip, "mode": mode},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "halt": halt, "serve": again, "flip": flip, "mode": mode},
 	})
 }
 
@@ -182,16 +182,16 @@ func fleet(ts *testscript.TestScript, _ bool, names []string) {
 	ts.Setenv("OPENSSL", string(key.ID()))
 }
 
-// stop ends the server.
-func stop(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(of(ts).stop()) }
+// halt ends the server. (stop would end the script, as passed.)
+func halt(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(of(ts).stop()) }
 
-// start serves the same data again, with what its first run said.
-func start(ts *testscript.TestScript, _ bool, _ []string) {
+// serve serves the same data again, with what its first run said.
+func again(ts *testscript.TestScript, _ bool, _ []string) {
 	s := of(ts)
-	again, err := serve(ts.Getenv("WORK"))
+	next, err := serve(ts.Getenv("WORK"))
 	ts.Check(err)
-	again.srv.First = s.srv.First
-	*s = *again
+	next.srv.First = s.srv.First
+	*s = *next
 }
 
 // flip FILE OLD NEW changes a few bytes of a file.

@@ -76,6 +76,9 @@ type Verified struct {
 	First   int64         `json:"first"`
 	Last    int64         `json:"last"`
 	Detail  string        `json:"detail,omitempty"`
+	// The latest restore from a backup: when, and how many entries it held.
+	RestoredAt   time.Time `json:"restored_at,omitzero"`
+	RestoredSize int64     `json:"restored_size,omitempty"`
 }
 
 // Verify reads the whole register where it is kept. A register that does not
@@ -90,6 +93,9 @@ func (o *Office) Verify(ctx context.Context, tenant fleet.TenantID) (Verified, e
 	out := Verified{
 		OK: err == nil, Tenant: string(tenant), Entries: result.Entries, Size: stored.Tree.Size(), Root: stored.Tree.Root().String(),
 		Key: key.Verifier, First: -1, Last: -1,
+	}
+	if restored := result.Checkpoint.Restored; !restored.IsZero() {
+		out.RestoredAt, out.RestoredSize = restored.At(), restored.Size
 	}
 	var broken *register.Broken
 	if errors.As(err, &broken) {
