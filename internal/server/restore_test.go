@@ -297,8 +297,8 @@ func TestTheSameBackupTwice(t *testing.T) {
 			w.must(os.WriteFile(filepath.Join(w.data, "patchring.db"), []byte(strings.Repeat("broken", 1000)), 0o600))
 		}
 		at := w.now
-		if i == 2 { // the clock is a day behind
-			at = at.Add(-24 * time.Hour)
+		if i == 2 { // the clock is days behind
+			at = at.Add(-72 * time.Hour)
 		}
 		done, err := server.RestoreBackup(t.Context(), w.config(), m.backup, at)
 		w.must(err)

@@ -57,10 +57,8 @@ func Follow(seen []Checkpoint, offer Offer) (Step, error) {
 		return "", fmt.Errorf("%w: %s, not %s", ErrOtherLog, next.Origin, newest.Origin)
 	case next.Restored.AtUS > newest.Restored.AtUS:
 		return followRestored(seen, offer)
-	case next.Restored.AtUS < newest.Restored.AtUS:
-		return "", fmt.Errorf("%w: it was restored at %s", ErrForked, newest.Restored.At())
-	case next.Restored != newest.Restored:
-		return "", fmt.Errorf("%w: two stories of one restore", ErrForked)
+	case next.Restored != newest.Restored: // an older one, or another story of the same
+		return "", fmt.Errorf("%w: it was restored at %s to %d entries", ErrForked, newest.Restored.At(), newest.Restored.Size)
 	}
 	return followGrowth(seen, offer)
 }

@@ -164,6 +164,7 @@ func TestFollow(t *testing.T) {
 		{"longer, from a size never seen", []Checkpoint{three}, lost.offer(5), "", ErrUnproven},
 		{"another past without a restore", []Checkpoint{three, five}, rewritten.plain(t).offer(5), "", ErrForked},
 		{"another tenant's", []Checkpoint{five}, foreign, "", ErrOtherLog},
+		{"another tenant's, unproven", []Checkpoint{nine}, foreign, "", ErrOtherLog},
 
 		{"restored, proven from what the backup had", []Checkpoint{three, five, nine}, restored.offer(5), StepProven, nil},
 		{"restored, nothing seen after the backup", []Checkpoint{three, five}, restored.offer(3), StepProven, nil},
