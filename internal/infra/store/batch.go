@@ -37,8 +37,8 @@ FROM campaign_device_item WHERE tenant = $1 AND device IN (`
 FROM device_order WHERE tenant = $1 AND state = 'open' AND device IN (`
 )
 
-// Batch reads a set of devices of one tenant inside the transaction.
-func (tx *Tx) Batch(ctx context.Context, tenant string, devices []string) (Batch, error) {
+// Batch reads a set of devices of one tenant.
+func (r Reads) Batch(ctx context.Context, tenant string, devices []string) (Batch, error) {
 	b := Batch{
 		Devices: make(map[string]gen.Device, len(devices)), Missing: map[string][]MissingPatch{},
 		Items: map[string][]gen.CampaignDeviceItem{}, Orders: map[string][]gen.DeviceOrder{}, Groups: map[string][]string{},
@@ -54,7 +54,7 @@ func (tx *Tx) Batch(ctx context.Context, tenant string, devices []string) (Batch
 		{"orders", batchOrders, " ORDER BY device, serial", b.scanOrder},
 	}
 	for _, s := range steps {
-		if err := tx.each(ctx, s.text, s.order, tenant, devices, s.scan); err != nil {
+		if err := r.each(ctx, s.text, s.order, tenant, devices, s.scan); err != nil {
 			return Batch{}, fmt.Errorf("read %s of %d devices: %w", s.what, len(devices), err)
 		}
 	}
@@ -62,7 +62,7 @@ func (tx *Tx) Batch(ctx context.Context, tenant string, devices []string) (Batch
 }
 
 // each runs text, completed with one placeholder a device, and scans its rows.
-func (tx *Tx) each(ctx context.Context, text, order, tenant string, devices []string, scan func(*sql.Rows) error) error {
+func (r Reads) each(ctx context.Context, text, order, tenant string, devices []string, scan func(*sql.Rows) error) error {
 	if len(devices) == 0 {
 		return nil
 	}
@@ -77,7 +77,7 @@ func (tx *Tx) each(ctx context.Context, text, order, tenant string, devices []st
 		fmt.Fprintf(&q, "$%d", len(args))
 	}
 	q.WriteString(")" + order)
-	rows, err := tx.sql.QueryContext(ctx, q.String(), args...)
+	rows, err := r.sql.QueryContext(ctx, q.String(), args...)
 	if err != nil {
 		return err
 	}
@@ -129,13 +129,13 @@ func (b Batch) scanOrder(rows *sql.Rows) error {
 }
 
 // GroupsOf reads the groups of a page of devices.
-func (tx *Tx) GroupsOf(ctx context.Context, tenant string, page []gen.Device) (map[string][]string, error) {
+func (r Reads) GroupsOf(ctx context.Context, tenant string, page []gen.Device) (map[string][]string, error) {
 	ids := make([]string, 0, len(page))
 	for _, d := range page {
 		ids = append(ids, d.ID)
 	}
 	b := Batch{Groups: map[string][]string{}}
-	if err := tx.each(ctx, batchGroups, " ORDER BY device, group_name", tenant, ids, b.scanGroup); err != nil {
+	if err := r.each(ctx, batchGroups, " ORDER BY device, group_name", tenant, ids, b.scanGroup); err != nil {
 		return nil, fmt.Errorf("read groups of %d devices: %w", len(page), err)
 	}
 	return b.Groups, nil

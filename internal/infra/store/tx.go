@@ -16,10 +16,10 @@ import (
 	"patchring/internal/infra/store/gen"
 )
 
-// Tx is one write transaction: the generated queries, and what commits with
-// them.
+// Tx is one write transaction: what can be read, the generated queries, and
+// what commits with them.
 type Tx struct {
-	*gen.Queries
+	Reads
 	sql     *sql.Tx
 	entries map[string][]register.Entry // by tenant, in the order recorded
 }
@@ -47,7 +47,7 @@ func (db *DB) writeOnce(ctx context.Context, f func(*Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
-	tx := &Tx{Queries: gen.New(db.within(stx)), sql: stx, entries: map[string][]register.Entry{}}
+	tx := &Tx{Reads: Reads{Queries: gen.New(db.within(stx)), sql: stx}, sql: stx, entries: map[string][]register.Entry{}}
 	if err := f(tx); err != nil {
 		return errors.Join(err, rollback(stx))
 	}

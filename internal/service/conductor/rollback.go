@@ -210,19 +210,18 @@ func (c *Conductor) stopContent(ctx context.Context, tx *store.Tx, s *scene, by 
 // Why explains one device, or one patch on it, by the rules that decide.
 func (c *Conductor) Why(ctx context.Context, tenant fleet.TenantID, device fleet.DeviceID, id patch.ID) ([]Explanation, error) {
 	var out []Explanation
-	err := c.DB.Write(ctx, func(tx *store.Tx) error {
-		out = nil
-		if _, err := tx.Device(ctx, string(tenant), string(device)); store.IsNone(err) {
+	err := c.DB.Snapshot(ctx, func(r store.Reads) error {
+		if _, err := r.Device(ctx, string(tenant), string(device)); store.IsNone(err) {
 			return fault.New(fault.DeviceUnknown, "device", string(device))
 		} else if err != nil {
 			return fmt.Errorf("read device %s: %w", device, err)
 		}
-		rows, err := tx.CampaignDevicesOfDevice(ctx, string(tenant), string(device))
+		rows, err := r.CampaignDevicesOfDevice(ctx, string(tenant), string(device))
 		if err != nil {
 			return fmt.Errorf("read campaigns of device %s: %w", device, err)
 		}
 		for _, row := range rows {
-			explained, err := c.explain(ctx, tx, row, id)
+			explained, err := c.explain(ctx, r, row, id)
 			if err != nil {
 				return err
 			}
@@ -246,23 +245,23 @@ type Explanation struct {
 	Chain     []campaign.Check `json:"chain"`
 }
 
-func (c *Conductor) explain(ctx context.Context, tx *store.Tx, row gen.CampaignDevice, id patch.ID) ([]Explanation, error) {
-	crow, err := tx.Campaign(ctx, row.Tenant, row.Campaign)
+func (c *Conductor) explain(ctx context.Context, r store.Reads, row gen.CampaignDevice, id patch.ID) ([]Explanation, error) {
+	crow, err := r.Campaign(ctx, row.Tenant, row.Campaign)
 	if err != nil {
 		return nil, fmt.Errorf("read campaign %s: %w", row.Campaign, err)
 	}
 	if crow.State == string(campaign.Closed) && id == "" {
 		return nil, nil
 	}
-	s, err := c.scene(ctx, tx.Queries, crow)
+	s, err := c.scene(ctx, r.Queries, crow)
 	if err != nil {
 		return nil, err
 	}
-	batch, err := tx.Batch(ctx, row.Tenant, []string{row.Device})
+	batch, err := r.Batch(ctx, row.Tenant, []string{row.Device})
 	if err != nil {
 		return nil, err
 	}
-	g := group{Conductor: c, tx: tx, scene: s, batch: batch}
+	g := group{Conductor: c, scene: s, batch: batch}
 	now := c.Clock()
 	d, err := g.device(row, now)
 	if err != nil {
