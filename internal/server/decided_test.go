@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,8 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/policy"
+	"patchring/internal/infra/store"
+	"patchring/internal/infra/store/gen"
 	"patchring/wire"
 )
 
@@ -108,5 +112,73 @@ func TestInstallsWithoutEffectEndInQuarantine(t *testing.T) {
 	}
 	if r := w.ring(c, 0, "R0"); r.Failed != 1 {
 		t.Errorf("R0 counts %d failed, want 1", r.Failed)
+	}
+}
+
+func TestWhyIsAnsweredWhileAWriterIsAtWork(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // to wait for the writer would be to fail
+	defer cancel()
+	w.must(w.srv.DB.Write(t.Context(), func(tx *store.Tx) error {
+		if _, err := tx.WantScan(t.Context(), "main", string(pilot.id)); err != nil {
+			return err
+		}
+		why, err := w.srv.Conductor.Why(ctx, "main", pilot.id, w.patchID("nginx", "2"))
+		if err == nil && (len(why) != 1 || len(why[0].Chain) == 0) {
+			err = fmt.Errorf("why: %+v, want one chain", why)
+		}
+		return err
+	}))
+}
+
+// A device is asked once which ring it is in, also when it is in none; what
+// the campaign has considered outlives the server.
+func TestACampaignConsidersEachDeviceOnce(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	c := w.campaign(t, "2026-01")
+	left := func() int {
+		t.Helper()
+		row, err := w.srv.DB.Read().Campaign(t.Context(), "main", string(c))
+		w.must(err)
+		page, err := w.srv.DB.Read().DevicesToEnlist(t.Context(), gen.DevicesToEnlistParams{Tenant: "main", Arrival: row.Enlisted, Max: 100})
+		w.must(err)
+		return len(page)
+	}
+	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 10*time.Minute)
+	if n := left(); n != 0 {
+		t.Fatalf("%d devices are still to be considered after the start, want none", n)
+	}
+	w.device("late-1", fleet.Workstation, "", versions("1"), versions("2"))
+	w.device("late-2", fleet.Workstation, "", versions("1"), versions("2"))
+	if n := left(); n != 2 {
+		t.Fatalf("%d devices to consider, want the two that have just enrolled", n)
+	}
+	w.srv.Conductor.Enlist()
+	w.settle()
+	if n := left(); n != 0 {
+		t.Errorf("%d devices would be considered again", n)
+	}
+	if n := w.ring(c, 0, "GLOBAL").NotReached; n != 2 {
+		t.Errorf("GLOBAL counts %d devices, want the two late ones", n)
+	}
+}
+
+// An older clock does not hide a device from the campaign.
+func TestADeviceThatEnrolsAfterTheClockWentBackGetsItsRing(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 10*time.Minute)
+	w.now = w.now.Add(-3 * time.Hour)
+	w.device("late-1", fleet.Workstation, "", versions("1"), versions("2"))
+	w.now = w.now.Add(3 * time.Hour)
+	w.srv.Conductor.Enlist()
+	w.settle()
+	if n := w.ring(c, 0, "GLOBAL").NotReached; n != 1 {
+		t.Errorf("GLOBAL counts %d devices, want the late one", n)
 	}
 }

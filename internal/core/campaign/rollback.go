@@ -106,6 +106,16 @@ func CannotGoBack(packages []wire.Change) (fault.Reason, bool) {
 	return fault.Reason{}, false
 }
 
+// NoWayBack tells that this item could not be put back on the device, and why:
+// known once the previous packages were kept, or could not be. What was rolled
+// back, or turned out to need nothing, has nothing to put back.
+func (p Progress) NoWayBack() (fault.Reason, bool) {
+	if p.State == patch.RolledBack || p.State == patch.NotApplicable {
+		return fault.Reason{}, false
+	}
+	return CannotGoBack(p.Packages)
+}
+
 // backwards turns each change around.
 func backwards(changes []wire.Change) []wire.Change {
 	out := make([]wire.Change, 0, len(changes))

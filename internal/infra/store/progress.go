@@ -28,8 +28,8 @@ func Progress(i gen.CampaignDeviceItem) (campaign.Progress, error) {
 	return p, nil
 }
 
-// DeviceItem is the row of an item's progress; of names its place.
-func DeviceItem(of gen.CampaignDevice, p campaign.Progress) (gen.PutDeviceItemParams, error) {
+// deviceItem is the row of an item's progress; of names its place.
+func deviceItem(of gen.CampaignDevice, p campaign.Progress) (gen.PutDeviceItemParams, error) {
 	reason, err := ReasonText(p.Reason)
 	if err != nil {
 		return gen.PutDeviceItemParams{}, err
@@ -48,7 +48,7 @@ func DeviceItem(of gen.CampaignDevice, p campaign.Progress) (gen.PutDeviceItemPa
 	return gen.PutDeviceItemParams{
 		Tenant: of.Tenant, Campaign: of.Campaign, Device: of.Device, Item: string(p.Item), Amendment: of.Amendment,
 		State: string(p.State), Reason: reason, Attempts: int64(p.Attempts), NoEffects: int64(p.NoEffects), Rollback: rollback,
-		Packages: string(packages), NextUs: Micros(p.Next), UpdatedUs: Micros(p.Updated),
+		Packages: string(packages), NextUs: Micros(p.Next), UpdatedUs: Micros(p.Updated), NoWayBack: noWayBack(p),
 	}, nil
 }
 

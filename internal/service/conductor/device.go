@@ -276,7 +276,7 @@ func (g *group) keepItems(ctx context.Context, row gen.CampaignDevice, device ca
 			after.State, after.Reason = item.State, item.Reason
 			g.recordItem(row, item, now)
 		}
-		if err := g.putItem(ctx, row, after); err != nil {
+		if err := g.tx.MoveItem(ctx, row, before, after); err != nil {
 			return err
 		}
 	}
@@ -296,14 +296,6 @@ func (g *group) recordItem(row gen.CampaignDevice, item campaign.ItemDecision, n
 		Ring: ringName(g.scene, row.Position), Patch: string(item.Item), Reason: item.Reason,
 		Detail: map[string]any{"state": string(item.State)},
 	})
-}
-
-func (g *group) putItem(ctx context.Context, row gen.CampaignDevice, p campaign.Progress) error {
-	params, err := store.DeviceItem(row, p)
-	if err != nil {
-		return err
-	}
-	return g.tx.PutDeviceItem(ctx, params)
 }
 
 // keep writes the device's own row and moves the ring's numbers.

@@ -354,23 +354,20 @@ func (c *Conductor) leaveBehind(ctx context.Context, tx *store.Tx, s *scene, ame
 	return err
 }
 
-const (
-	enlistBatch = 1000
-	// enlistOverlap: an enrolment may commit after a later one did.
-	enlistOverlap = time.Minute
-)
+const enlistBatch = 1000
 
-// enlist gives a ring to every device in the perimeter that has none yet: all
-// of them when the campaign starts, then those enrolled since.
+// enlist gives a ring to every device in the perimeter: all of them when the
+// campaign starts, then those that enrolled since. A device is considered
+// once, in the order in which enrolments were committed.
+//
+// Crash story: the place reached is written with the rings given up to it, so
+// the next start goes on from there.
 func (c *Conductor) enlist(ctx context.Context, row gen.Campaign) error {
 	if row.StartsUs > c.Clock().UnixMicro() {
 		return nil
 	}
-	from, last := row.EnlistedUs-enlistOverlap.Microseconds(), gen.Device{EnrolledUs: -1}
 	for {
-		page, err := c.DB.Read().DevicesToEnlist(ctx, gen.DevicesToEnlistParams{
-			Tenant: row.Tenant, Campaign: row.ID, FromUs: from, EnrolledUs: last.EnrolledUs, ID: last.ID, Max: enlistBatch,
-		})
+		page, err := c.DB.Read().DevicesToEnlist(ctx, gen.DevicesToEnlistParams{Tenant: row.Tenant, Arrival: row.Enlisted, Max: enlistBatch})
 		if err != nil {
 			return fmt.Errorf("read devices to enlist: %w", err)
 		}
@@ -380,7 +377,7 @@ func (c *Conductor) enlist(ctx context.Context, row gen.Campaign) error {
 		if err := c.enlistPage(ctx, row, page); err != nil {
 			return err
 		}
-		last = page[len(page)-1]
+		row.Enlisted = page[len(page)-1].Arrival
 		if len(page) < enlistBatch {
 			return nil
 		}
@@ -413,7 +410,7 @@ func (c *Conductor) enlistPage(ctx context.Context, row gen.Campaign, page []gen
 				}
 			}
 		}
-		return tx.SetEnlisted(ctx, gen.SetEnlistedParams{Tenant: row.Tenant, ID: row.ID, EnlistedUs: page[len(page)-1].EnrolledUs})
+		return tx.SetEnlisted(ctx, gen.SetEnlistedParams{Tenant: row.Tenant, ID: row.ID, Enlisted: page[len(page)-1].Arrival})
 	})
 	if err != nil {
 		return fmt.Errorf("enlist %d devices: %w", len(page), err)
@@ -422,6 +419,9 @@ func (c *Conductor) enlistPage(ctx context.Context, row gen.Campaign, page []gen
 }
 
 func (c *Conductor) enlistDevice(ctx context.Context, tx *store.Tx, s *scene, d gen.Device, groups []string, added map[int64]map[int64]int64) error {
+	if d.RetiredUs > 0 {
+		return nil
+	}
 	m, err := memberOf(d, groups)
 	if err != nil {
 		return err

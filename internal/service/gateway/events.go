@@ -263,13 +263,8 @@ func (g *Gateway) progress(ctx context.Context, tx *store.Tx, row gen.DeviceOrde
 		if err != nil {
 			return err
 		}
-		params, err := store.DeviceItem(gen.CampaignDevice{
-			Tenant: r.Tenant, Campaign: r.Campaign, Amendment: r.Amendment, Device: r.Device,
-		}, f(p))
-		if err != nil {
-			return err
-		}
-		return tx.PutDeviceItem(ctx, params)
+		of := gen.CampaignDevice{Tenant: r.Tenant, Campaign: r.Campaign, Amendment: r.Amendment, Device: r.Device}
+		return tx.MoveItem(ctx, of, p, f(p))
 	}
 	return nil // an item the order does not have: the agent's word alone adds nothing
 }

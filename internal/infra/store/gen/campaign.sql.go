@@ -373,7 +373,7 @@ func (q *Queries) Amendments(ctx context.Context, tenant string, campaign string
 }
 
 const campaign = `-- name: Campaign :one
-SELECT tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, started_us, sealed_us, enlisted_us, verified_us, closed_us, created_us, actor, due_us, lease_us FROM campaign WHERE tenant = $1 AND id = $2
+SELECT tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, started_us, sealed_us, verified_us, closed_us, created_us, actor, due_us, lease_us, enlisted FROM campaign WHERE tenant = $1 AND id = $2
 `
 
 func (q *Queries) Campaign(ctx context.Context, tenant string, iD string) (Campaign, error) {
@@ -395,19 +395,19 @@ func (q *Queries) Campaign(ctx context.Context, tenant string, iD string) (Campa
 		&i.VerificationUs,
 		&i.StartedUs,
 		&i.SealedUs,
-		&i.EnlistedUs,
 		&i.VerifiedUs,
 		&i.ClosedUs,
 		&i.CreatedUs,
 		&i.Actor,
 		&i.DueUs,
 		&i.LeaseUs,
+		&i.Enlisted,
 	)
 	return i, err
 }
 
 const campaignByName = `-- name: CampaignByName :one
-SELECT tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, started_us, sealed_us, enlisted_us, verified_us, closed_us, created_us, actor, due_us, lease_us FROM campaign WHERE tenant = $1 AND name = $2
+SELECT tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, started_us, sealed_us, verified_us, closed_us, created_us, actor, due_us, lease_us, enlisted FROM campaign WHERE tenant = $1 AND name = $2
 `
 
 func (q *Queries) CampaignByName(ctx context.Context, tenant string, name string) (Campaign, error) {
@@ -429,13 +429,13 @@ func (q *Queries) CampaignByName(ctx context.Context, tenant string, name string
 		&i.VerificationUs,
 		&i.StartedUs,
 		&i.SealedUs,
-		&i.EnlistedUs,
 		&i.VerifiedUs,
 		&i.ClosedUs,
 		&i.CreatedUs,
 		&i.Actor,
 		&i.DueUs,
 		&i.LeaseUs,
+		&i.Enlisted,
 	)
 	return i, err
 }
@@ -665,7 +665,7 @@ func (q *Queries) ClaimCampaignDevices(ctx context.Context, arg ClaimCampaignDev
 const claimCampaigns = `-- name: ClaimCampaigns :many
 UPDATE campaign SET lease_us = $1
 WHERE due_us <= $2 AND lease_us < $2 AND state <> 'closed'
-RETURNING tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, started_us, sealed_us, enlisted_us, verified_us, closed_us, created_us, actor, due_us, lease_us
+RETURNING tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, started_us, sealed_us, verified_us, closed_us, created_us, actor, due_us, lease_us, enlisted
 `
 
 // ClaimCampaigns takes the campaigns that are due, for as long as the lease.
@@ -694,13 +694,13 @@ func (q *Queries) ClaimCampaigns(ctx context.Context, leaseUs int64, nowUs int64
 			&i.VerificationUs,
 			&i.StartedUs,
 			&i.SealedUs,
-			&i.EnlistedUs,
 			&i.VerifiedUs,
 			&i.ClosedUs,
 			&i.CreatedUs,
 			&i.Actor,
 			&i.DueUs,
 			&i.LeaseUs,
+			&i.Enlisted,
 		); err != nil {
 			return nil, err
 		}
@@ -807,6 +807,33 @@ func (q *Queries) CountMembers(ctx context.Context, arg CountMembersParams) ([]C
 	return items, nil
 }
 
+const countNoWayBack = `-- name: CountNoWayBack :exec
+UPDATE campaign_ring SET no_way_back = no_way_back + $1
+WHERE campaign_ring.tenant = $2 AND campaign_ring.campaign = $3 AND campaign_ring.amendment = $4 AND campaign_ring.position = (
+  SELECT c.position FROM campaign_device c
+  WHERE c.tenant = $2 AND c.campaign = $3 AND c.amendment = $4 AND c.device = $5)
+`
+
+type CountNoWayBackParams struct {
+	Delta     int64
+	Tenant    string
+	Campaign  string
+	Amendment int64
+	Device    string
+}
+
+// CountNoWayBack moves the number of the ring that a device is in.
+func (q *Queries) CountNoWayBack(ctx context.Context, arg CountNoWayBackParams) error {
+	_, err := q.db.ExecContext(ctx, countNoWayBack,
+		arg.Delta,
+		arg.Tenant,
+		arg.Campaign,
+		arg.Amendment,
+		arg.Device,
+	)
+	return err
+}
+
 const countUnscanned = `-- name: CountUnscanned :one
 SELECT count(*) FROM campaign_device c JOIN device d ON d.tenant = c.tenant AND d.id = c.device
 WHERE c.tenant = $1 AND c.campaign = $2 AND c.amendment = 0 AND d.retired_us = 0
@@ -834,7 +861,7 @@ func (q *Queries) CountUnscanned(ctx context.Context, arg CountUnscannedParams) 
 }
 
 const deviceItems = `-- name: DeviceItems :many
-SELECT tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us FROM campaign_device_item WHERE tenant = $1 AND campaign = $2 AND device = $3 ORDER BY item
+SELECT tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, no_way_back FROM campaign_device_item WHERE tenant = $1 AND campaign = $2 AND device = $3 ORDER BY item
 `
 
 type DeviceItemsParams struct {
@@ -866,6 +893,7 @@ func (q *Queries) DeviceItems(ctx context.Context, arg DeviceItemsParams) ([]Cam
 			&i.Packages,
 			&i.NextUs,
 			&i.UpdatedUs,
+			&i.NoWayBack,
 		); err != nil {
 			return nil, err
 		}
@@ -881,32 +909,18 @@ func (q *Queries) DeviceItems(ctx context.Context, arg DeviceItemsParams) ([]Cam
 }
 
 const devicesToEnlist = `-- name: DevicesToEnlist :many
-SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why FROM device d WHERE d.tenant = $1 AND d.retired_us = 0 AND d.enrolled_us >= $2
-  AND (d.enrolled_us, d.id) > ($3, CAST($4 AS TEXT))
-  AND NOT EXISTS (SELECT 1 FROM campaign_device c WHERE c.tenant = d.tenant AND c.campaign = $5 AND c.amendment = 0 AND c.device = d.id)
-ORDER BY d.enrolled_us, d.id LIMIT $6
+SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why, arrival FROM device d WHERE d.tenant = $1 AND d.arrival > $2 ORDER BY d.arrival LIMIT $3
 `
 
 type DevicesToEnlistParams struct {
-	Tenant     string
-	FromUs     int64
-	EnrolledUs int64
-	ID         string
-	Campaign   string
-	Max        int32
+	Tenant  string
+	Arrival int64
+	Max     int32
 }
 
-// DevicesToEnlist pages over the devices enrolled since an instant that have
-// no ring in the campaign yet.
+// DevicesToEnlist pages over the devices that a campaign has not considered.
 func (q *Queries) DevicesToEnlist(ctx context.Context, arg DevicesToEnlistParams) ([]Device, error) {
-	rows, err := q.db.QueryContext(ctx, devicesToEnlist,
-		arg.Tenant,
-		arg.FromUs,
-		arg.EnrolledUs,
-		arg.ID,
-		arg.Campaign,
-		arg.Max,
-	)
+	rows, err := q.db.QueryContext(ctx, devicesToEnlist, arg.Tenant, arg.Arrival, arg.Max)
 	if err != nil {
 		return nil, err
 	}
@@ -946,6 +960,7 @@ func (q *Queries) DevicesToEnlist(ctx context.Context, arg DevicesToEnlistParams
 			&i.CheckpointSize,
 			&i.RetiredUs,
 			&i.RetiredWhy,
+			&i.Arrival,
 		); err != nil {
 			return nil, err
 		}
@@ -987,6 +1002,23 @@ func (q *Queries) ExpediteRing(ctx context.Context, arg ExpediteRingParams) (int
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const forgetNoWayBack = `-- name: ForgetNoWayBack :exec
+UPDATE campaign_device_item SET no_way_back = 0
+WHERE tenant = $1 AND campaign = $2 AND device = $3 AND no_way_back = 1
+`
+
+type ForgetNoWayBackParams struct {
+	Tenant   string
+	Campaign string
+	Device   string
+}
+
+// ForgetNoWayBack: nobody puts anything back on a device that has left.
+func (q *Queries) ForgetNoWayBack(ctx context.Context, arg ForgetNoWayBackParams) error {
+	_, err := q.db.ExecContext(ctx, forgetNoWayBack, arg.Tenant, arg.Campaign, arg.Device)
+	return err
 }
 
 const hold = `-- name: Hold :one
@@ -1052,7 +1084,7 @@ func (q *Queries) HoldsInForce(ctx context.Context, tenant string) ([]Hold, erro
 }
 
 const installedItems = `-- name: InstalledItems :many
-SELECT i.tenant, i.campaign, i.device, i.item, i.amendment, i.state, i.reason, i.attempts, i.no_effects, i.rollback, i.packages, i.next_us, i.updated_us, c.position, d.name AS device_name FROM campaign_device_item i
+SELECT i.tenant, i.campaign, i.device, i.item, i.amendment, i.state, i.reason, i.attempts, i.no_effects, i.rollback, i.packages, i.next_us, i.updated_us, i.no_way_back, c.position, d.name AS device_name FROM campaign_device_item i
 JOIN campaign_device c ON c.tenant = i.tenant AND c.campaign = i.campaign AND c.amendment = i.amendment AND c.device = i.device
 JOIN device d ON d.tenant = i.tenant AND d.id = i.device
 WHERE i.tenant = $1 AND i.campaign = $2 AND d.retired_us = 0
@@ -1074,6 +1106,7 @@ type InstalledItemsRow struct {
 	Packages   string
 	NextUs     int64
 	UpdatedUs  int64
+	NoWayBack  int64
 	Position   int64
 	DeviceName string
 }
@@ -1101,6 +1134,7 @@ func (q *Queries) InstalledItems(ctx context.Context, tenant string, campaign st
 			&i.Packages,
 			&i.NextUs,
 			&i.UpdatedUs,
+			&i.NoWayBack,
 			&i.Position,
 			&i.DeviceName,
 		); err != nil {
@@ -1177,7 +1211,7 @@ func (q *Queries) Items(ctx context.Context, tenant string, campaign string) ([]
 }
 
 const itemsOfDevice = `-- name: ItemsOfDevice :many
-SELECT tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us FROM campaign_device_item WHERE tenant = $1 AND device = $2 ORDER BY campaign, item
+SELECT tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, no_way_back FROM campaign_device_item WHERE tenant = $1 AND device = $2 ORDER BY campaign, item
 `
 
 func (q *Queries) ItemsOfDevice(ctx context.Context, tenant string, device string) ([]CampaignDeviceItem, error) {
@@ -1203,6 +1237,7 @@ func (q *Queries) ItemsOfDevice(ctx context.Context, tenant string, device strin
 			&i.Packages,
 			&i.NextUs,
 			&i.UpdatedUs,
+			&i.NoWayBack,
 		); err != nil {
 			return nil, err
 		}
@@ -1338,8 +1373,44 @@ func (q *Queries) NextDue(ctx context.Context) (int64, error) {
 	return due_us, err
 }
 
+const noWayBackOf = `-- name: NoWayBackOf :many
+SELECT campaign, amendment, count(*) AS items FROM campaign_device_item
+WHERE tenant = $1 AND device = $2 AND no_way_back = 1 GROUP BY campaign, amendment
+`
+
+type NoWayBackOfRow struct {
+	Campaign  string
+	Amendment int64
+	Items     int64
+}
+
+// NoWayBackOf counts a device's items whose rollback is impossible, by campaign
+// and amendment.
+func (q *Queries) NoWayBackOf(ctx context.Context, tenant string, device string) ([]NoWayBackOfRow, error) {
+	rows, err := q.db.QueryContext(ctx, noWayBackOf, tenant, device)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []NoWayBackOfRow{}
+	for rows.Next() {
+		var i NoWayBackOfRow
+		if err := rows.Scan(&i.Campaign, &i.Amendment, &i.Items); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const openCampaigns = `-- name: OpenCampaigns :many
-SELECT tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, started_us, sealed_us, enlisted_us, verified_us, closed_us, created_us, actor, due_us, lease_us FROM campaign WHERE tenant = $1 AND state <> 'closed' ORDER BY created_us
+SELECT tenant, id, name, procedure_name, procedure_version, state, origin, schedule, patches, day_us, windows, starts_us, verification_us, started_us, sealed_us, verified_us, closed_us, created_us, actor, due_us, lease_us, enlisted FROM campaign WHERE tenant = $1 AND state <> 'closed' ORDER BY created_us
 `
 
 func (q *Queries) OpenCampaigns(ctx context.Context, tenant string) ([]Campaign, error) {
@@ -1367,13 +1438,13 @@ func (q *Queries) OpenCampaigns(ctx context.Context, tenant string) ([]Campaign,
 			&i.VerificationUs,
 			&i.StartedUs,
 			&i.SealedUs,
-			&i.EnlistedUs,
 			&i.VerifiedUs,
 			&i.ClosedUs,
 			&i.CreatedUs,
 			&i.Actor,
 			&i.DueUs,
 			&i.LeaseUs,
+			&i.Enlisted,
 		); err != nil {
 			return nil, err
 		}
@@ -1559,11 +1630,11 @@ func (q *Queries) PromoteItems(ctx context.Context, arg PromoteItemsParams) erro
 }
 
 const putDeviceItem = `-- name: PutDeviceItem :exec
-INSERT INTO campaign_device_item (tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO campaign_device_item (tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, no_way_back)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (tenant, campaign, device, item) DO UPDATE SET state = excluded.state, reason = excluded.reason,
   attempts = excluded.attempts, no_effects = excluded.no_effects, rollback = excluded.rollback,
-  packages = excluded.packages, next_us = excluded.next_us, updated_us = excluded.updated_us
+  packages = excluded.packages, next_us = excluded.next_us, updated_us = excluded.updated_us, no_way_back = excluded.no_way_back
 `
 
 type PutDeviceItemParams struct {
@@ -1580,6 +1651,7 @@ type PutDeviceItemParams struct {
 	Packages  string
 	NextUs    int64
 	UpdatedUs int64
+	NoWayBack int64
 }
 
 func (q *Queries) PutDeviceItem(ctx context.Context, arg PutDeviceItemParams) error {
@@ -1597,6 +1669,7 @@ func (q *Queries) PutDeviceItem(ctx context.Context, arg PutDeviceItemParams) er
 		arg.Packages,
 		arg.NextUs,
 		arg.UpdatedUs,
+		arg.NoWayBack,
 	)
 	return err
 }
@@ -1661,7 +1734,7 @@ func (q *Queries) RingDevicesAfter(ctx context.Context, arg RingDevicesAfterPara
 }
 
 const rings = `-- name: Rings :many
-SELECT tenant, campaign, amendment, position, ring, state, verdict, reasons, evidence, opens_us, closes_us, opened_us, soak_until_us, decided_us, expedited_by, expedited_why, done, failed, not_reached, unreachable, exempt FROM campaign_ring WHERE tenant = $1 AND campaign = $2 ORDER BY amendment, position
+SELECT tenant, campaign, amendment, position, ring, state, verdict, reasons, evidence, opens_us, closes_us, opened_us, soak_until_us, decided_us, expedited_by, expedited_why, done, failed, not_reached, unreachable, exempt, no_way_back FROM campaign_ring WHERE tenant = $1 AND campaign = $2 ORDER BY amendment, position
 `
 
 func (q *Queries) Rings(ctx context.Context, tenant string, campaign string) ([]CampaignRing, error) {
@@ -1695,6 +1768,7 @@ func (q *Queries) Rings(ctx context.Context, tenant string, campaign string) ([]
 			&i.NotReached,
 			&i.Unreachable,
 			&i.Exempt,
+			&i.NoWayBack,
 		); err != nil {
 			return nil, err
 		}
@@ -1797,17 +1871,17 @@ func (q *Queries) SetCampaignState(ctx context.Context, arg SetCampaignStatePara
 }
 
 const setEnlisted = `-- name: SetEnlisted :exec
-UPDATE campaign SET enlisted_us = $1 WHERE tenant = $2 AND id = $3
+UPDATE campaign SET enlisted = $1 WHERE tenant = $2 AND id = $3
 `
 
 type SetEnlistedParams struct {
-	EnlistedUs int64
-	Tenant     string
-	ID         string
+	Enlisted int64
+	Tenant   string
+	ID       string
 }
 
 func (q *Queries) SetEnlisted(ctx context.Context, arg SetEnlistedParams) error {
-	_, err := q.db.ExecContext(ctx, setEnlisted, arg.EnlistedUs, arg.Tenant, arg.ID)
+	_, err := q.db.ExecContext(ctx, setEnlisted, arg.Enlisted, arg.Tenant, arg.ID)
 	return err
 }
 
@@ -2069,6 +2143,31 @@ func (q *Queries) TouchRingDevices(ctx context.Context, arg TouchRingDevicesPara
 		arg.Campaign,
 		arg.Amendment,
 		arg.Position,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const unseat = `-- name: Unseat :execrows
+DELETE FROM campaign_device WHERE tenant = $1 AND campaign = $2 AND amendment = $3 AND device = $4
+`
+
+type UnseatParams struct {
+	Tenant    string
+	Campaign  string
+	Amendment int64
+	Device    string
+}
+
+// Unseat takes a device out of a campaign that has done nothing on it yet.
+func (q *Queries) Unseat(ctx context.Context, arg UnseatParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, unseat,
+		arg.Tenant,
+		arg.Campaign,
+		arg.Amendment,
+		arg.Device,
 	)
 	if err != nil {
 		return 0, err

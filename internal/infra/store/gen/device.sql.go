@@ -10,8 +10,8 @@ import (
 )
 
 const addDevice = `-- name: AddDevice :exec
-INSERT INTO device (tenant, id, name, machine_id, kind, tags, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, duplicate_of, scan_wanted)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1)
+INSERT INTO device (tenant, id, name, machine_id, kind, tags, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, duplicate_of, scan_wanted, arrival)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1, $14)
 `
 
 type AddDeviceParams struct {
@@ -28,6 +28,7 @@ type AddDeviceParams struct {
 	EnrolledUs   int64
 	SeenUs       int64
 	DuplicateOf  string
+	Arrival      int64
 }
 
 func (q *Queries) AddDevice(ctx context.Context, arg AddDeviceParams) error {
@@ -45,6 +46,7 @@ func (q *Queries) AddDevice(ctx context.Context, arg AddDeviceParams) error {
 		arg.EnrolledUs,
 		arg.SeenUs,
 		arg.DuplicateOf,
+		arg.Arrival,
 	)
 	return err
 }
@@ -108,8 +110,31 @@ func (q *Queries) AddGroupMember(ctx context.Context, arg AddGroupMemberParams) 
 	return err
 }
 
+const describeDevice = `-- name: DescribeDevice :exec
+UPDATE device SET name = $1, kind = $2, tags = $3 WHERE tenant = $4 AND id = $5
+`
+
+type DescribeDeviceParams struct {
+	Name   string
+	Kind   string
+	Tags   string
+	Tenant string
+	ID     string
+}
+
+func (q *Queries) DescribeDevice(ctx context.Context, arg DescribeDeviceParams) error {
+	_, err := q.db.ExecContext(ctx, describeDevice,
+		arg.Name,
+		arg.Kind,
+		arg.Tags,
+		arg.Tenant,
+		arg.ID,
+	)
+	return err
+}
+
 const device = `-- name: Device :one
-SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why FROM device WHERE tenant = $1 AND id = $2
+SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why, arrival FROM device WHERE tenant = $1 AND id = $2
 `
 
 func (q *Queries) Device(ctx context.Context, tenant string, iD string) (Device, error) {
@@ -147,6 +172,7 @@ func (q *Queries) Device(ctx context.Context, tenant string, iD string) (Device,
 		&i.CheckpointSize,
 		&i.RetiredUs,
 		&i.RetiredWhy,
+		&i.Arrival,
 	)
 	return i, err
 }
@@ -208,7 +234,7 @@ func (q *Queries) DevicePart(ctx context.Context, arg DevicePartParams) (DeviceP
 }
 
 const devicesAfter = `-- name: DevicesAfter :many
-SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why FROM device WHERE tenant = $1 AND retired_us = 0 AND id > $2 ORDER BY id LIMIT $3
+SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why, arrival FROM device WHERE tenant = $1 AND retired_us = 0 AND id > $2 ORDER BY id LIMIT $3
 `
 
 type DevicesAfterParams struct {
@@ -258,6 +284,7 @@ func (q *Queries) DevicesAfter(ctx context.Context, arg DevicesAfterParams) ([]D
 			&i.CheckpointSize,
 			&i.RetiredUs,
 			&i.RetiredWhy,
+			&i.Arrival,
 		); err != nil {
 			return nil, err
 		}
@@ -273,7 +300,7 @@ func (q *Queries) DevicesAfter(ctx context.Context, arg DevicesAfterParams) ([]D
 }
 
 const devicesByName = `-- name: DevicesByName :many
-SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why FROM device WHERE tenant = $1 AND name = $2 ORDER BY id DESC
+SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why, arrival FROM device WHERE tenant = $1 AND name = $2 ORDER BY id DESC
 `
 
 // DevicesByName and DeviceByMachine are in the order of enrolment, which that of
@@ -320,6 +347,7 @@ func (q *Queries) DevicesByName(ctx context.Context, tenant string, name string)
 			&i.CheckpointSize,
 			&i.RetiredUs,
 			&i.RetiredWhy,
+			&i.Arrival,
 		); err != nil {
 			return nil, err
 		}
@@ -461,6 +489,20 @@ func (q *Queries) GroupsOfDevice(ctx context.Context, tenant string, device stri
 		return nil, err
 	}
 	return items, nil
+}
+
+const nextArrival = `-- name: NextArrival :one
+INSERT INTO device_arrival (tenant, last) VALUES ($1, 1)
+ON CONFLICT (tenant) DO UPDATE SET last = device_arrival.last + 1 RETURNING last
+`
+
+// NextArrival gives the next place in the order of enrolment. Its row stays
+// locked until the commit: whoever sees a place sees all those before it.
+func (q *Queries) NextArrival(ctx context.Context, tenant string) (int64, error) {
+	row := q.db.QueryRowContext(ctx, nextArrival, tenant)
+	var last int64
+	err := row.Scan(&last)
+	return last, err
 }
 
 const nextOrderSerial = `-- name: NextOrderSerial :one
@@ -678,27 +720,6 @@ func (q *Queries) SetDeviceSeq(ctx context.Context, arg SetDeviceSeqParams) erro
 		arg.LastSeq,
 		arg.SeenUs,
 		arg.BootID,
-		arg.Tenant,
-		arg.ID,
-	)
-	return err
-}
-
-const setDeviceTags = `-- name: SetDeviceTags :exec
-UPDATE device SET tags = $1, kind = $2 WHERE tenant = $3 AND id = $4
-`
-
-type SetDeviceTagsParams struct {
-	Tags   string
-	Kind   string
-	Tenant string
-	ID     string
-}
-
-func (q *Queries) SetDeviceTags(ctx context.Context, arg SetDeviceTagsParams) error {
-	_, err := q.db.ExecContext(ctx, setDeviceTags,
-		arg.Tags,
-		arg.Kind,
 		arg.Tenant,
 		arg.ID,
 	)

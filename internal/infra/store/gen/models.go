@@ -43,13 +43,13 @@ type Campaign struct {
 	VerificationUs   int64
 	StartedUs        int64
 	SealedUs         int64
-	EnlistedUs       int64
 	VerifiedUs       int64
 	ClosedUs         int64
 	CreatedUs        int64
 	Actor            string
 	DueUs            int64
 	LeaseUs          int64
+	Enlisted         int64
 }
 
 type CampaignAmendment struct {
@@ -91,6 +91,7 @@ type CampaignDeviceItem struct {
 	Packages  string
 	NextUs    int64
 	UpdatedUs int64
+	NoWayBack int64
 }
 
 type CampaignItem struct {
@@ -130,6 +131,7 @@ type CampaignRing struct {
 	NotReached   int64
 	Unreachable  int64
 	Exempt       int64
+	NoWayBack    int64
 }
 
 type Device struct {
@@ -164,6 +166,12 @@ type Device struct {
 	CheckpointSize  int64
 	RetiredUs       int64
 	RetiredWhy      string
+	Arrival         int64
+}
+
+type DeviceArrival struct {
+	Tenant string
+	Last   int64
 }
 
 type DeviceOrder struct {

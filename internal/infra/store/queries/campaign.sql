@@ -151,11 +151,11 @@ SELECT * FROM campaign_device_item WHERE tenant = @tenant AND campaign = @campai
 SELECT * FROM campaign_device_item WHERE tenant = @tenant AND device = @device ORDER BY campaign, item;
 
 -- name: PutDeviceItem :exec
-INSERT INTO campaign_device_item (tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us)
-VALUES (@tenant, @campaign, @device, @item, @amendment, @state, @reason, @attempts, @no_effects, @rollback, @packages, @next_us, @updated_us)
+INSERT INTO campaign_device_item (tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, no_way_back)
+VALUES (@tenant, @campaign, @device, @item, @amendment, @state, @reason, @attempts, @no_effects, @rollback, @packages, @next_us, @updated_us, @no_way_back)
 ON CONFLICT (tenant, campaign, device, item) DO UPDATE SET state = excluded.state, reason = excluded.reason,
   attempts = excluded.attempts, no_effects = excluded.no_effects, rollback = excluded.rollback,
-  packages = excluded.packages, next_us = excluded.next_us, updated_us = excluded.updated_us;
+  packages = excluded.packages, next_us = excluded.next_us, updated_us = excluded.updated_us, no_way_back = excluded.no_way_back;
 
 -- name: AddHold :exec
 INSERT INTO hold (tenant, id, campaign, ring, item, device, reason, actor, placed_us)
@@ -191,15 +191,11 @@ UPDATE device_order SET step = @step, step_us = @step_us, cause = @cause, next_u
 UPDATE device_order SET state = @state, step = @step, step_us = @step_us, cause = @cause, next_us = 0 WHERE tenant = @tenant AND id = @id AND state = 'open';
 
 -- name: SetEnlisted :exec
-UPDATE campaign SET enlisted_us = @enlisted_us WHERE tenant = @tenant AND id = @id;
+UPDATE campaign SET enlisted = @enlisted WHERE tenant = @tenant AND id = @id;
 
--- DevicesToEnlist pages over the devices enrolled since an instant that have
--- no ring in the campaign yet.
+-- DevicesToEnlist pages over the devices that a campaign has not considered.
 -- name: DevicesToEnlist :many
-SELECT * FROM device d WHERE d.tenant = @tenant AND d.retired_us = 0 AND d.enrolled_us >= @from_us
-  AND (d.enrolled_us, d.id) > (@enrolled_us, CAST(@id AS TEXT))
-  AND NOT EXISTS (SELECT 1 FROM campaign_device c WHERE c.tenant = d.tenant AND c.campaign = @campaign AND c.amendment = 0 AND c.device = d.id)
-ORDER BY d.enrolled_us, d.id LIMIT @max;
+SELECT * FROM device d WHERE d.tenant = @tenant AND d.arrival > @arrival ORDER BY d.arrival LIMIT @max;
 
 -- name: WantCampaignScans :exec
 UPDATE device SET scan_wanted = 1
@@ -274,3 +270,24 @@ WHERE tenant = @tenant AND campaign = @campaign AND device = @device ORDER BY am
 UPDATE campaign_device_item SET rollback = 1, state = 'scheduled', reason = '', attempts = 0, next_us = 0, updated_us = @updated_us
 WHERE tenant = @tenant AND campaign = @campaign AND device = @device AND item = @item;
 
+-- CountNoWayBack moves the number of the ring that a device is in.
+-- name: CountNoWayBack :exec
+UPDATE campaign_ring SET no_way_back = no_way_back + @delta
+WHERE campaign_ring.tenant = @tenant AND campaign_ring.campaign = @campaign AND campaign_ring.amendment = @amendment AND campaign_ring.position = (
+  SELECT c.position FROM campaign_device c
+  WHERE c.tenant = @tenant AND c.campaign = @campaign AND c.amendment = @amendment AND c.device = @device);
+
+-- NoWayBackOf counts a device's items whose rollback is impossible, by campaign
+-- and amendment.
+-- name: NoWayBackOf :many
+SELECT campaign, amendment, count(*) AS items FROM campaign_device_item
+WHERE tenant = @tenant AND device = @device AND no_way_back = 1 GROUP BY campaign, amendment;
+
+-- ForgetNoWayBack: nobody puts anything back on a device that has left.
+-- name: ForgetNoWayBack :exec
+UPDATE campaign_device_item SET no_way_back = 0
+WHERE tenant = @tenant AND campaign = @campaign AND device = @device AND no_way_back = 1;
+
+-- Unseat takes a device out of a campaign that has done nothing on it yet.
+-- name: Unseat :execrows
+DELETE FROM campaign_device WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND device = @device;

@@ -1,6 +1,12 @@
 -- name: AddDevice :exec
-INSERT INTO device (tenant, id, name, machine_id, kind, tags, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, duplicate_of, scan_wanted)
-VALUES (@tenant, @id, @name, @machine_id, @kind, @tags, @os_name, @agent_version, @capability, @cert_serial, @enrolled_us, @seen_us, @duplicate_of, 1);
+INSERT INTO device (tenant, id, name, machine_id, kind, tags, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, duplicate_of, scan_wanted, arrival)
+VALUES (@tenant, @id, @name, @machine_id, @kind, @tags, @os_name, @agent_version, @capability, @cert_serial, @enrolled_us, @seen_us, @duplicate_of, 1, @arrival);
+
+-- NextArrival gives the next place in the order of enrolment. Its row stays
+-- locked until the commit: whoever sees a place sees all those before it.
+-- name: NextArrival :one
+INSERT INTO device_arrival (tenant, last) VALUES (@tenant, 1)
+ON CONFLICT (tenant) DO UPDATE SET last = device_arrival.last + 1 RETURNING last;
 
 -- name: Device :one
 SELECT * FROM device WHERE tenant = @tenant AND id = @id;
@@ -56,8 +62,8 @@ UPDATE device SET scan_wanted = 1 WHERE tenant = @tenant AND id = @id;
 -- name: SetDeviceCert :exec
 UPDATE device SET cert_serial = @cert_serial WHERE tenant = @tenant AND id = @id;
 
--- name: SetDeviceTags :exec
-UPDATE device SET tags = @tags, kind = @kind WHERE tenant = @tenant AND id = @id;
+-- name: DescribeDevice :exec
+UPDATE device SET name = @name, kind = @kind, tags = @tags WHERE tenant = @tenant AND id = @id;
 
 -- name: RetireDevice :execrows
 UPDATE device SET retired_us = @retired_us, retired_why = @retired_why WHERE tenant = @tenant AND id = @id AND retired_us = 0;

@@ -1,0 +1,49 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"patchring/internal/core/campaign"
+	"patchring/internal/infra/store/gen"
+)
+
+// AddDevice adds a device at the next place in the order of enrolment, whatever
+// place d names.
+func (tx *Tx) AddDevice(ctx context.Context, d gen.AddDeviceParams) (err error) {
+	if d.Arrival, err = tx.NextArrival(ctx, d.Tenant); err != nil {
+		return fmt.Errorf("take a place for device %s: %w", d.ID, err)
+	}
+	return tx.Queries.AddDevice(ctx, d)
+}
+
+// MoveItem writes an item's progress on a device, and keeps the number of its
+// ring's items that cannot be put back.
+func (tx *Tx) MoveItem(ctx context.Context, of gen.CampaignDevice, before, after campaign.Progress) error {
+	row, err := deviceItem(of, after)
+	if err != nil {
+		return err
+	}
+	if err := tx.PutDeviceItem(ctx, row); err != nil {
+		return fmt.Errorf("keep item %s: %w", after.Item, err)
+	}
+	delta := row.NoWayBack - noWayBack(before)
+	if delta == 0 {
+		return nil
+	}
+	err = tx.CountNoWayBack(ctx, gen.CountNoWayBackParams{
+		Tenant: of.Tenant, Campaign: of.Campaign, Amendment: of.Amendment, Device: of.Device, Delta: delta,
+	})
+	if err != nil {
+		return fmt.Errorf("count what cannot be put back: %w", err)
+	}
+	return nil
+}
+
+// noWayBack is 1 for an item whose rollback is known to be impossible.
+func noWayBack(p campaign.Progress) int64 {
+	if _, stuck := p.NoWayBack(); stuck {
+		return 1
+	}
+	return 0
+}
