@@ -106,10 +106,10 @@ func CannotGoBack(packages []wire.Change) (fault.Reason, bool) {
 	return fault.Reason{}, false
 }
 
-// NoWayBack tells that this item could not be put back on the device, and why:
+// RollbackImpossible tells that this item could not be put back on the device, and why:
 // known once the previous packages were kept, or could not be. What was rolled
 // back, or turned out to need nothing, has nothing to put back.
-func (p Progress) NoWayBack() (fault.Reason, bool) {
+func (p Progress) RollbackImpossible() (fault.Reason, bool) {
 	if p.State == patch.RolledBack || p.State == patch.NotApplicable {
 		return fault.Reason{}, false
 	}

@@ -27,11 +27,11 @@ func (tx *Tx) MoveItem(ctx context.Context, of gen.CampaignDevice, before, after
 	if err := tx.PutDeviceItem(ctx, row); err != nil {
 		return fmt.Errorf("keep item %s: %w", after.Item, err)
 	}
-	delta := row.NoWayBack - noWayBack(before)
+	delta := row.RollbackImpossible - rollbackImpossible(before)
 	if delta == 0 {
 		return nil
 	}
-	err = tx.CountNoWayBack(ctx, gen.CountNoWayBackParams{
+	err = tx.CountRollbackImpossible(ctx, gen.CountRollbackImpossibleParams{
 		Tenant: of.Tenant, Campaign: of.Campaign, Amendment: of.Amendment, Device: of.Device, Delta: delta,
 	})
 	if err != nil {
@@ -40,9 +40,9 @@ func (tx *Tx) MoveItem(ctx context.Context, of gen.CampaignDevice, before, after
 	return nil
 }
 
-// noWayBack is 1 for an item whose rollback is known to be impossible.
-func noWayBack(p campaign.Progress) int64 {
-	if _, stuck := p.NoWayBack(); stuck {
+// rollbackImpossible is 1 for an item whose rollback is known to be impossible.
+func rollbackImpossible(p campaign.Progress) int64 {
+	if _, stuck := p.RollbackImpossible(); stuck {
 		return 1
 	}
 	return 0

@@ -48,7 +48,7 @@ func deviceItem(of gen.CampaignDevice, p campaign.Progress) (gen.PutDeviceItemPa
 	return gen.PutDeviceItemParams{
 		Tenant: of.Tenant, Campaign: of.Campaign, Device: of.Device, Item: string(p.Item), Amendment: of.Amendment,
 		State: string(p.State), Reason: reason, Attempts: int64(p.Attempts), NoEffects: int64(p.NoEffects), Rollback: rollback,
-		Packages: string(packages), NextUs: Micros(p.Next), UpdatedUs: Micros(p.Updated), NoWayBack: noWayBack(p),
+		Packages: string(packages), NextUs: Micros(p.Next), UpdatedUs: Micros(p.Updated), RollbackImpossible: rollbackImpossible(p),
 	}, nil
 }
 

@@ -109,7 +109,7 @@ func (s *Service) retire(ctx context.Context, tx *store.Tx, p Principal, id, why
 	if _, err := tx.CancelOrdersOf(ctx, gen.CancelOrdersOfParams{Tenant: tenant, Device: id, Cause: string(cause)}); err != nil {
 		return false, err
 	}
-	if err := forgetNoWayBack(ctx, tx, tenant, id); err != nil {
+	if err := forgetRollbackImpossible(ctx, tx, tenant, id); err != nil {
 		return false, err
 	}
 	if _, err := tx.TouchDeviceRows(ctx, tenant, id); err != nil {
@@ -124,20 +124,20 @@ func (s *Service) retire(ctx context.Context, tx *store.Tx, p Principal, id, why
 	return true, nil
 }
 
-// forgetNoWayBack takes the device out of the numbers of what could not be put
+// forgetRollbackImpossible takes the device out of the numbers of what could not be put
 // back: nobody will ask it to.
-func forgetNoWayBack(ctx context.Context, tx *store.Tx, tenant, id string) error {
-	list, err := tx.NoWayBackOf(ctx, tenant, id)
+func forgetRollbackImpossible(ctx context.Context, tx *store.Tx, tenant, id string) error {
+	list, err := tx.RollbackImpossibleOf(ctx, tenant, id)
 	if err != nil {
 		return err
 	}
 	for _, n := range list {
-		if err := tx.CountNoWayBack(ctx, gen.CountNoWayBackParams{
+		if err := tx.CountRollbackImpossible(ctx, gen.CountRollbackImpossibleParams{
 			Tenant: tenant, Campaign: n.Campaign, Amendment: n.Amendment, Device: id, Delta: -n.Items,
 		}); err != nil {
 			return err
 		}
-		if err := tx.ForgetNoWayBack(ctx, gen.ForgetNoWayBackParams{Tenant: tenant, Campaign: n.Campaign, Device: id}); err != nil {
+		if err := tx.ForgetRollbackImpossible(ctx, gen.ForgetRollbackImpossibleParams{Tenant: tenant, Campaign: n.Campaign, Device: id}); err != nil {
 			return err
 		}
 	}

@@ -245,11 +245,11 @@ func (c *Conductor) moveDevice(ctx context.Context, tx *store.Tx, s *scene, ring
 	var from, to campaign.Counters
 	from.Add(campaign.Bucket(row.Bucket), -1)
 	to.Add(campaign.Bucket(row.Bucket), 1)
-	stuck, err := noWayBack(ctx, tx, row)
+	stuck, err := rollbackImpossible(ctx, tx, row)
 	if err != nil {
 		return err
 	}
-	if err := tx.CountNoWayBack(ctx, countOf(row, -stuck)); err != nil {
+	if err := tx.CountRollbackImpossible(ctx, countOf(row, -stuck)); err != nil {
 		return fmt.Errorf("count ring: %w", err)
 	}
 	for position, delta := range map[int64]campaign.Counters{row.Position: from, ring.Position: to} {
@@ -266,15 +266,15 @@ func (c *Conductor) moveDevice(ctx context.Context, tx *store.Tx, s *scene, ring
 	if err != nil {
 		return fmt.Errorf("move device: %w", err)
 	}
-	if err := tx.CountNoWayBack(ctx, countOf(row, stuck)); err != nil {
+	if err := tx.CountRollbackImpossible(ctx, countOf(row, stuck)); err != nil {
 		return fmt.Errorf("count ring: %w", err)
 	}
 	return nil
 }
 
-// noWayBack is how many items of a device's row cannot be put back.
-func noWayBack(ctx context.Context, tx *store.Tx, row gen.CampaignDevice) (int64, error) {
-	list, err := tx.NoWayBackOf(ctx, row.Tenant, row.Device)
+// rollbackImpossible is how many items of a device's row cannot be put back.
+func rollbackImpossible(ctx context.Context, tx *store.Tx, row gen.CampaignDevice) (int64, error) {
+	list, err := tx.RollbackImpossibleOf(ctx, row.Tenant, row.Device)
 	if err != nil {
 		return 0, fmt.Errorf("count what cannot be put back: %w", err)
 	}
@@ -286,8 +286,8 @@ func noWayBack(ctx context.Context, tx *store.Tx, row gen.CampaignDevice) (int64
 	return 0, nil
 }
 
-func countOf(row gen.CampaignDevice, delta int64) gen.CountNoWayBackParams {
-	return gen.CountNoWayBackParams{Tenant: row.Tenant, Campaign: row.Campaign, Amendment: row.Amendment, Device: row.Device, Delta: delta}
+func countOf(row gen.CampaignDevice, delta int64) gen.CountRollbackImpossibleParams {
+	return gen.CountRollbackImpossibleParams{Tenant: row.Tenant, Campaign: row.Campaign, Amendment: row.Amendment, Device: row.Device, Delta: delta}
 }
 
 // Withdraw takes one patch out; the others go on.

@@ -807,14 +807,14 @@ func (q *Queries) CountMembers(ctx context.Context, arg CountMembersParams) ([]C
 	return items, nil
 }
 
-const countNoWayBack = `-- name: CountNoWayBack :exec
-UPDATE campaign_ring SET no_way_back = no_way_back + $1
+const countRollbackImpossible = `-- name: CountRollbackImpossible :exec
+UPDATE campaign_ring SET rollback_impossible = rollback_impossible + $1
 WHERE campaign_ring.tenant = $2 AND campaign_ring.campaign = $3 AND campaign_ring.amendment = $4 AND campaign_ring.position = (
   SELECT c.position FROM campaign_device c
   WHERE c.tenant = $2 AND c.campaign = $3 AND c.amendment = $4 AND c.device = $5)
 `
 
-type CountNoWayBackParams struct {
+type CountRollbackImpossibleParams struct {
 	Delta     int64
 	Tenant    string
 	Campaign  string
@@ -822,9 +822,9 @@ type CountNoWayBackParams struct {
 	Device    string
 }
 
-// CountNoWayBack moves the number of the ring that a device is in.
-func (q *Queries) CountNoWayBack(ctx context.Context, arg CountNoWayBackParams) error {
-	_, err := q.db.ExecContext(ctx, countNoWayBack,
+// CountRollbackImpossible moves the number of the ring that a device is in.
+func (q *Queries) CountRollbackImpossible(ctx context.Context, arg CountRollbackImpossibleParams) error {
+	_, err := q.db.ExecContext(ctx, countRollbackImpossible,
 		arg.Delta,
 		arg.Tenant,
 		arg.Campaign,
@@ -861,7 +861,7 @@ func (q *Queries) CountUnscanned(ctx context.Context, arg CountUnscannedParams) 
 }
 
 const deviceItems = `-- name: DeviceItems :many
-SELECT tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, no_way_back FROM campaign_device_item WHERE tenant = $1 AND campaign = $2 AND device = $3 ORDER BY item
+SELECT tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, rollback_impossible FROM campaign_device_item WHERE tenant = $1 AND campaign = $2 AND device = $3 ORDER BY item
 `
 
 type DeviceItemsParams struct {
@@ -893,7 +893,7 @@ func (q *Queries) DeviceItems(ctx context.Context, arg DeviceItemsParams) ([]Cam
 			&i.Packages,
 			&i.NextUs,
 			&i.UpdatedUs,
-			&i.NoWayBack,
+			&i.RollbackImpossible,
 		); err != nil {
 			return nil, err
 		}
@@ -1004,20 +1004,20 @@ func (q *Queries) ExpediteRing(ctx context.Context, arg ExpediteRingParams) (int
 	return result.RowsAffected()
 }
 
-const forgetNoWayBack = `-- name: ForgetNoWayBack :exec
-UPDATE campaign_device_item SET no_way_back = 0
-WHERE tenant = $1 AND campaign = $2 AND device = $3 AND no_way_back = 1
+const forgetRollbackImpossible = `-- name: ForgetRollbackImpossible :exec
+UPDATE campaign_device_item SET rollback_impossible = 0
+WHERE tenant = $1 AND campaign = $2 AND device = $3 AND rollback_impossible = 1
 `
 
-type ForgetNoWayBackParams struct {
+type ForgetRollbackImpossibleParams struct {
 	Tenant   string
 	Campaign string
 	Device   string
 }
 
-// ForgetNoWayBack: nobody puts anything back on a device that has left.
-func (q *Queries) ForgetNoWayBack(ctx context.Context, arg ForgetNoWayBackParams) error {
-	_, err := q.db.ExecContext(ctx, forgetNoWayBack, arg.Tenant, arg.Campaign, arg.Device)
+// ForgetRollbackImpossible: nobody puts anything back on a device that has left.
+func (q *Queries) ForgetRollbackImpossible(ctx context.Context, arg ForgetRollbackImpossibleParams) error {
+	_, err := q.db.ExecContext(ctx, forgetRollbackImpossible, arg.Tenant, arg.Campaign, arg.Device)
 	return err
 }
 
@@ -1084,7 +1084,7 @@ func (q *Queries) HoldsInForce(ctx context.Context, tenant string) ([]Hold, erro
 }
 
 const installedItems = `-- name: InstalledItems :many
-SELECT i.tenant, i.campaign, i.device, i.item, i.amendment, i.state, i.reason, i.attempts, i.no_effects, i.rollback, i.packages, i.next_us, i.updated_us, i.no_way_back, c.position, d.name AS device_name FROM campaign_device_item i
+SELECT i.tenant, i.campaign, i.device, i.item, i.amendment, i.state, i.reason, i.attempts, i.no_effects, i.rollback, i.packages, i.next_us, i.updated_us, i.rollback_impossible, c.position, d.name AS device_name FROM campaign_device_item i
 JOIN campaign_device c ON c.tenant = i.tenant AND c.campaign = i.campaign AND c.amendment = i.amendment AND c.device = i.device
 JOIN device d ON d.tenant = i.tenant AND d.id = i.device
 WHERE i.tenant = $1 AND i.campaign = $2 AND d.retired_us = 0
@@ -1093,22 +1093,22 @@ ORDER BY i.device, i.item
 `
 
 type InstalledItemsRow struct {
-	Tenant     string
-	Campaign   string
-	Device     string
-	Item       string
-	Amendment  int64
-	State      string
-	Reason     string
-	Attempts   int64
-	NoEffects  int64
-	Rollback   int64
-	Packages   string
-	NextUs     int64
-	UpdatedUs  int64
-	NoWayBack  int64
-	Position   int64
-	DeviceName string
+	Tenant             string
+	Campaign           string
+	Device             string
+	Item               string
+	Amendment          int64
+	State              string
+	Reason             string
+	Attempts           int64
+	NoEffects          int64
+	Rollback           int64
+	Packages           string
+	NextUs             int64
+	UpdatedUs          int64
+	RollbackImpossible int64
+	Position           int64
+	DeviceName         string
 }
 
 func (q *Queries) InstalledItems(ctx context.Context, tenant string, campaign string) ([]InstalledItemsRow, error) {
@@ -1134,7 +1134,7 @@ func (q *Queries) InstalledItems(ctx context.Context, tenant string, campaign st
 			&i.Packages,
 			&i.NextUs,
 			&i.UpdatedUs,
-			&i.NoWayBack,
+			&i.RollbackImpossible,
 			&i.Position,
 			&i.DeviceName,
 		); err != nil {
@@ -1211,7 +1211,7 @@ func (q *Queries) Items(ctx context.Context, tenant string, campaign string) ([]
 }
 
 const itemsOfDevice = `-- name: ItemsOfDevice :many
-SELECT tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, no_way_back FROM campaign_device_item WHERE tenant = $1 AND device = $2 ORDER BY campaign, item
+SELECT tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, rollback_impossible FROM campaign_device_item WHERE tenant = $1 AND device = $2 ORDER BY campaign, item
 `
 
 func (q *Queries) ItemsOfDevice(ctx context.Context, tenant string, device string) ([]CampaignDeviceItem, error) {
@@ -1237,7 +1237,7 @@ func (q *Queries) ItemsOfDevice(ctx context.Context, tenant string, device strin
 			&i.Packages,
 			&i.NextUs,
 			&i.UpdatedUs,
-			&i.NoWayBack,
+			&i.RollbackImpossible,
 		); err != nil {
 			return nil, err
 		}
@@ -1371,42 +1371,6 @@ func (q *Queries) NextDue(ctx context.Context) (int64, error) {
 	var due_us int64
 	err := row.Scan(&due_us)
 	return due_us, err
-}
-
-const noWayBackOf = `-- name: NoWayBackOf :many
-SELECT campaign, amendment, count(*) AS items FROM campaign_device_item
-WHERE tenant = $1 AND device = $2 AND no_way_back = 1 GROUP BY campaign, amendment
-`
-
-type NoWayBackOfRow struct {
-	Campaign  string
-	Amendment int64
-	Items     int64
-}
-
-// NoWayBackOf counts a device's items whose rollback is impossible, by campaign
-// and amendment.
-func (q *Queries) NoWayBackOf(ctx context.Context, tenant string, device string) ([]NoWayBackOfRow, error) {
-	rows, err := q.db.QueryContext(ctx, noWayBackOf, tenant, device)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []NoWayBackOfRow{}
-	for rows.Next() {
-		var i NoWayBackOfRow
-		if err := rows.Scan(&i.Campaign, &i.Amendment, &i.Items); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const openCampaigns = `-- name: OpenCampaigns :many
@@ -1630,28 +1594,28 @@ func (q *Queries) PromoteItems(ctx context.Context, arg PromoteItemsParams) erro
 }
 
 const putDeviceItem = `-- name: PutDeviceItem :exec
-INSERT INTO campaign_device_item (tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, no_way_back)
+INSERT INTO campaign_device_item (tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, rollback_impossible)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (tenant, campaign, device, item) DO UPDATE SET state = excluded.state, reason = excluded.reason,
   attempts = excluded.attempts, no_effects = excluded.no_effects, rollback = excluded.rollback,
-  packages = excluded.packages, next_us = excluded.next_us, updated_us = excluded.updated_us, no_way_back = excluded.no_way_back
+  packages = excluded.packages, next_us = excluded.next_us, updated_us = excluded.updated_us, rollback_impossible = excluded.rollback_impossible
 `
 
 type PutDeviceItemParams struct {
-	Tenant    string
-	Campaign  string
-	Device    string
-	Item      string
-	Amendment int64
-	State     string
-	Reason    string
-	Attempts  int64
-	NoEffects int64
-	Rollback  int64
-	Packages  string
-	NextUs    int64
-	UpdatedUs int64
-	NoWayBack int64
+	Tenant             string
+	Campaign           string
+	Device             string
+	Item               string
+	Amendment          int64
+	State              string
+	Reason             string
+	Attempts           int64
+	NoEffects          int64
+	Rollback           int64
+	Packages           string
+	NextUs             int64
+	UpdatedUs          int64
+	RollbackImpossible int64
 }
 
 func (q *Queries) PutDeviceItem(ctx context.Context, arg PutDeviceItemParams) error {
@@ -1669,7 +1633,7 @@ func (q *Queries) PutDeviceItem(ctx context.Context, arg PutDeviceItemParams) er
 		arg.Packages,
 		arg.NextUs,
 		arg.UpdatedUs,
-		arg.NoWayBack,
+		arg.RollbackImpossible,
 	)
 	return err
 }
@@ -1734,7 +1698,7 @@ func (q *Queries) RingDevicesAfter(ctx context.Context, arg RingDevicesAfterPara
 }
 
 const rings = `-- name: Rings :many
-SELECT tenant, campaign, amendment, position, ring, state, verdict, reasons, evidence, opens_us, closes_us, opened_us, soak_until_us, decided_us, expedited_by, expedited_why, done, failed, not_reached, unreachable, exempt, no_way_back FROM campaign_ring WHERE tenant = $1 AND campaign = $2 ORDER BY amendment, position
+SELECT tenant, campaign, amendment, position, ring, state, verdict, reasons, evidence, opens_us, closes_us, opened_us, soak_until_us, decided_us, expedited_by, expedited_why, done, failed, not_reached, unreachable, exempt, rollback_impossible FROM campaign_ring WHERE tenant = $1 AND campaign = $2 ORDER BY amendment, position
 `
 
 func (q *Queries) Rings(ctx context.Context, tenant string, campaign string) ([]CampaignRing, error) {
@@ -1768,8 +1732,44 @@ func (q *Queries) Rings(ctx context.Context, tenant string, campaign string) ([]
 			&i.NotReached,
 			&i.Unreachable,
 			&i.Exempt,
-			&i.NoWayBack,
+			&i.RollbackImpossible,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const rollbackImpossibleOf = `-- name: RollbackImpossibleOf :many
+SELECT campaign, amendment, count(*) AS items FROM campaign_device_item
+WHERE tenant = $1 AND device = $2 AND rollback_impossible = 1 GROUP BY campaign, amendment
+`
+
+type RollbackImpossibleOfRow struct {
+	Campaign  string
+	Amendment int64
+	Items     int64
+}
+
+// RollbackImpossibleOf counts a device's items whose rollback is impossible, by campaign
+// and amendment.
+func (q *Queries) RollbackImpossibleOf(ctx context.Context, tenant string, device string) ([]RollbackImpossibleOfRow, error) {
+	rows, err := q.db.QueryContext(ctx, rollbackImpossibleOf, tenant, device)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []RollbackImpossibleOfRow{}
+	for rows.Next() {
+		var i RollbackImpossibleOfRow
+		if err := rows.Scan(&i.Campaign, &i.Amendment, &i.Items); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -78,20 +78,20 @@ type CampaignDevice struct {
 }
 
 type CampaignDeviceItem struct {
-	Tenant    string
-	Campaign  string
-	Device    string
-	Item      string
-	Amendment int64
-	State     string
-	Reason    string
-	Attempts  int64
-	NoEffects int64
-	Rollback  int64
-	Packages  string
-	NextUs    int64
-	UpdatedUs int64
-	NoWayBack int64
+	Tenant             string
+	Campaign           string
+	Device             string
+	Item               string
+	Amendment          int64
+	State              string
+	Reason             string
+	Attempts           int64
+	NoEffects          int64
+	Rollback           int64
+	Packages           string
+	NextUs             int64
+	UpdatedUs          int64
+	RollbackImpossible int64
 }
 
 type CampaignItem struct {
@@ -110,28 +110,28 @@ type CampaignItem struct {
 }
 
 type CampaignRing struct {
-	Tenant       string
-	Campaign     string
-	Amendment    int64
-	Position     int64
-	Ring         string
-	State        string
-	Verdict      string
-	Reasons      string
-	Evidence     string
-	OpensUs      int64
-	ClosesUs     int64
-	OpenedUs     int64
-	SoakUntilUs  int64
-	DecidedUs    int64
-	ExpeditedBy  string
-	ExpeditedWhy string
-	Done         int64
-	Failed       int64
-	NotReached   int64
-	Unreachable  int64
-	Exempt       int64
-	NoWayBack    int64
+	Tenant             string
+	Campaign           string
+	Amendment          int64
+	Position           int64
+	Ring               string
+	State              string
+	Verdict            string
+	Reasons            string
+	Evidence           string
+	OpensUs            int64
+	ClosesUs           int64
+	OpenedUs           int64
+	SoakUntilUs        int64
+	DecidedUs          int64
+	ExpeditedBy        string
+	ExpeditedWhy       string
+	Done               int64
+	Failed             int64
+	NotReached         int64
+	Unreachable        int64
+	Exempt             int64
+	RollbackImpossible int64
 }
 
 type Device struct {

@@ -20,21 +20,21 @@ UPDATE campaign SET enlisted = (
 ALTER TABLE campaign DROP COLUMN enlisted_us;
 
 -- What could not be put back any more, counted with the ring's other numbers.
-ALTER TABLE campaign_device_item ADD COLUMN no_way_back BIGINT NOT NULL DEFAULT 0; -- 1: its rollback is known to be impossible
-UPDATE campaign_device_item SET no_way_back = 1 WHERE state NOT IN ('rolled_back', 'not_applicable') AND packages LIKE '%"rollback":"impossible"%'
+ALTER TABLE campaign_device_item ADD COLUMN rollback_impossible BIGINT NOT NULL DEFAULT 0; -- 1: its rollback is known to be impossible
+UPDATE campaign_device_item SET rollback_impossible = 1 WHERE state NOT IN ('rolled_back', 'not_applicable') AND packages LIKE '%"rollback":"impossible"%'
   AND EXISTS (SELECT 1 FROM device d WHERE d.tenant = campaign_device_item.tenant AND d.id = campaign_device_item.device AND d.retired_us = 0);
-CREATE INDEX campaign_device_item_stuck ON campaign_device_item (tenant, campaign, device, item) WHERE no_way_back = 1;
-ALTER TABLE campaign_ring ADD COLUMN no_way_back BIGINT NOT NULL DEFAULT 0;
-UPDATE campaign_ring SET no_way_back = (
+CREATE INDEX campaign_device_item_impossible ON campaign_device_item (tenant, campaign, device, item) WHERE rollback_impossible = 1;
+ALTER TABLE campaign_ring ADD COLUMN rollback_impossible BIGINT NOT NULL DEFAULT 0;
+UPDATE campaign_ring SET rollback_impossible = (
   SELECT count(*) FROM campaign_device_item i
   JOIN campaign_device c ON c.tenant = i.tenant AND c.campaign = i.campaign AND c.amendment = i.amendment AND c.device = i.device
-  WHERE i.tenant = campaign_ring.tenant AND i.campaign = campaign_ring.campaign AND i.no_way_back = 1
+  WHERE i.tenant = campaign_ring.tenant AND i.campaign = campaign_ring.campaign AND i.rollback_impossible = 1
     AND c.amendment = campaign_ring.amendment AND c.position = campaign_ring.position);
 
 -- +goose Down
-ALTER TABLE campaign_ring DROP COLUMN no_way_back;
-DROP INDEX campaign_device_item_stuck;
-ALTER TABLE campaign_device_item DROP COLUMN no_way_back;
+ALTER TABLE campaign_ring DROP COLUMN rollback_impossible;
+DROP INDEX campaign_device_item_impossible;
+ALTER TABLE campaign_device_item DROP COLUMN rollback_impossible;
 ALTER TABLE campaign ADD COLUMN enlisted_us BIGINT NOT NULL DEFAULT 0;
 UPDATE campaign SET enlisted_us = COALESCE((
   SELECT max(d.enrolled_us) FROM device d WHERE d.tenant = campaign.tenant AND d.arrival <= campaign.enlisted), 0);

@@ -151,11 +151,11 @@ SELECT * FROM campaign_device_item WHERE tenant = @tenant AND campaign = @campai
 SELECT * FROM campaign_device_item WHERE tenant = @tenant AND device = @device ORDER BY campaign, item;
 
 -- name: PutDeviceItem :exec
-INSERT INTO campaign_device_item (tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, no_way_back)
-VALUES (@tenant, @campaign, @device, @item, @amendment, @state, @reason, @attempts, @no_effects, @rollback, @packages, @next_us, @updated_us, @no_way_back)
+INSERT INTO campaign_device_item (tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, rollback_impossible)
+VALUES (@tenant, @campaign, @device, @item, @amendment, @state, @reason, @attempts, @no_effects, @rollback, @packages, @next_us, @updated_us, @rollback_impossible)
 ON CONFLICT (tenant, campaign, device, item) DO UPDATE SET state = excluded.state, reason = excluded.reason,
   attempts = excluded.attempts, no_effects = excluded.no_effects, rollback = excluded.rollback,
-  packages = excluded.packages, next_us = excluded.next_us, updated_us = excluded.updated_us, no_way_back = excluded.no_way_back;
+  packages = excluded.packages, next_us = excluded.next_us, updated_us = excluded.updated_us, rollback_impossible = excluded.rollback_impossible;
 
 -- name: AddHold :exec
 INSERT INTO hold (tenant, id, campaign, ring, item, device, reason, actor, placed_us)
@@ -270,23 +270,23 @@ WHERE tenant = @tenant AND campaign = @campaign AND device = @device ORDER BY am
 UPDATE campaign_device_item SET rollback = 1, state = 'scheduled', reason = '', attempts = 0, next_us = 0, updated_us = @updated_us
 WHERE tenant = @tenant AND campaign = @campaign AND device = @device AND item = @item;
 
--- CountNoWayBack moves the number of the ring that a device is in.
--- name: CountNoWayBack :exec
-UPDATE campaign_ring SET no_way_back = no_way_back + @delta
+-- CountRollbackImpossible moves the number of the ring that a device is in.
+-- name: CountRollbackImpossible :exec
+UPDATE campaign_ring SET rollback_impossible = rollback_impossible + @delta
 WHERE campaign_ring.tenant = @tenant AND campaign_ring.campaign = @campaign AND campaign_ring.amendment = @amendment AND campaign_ring.position = (
   SELECT c.position FROM campaign_device c
   WHERE c.tenant = @tenant AND c.campaign = @campaign AND c.amendment = @amendment AND c.device = @device);
 
--- NoWayBackOf counts a device's items whose rollback is impossible, by campaign
+-- RollbackImpossibleOf counts a device's items whose rollback is impossible, by campaign
 -- and amendment.
--- name: NoWayBackOf :many
+-- name: RollbackImpossibleOf :many
 SELECT campaign, amendment, count(*) AS items FROM campaign_device_item
-WHERE tenant = @tenant AND device = @device AND no_way_back = 1 GROUP BY campaign, amendment;
+WHERE tenant = @tenant AND device = @device AND rollback_impossible = 1 GROUP BY campaign, amendment;
 
--- ForgetNoWayBack: nobody puts anything back on a device that has left.
--- name: ForgetNoWayBack :exec
-UPDATE campaign_device_item SET no_way_back = 0
-WHERE tenant = @tenant AND campaign = @campaign AND device = @device AND no_way_back = 1;
+-- ForgetRollbackImpossible: nobody puts anything back on a device that has left.
+-- name: ForgetRollbackImpossible :exec
+UPDATE campaign_device_item SET rollback_impossible = 0
+WHERE tenant = @tenant AND campaign = @campaign AND device = @device AND rollback_impossible = 1;
 
 -- Unseat takes a device out of a campaign that has done nothing on it yet.
 -- name: Unseat :execrows
