@@ -49,7 +49,11 @@ func (r *Reader) Board(ctx context.Context, tenant fleet.TenantID, id string) (B
 	if p.Zone != nil {
 		b.Zone = p.Zone.String()
 	}
-	b.put(p, rings, items, given)
+	held, err := r.heldRoles(ctx, tenant)
+	if err != nil {
+		return Board{}, err
+	}
+	b.put(p, rings, items, given, held)
 	return b, r.addSamples(ctx, tenant, &b)
 }
 
@@ -150,7 +154,7 @@ func holdsOfCampaign(tenant fleet.TenantID, id string) *builder {
 }
 
 // put sorts rings, items and sign-offs under their amendments.
-func (b *Board) put(p procedure.Procedure, rings []ringOf, items []itemOf, given []signOffOf) {
+func (b *Board) put(p procedure.Procedure, rings []ringOf, items []itemOf, given []signOffOf, held map[string]bool) {
 	at := map[int64]*BoardAmendment{}
 	for i := range b.Amendments {
 		at[b.Amendments[i].Number] = &b.Amendments[i]
@@ -169,7 +173,7 @@ func (b *Board) put(p procedure.Procedure, rings []ringOf, items []itemOf, given
 			continue
 		}
 		ring := g.ring
-		ring.Title, ring.SignOffs = slots(p, g, given)
+		ring.Title, ring.SignOffs = slots(p, g, given, held)
 		ring.Held = slices.ContainsFunc(b.Holds, func(h HoldRow) bool {
 			return h.Patch == nil && h.Device == nil && (h.Ring == "" || h.Ring == ring.Ring)
 		})
@@ -178,15 +182,15 @@ func (b *Board) put(p procedure.Procedure, rings []ringOf, items []itemOf, given
 }
 
 // slots are the sign-offs that the ring's gate asks for, each with the last
-// word its role gave.
-func slots(p procedure.Procedure, g ringOf, given []signOffOf) (manifest.Text, []SignOffSlot) {
+// word its role gave; held are the roles that somebody has.
+func slots(p procedure.Procedure, g ringOf, given []signOffOf, held map[string]bool) (manifest.Text, []SignOffSlot) {
 	out := []SignOffSlot{}
 	i := slices.IndexFunc(p.Rings, func(ring procedure.Ring) bool { return ring.Name == g.ring.Ring })
 	if i < 0 {
 		return manifest.Text{}, out
 	}
 	for _, rule := range p.Rings[i].Gate.SignOffs {
-		slot := SignOffSlot{Role: rule.Role, Title: rule.Title, Checklist: orEmpty(rule.Checklist)}
+		slot := SignOffSlot{Role: rule.Role, Title: rule.Title, Checklist: orEmpty(rule.Checklist), Unheld: !held[rule.Role]}
 		for _, s := range given { // oldest first
 			if s.amendment == g.amendment && s.position == g.ring.Position && s.signOff.Role == rule.Role {
 				slot.Given = &s.signOff

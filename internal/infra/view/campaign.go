@@ -7,6 +7,7 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/manifest"
+	"patchring/internal/core/patch"
 )
 
 // ProcedureRow is the latest version of a procedure.
@@ -96,6 +97,9 @@ type RingBrief struct {
 	Opens    time.Time `json:"opens"`
 	Closes   time.Time `json:"closes"`
 	Numbers  Numbers   `json:"numbers"`
+	// RollbackImpossible counts device × patch that could not be put back: one of
+	// the counts, so it costs the same in any fleet.
+	RollbackImpossible int64 `json:"rollback_impossible"`
 }
 
 // Board is a campaign as its board shows it.
@@ -164,6 +168,7 @@ type SignOffSlot struct {
 	Title     manifest.Text   `json:"title"`
 	Checklist []manifest.Text `json:"checklist"`
 	Given     *SignOff        `json:"given,omitempty"` // the last one of the role
+	Unheld    bool            `json:"unheld"`          // no active account has the role: nobody can give it
 }
 
 // SignOff is a recorded yes or no.
@@ -227,9 +232,48 @@ type Today struct {
 	Undecided     int64         `json:"undecided"`      // patches that a device misses, not security and without a decision
 	Gates         []GateWaiting `json:"gates"`
 	Holds         []HoldRow     `json:"holds"`
-	Quarantined   []Stuck       `json:"quarantined"` // at most 50
-	Campaigns     []CampaignRow `json:"campaigns"`   // open
+	// RollbackImpossible counts what could not be put back, over all open
+	// campaigns; ImpossibleRollbacks lists it.
+	RollbackImpossible int64                `json:"rollback_impossible"`
+	Impossible         []ImpossibleRollback `json:"impossible"`  // the first of that list
+	Unheld             []UnheldRole         `json:"unheld"`      // sign-offs that nobody can give
+	Quarantined        []Stuck              `json:"quarantined"` // at most 50
+	Campaigns          []CampaignRow        `json:"campaigns"`   // open
 }
+
+// UnheldRole is a role whose sign-off a ring's gate needs, or is going to
+// need, and that no active account has: unless somebody is given it, the
+// campaign stops there.
+type UnheldRole struct {
+	Campaign  CampaignRef   `json:"campaign"`
+	Amendment int64         `json:"amendment"`
+	Ring      string        `json:"ring"`
+	State     string        `json:"state"` // of the ring
+	Role      string        `json:"role"`
+	Title     manifest.Text `json:"title"` // of the sign-off
+}
+
+// ImpossibleQuery chooses what could not be put back, in one campaign or in
+// all that are open.
+type ImpossibleQuery struct {
+	Paging
+	Campaign string // id; empty: all open ones
+}
+
+// ImpossibleRollback is a patch on a device that could not be put back, and
+// why: known since the agent kept, or could not keep, the previous packages.
+type ImpossibleRollback struct {
+	Campaign CampaignRef  `json:"campaign"`
+	Ring     string       `json:"ring"`
+	Device   DeviceRef    `json:"device"`
+	Patch    PatchRef     `json:"patch"`
+	State    patch.State  `json:"state"`
+	Reason   fault.Reason `json:"reason"`
+	Updated  time.Time    `json:"updated"`
+}
+
+// ImpossiblePage is a page of what could not be put back.
+type ImpossiblePage = Page[ImpossibleRollback]
 
 // GateWaiting is a ring whose gate does not pass as things stand.
 type GateWaiting struct {

@@ -85,7 +85,7 @@ ORDER BY CASE c.id WHEN $2 THEN 0 ELSE 1 END LIMIT 1`, tenant, nameOrID), nameOr
 }
 
 const ringHead = `SELECT g.campaign, g.amendment, g.position, g.ring, g.state, g.verdict, g.reasons, g.evidence, g.opens_us, g.closes_us,
-  g.opened_us, g.soak_until_us, g.decided_us, g.expedited_by, g.expedited_why, g.done, g.failed, g.not_reached, g.unreachable, g.exempt
+  g.opened_us, g.soak_until_us, g.decided_us, g.expedited_by, g.expedited_why, g.done, g.failed, g.not_reached, g.unreachable, g.exempt, g.rollback_impossible
 FROM campaign_ring g`
 
 type ringOf struct {
@@ -101,7 +101,7 @@ func scanRing(rows *sql.Rows) (ringOf, error) {
 	var opensUS, closesUS, openedUS, soakUS, decidedUS int64
 	err := rows.Scan(&out.campaign, &out.amendment, &g.Position, &g.Ring, &g.State, &g.Verdict, &reasons, &evidence, &opensUS, &closesUS,
 		&openedUS, &soakUS, &decidedUS, &by, &why,
-		&g.Numbers.Done, &g.Numbers.Failed, &g.Numbers.NotReached, &g.Numbers.Unreachable, &g.Numbers.Exempt)
+		&g.Numbers.Done, &g.Numbers.Failed, &g.Numbers.NotReached, &g.Numbers.Unreachable, &g.Numbers.Exempt, &g.RollbackImpossible)
 	if err != nil {
 		return out, err
 	}

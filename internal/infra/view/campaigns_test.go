@@ -354,3 +354,108 @@ func TestTodayCountsWhatItsListsHold(t *testing.T) {
 		}
 	})
 }
+
+// stuck makes the rollback of what carry put on a device impossible.
+func (s site) stuck(campaignID string, k patch.Key, deviceID, why string) {
+	s.t.Helper()
+	s.write(func(ctx context.Context, tx *store.Tx) error {
+		before := campaign.Progress{Item: k.ID(), State: patch.Verified}
+		after := before
+		after.Packages = []wire.Change{{Name: "lib" + k.Name, Rollback: wire.RollbackReady}, {Name: k.Name, Rollback: wire.RollbackImpossible, Why: why}}
+		return tx.MoveItem(ctx, gen.CampaignDevice{Tenant: string(tenant), Campaign: campaignID, Device: deviceID}, before, after)
+	})
+}
+
+func TestWhatCannotBePutBackIsCountedAndListed(t *testing.T) {
+	each(t, func(t *testing.T, s site) {
+		s.add(device{id: "1", name: "pc-1"}, device{id: "2", name: "pc-2"}, device{id: "3", name: "pc-3"})
+		ssl, vim := key("openssl", "3"), key("vim", "9")
+		first := s.campaign("c1", "2026-01", ring("R0", "open"), ring("R1", "pending"))
+		second := s.campaign("c2", "2026-02", ring("R0", "open"), ring("R1", "pending"))
+		s.carry(first, ssl, "1", 0, patch.Verified, fault.Reason{})
+		s.carry(first, vim, "1", 0, patch.Verified, fault.Reason{})
+		s.carry(first, ssl, "2", 1, patch.Verified, fault.Reason{})
+		s.carry(second, ssl, "3", 1, patch.Verified, fault.Reason{})
+		s.stuck(first, ssl, "1", "no_old_package")
+		s.stuck(first, ssl, "2", "no_old_package")
+		s.stuck(second, ssl, "3", "disk_full")
+		line := func(i view.ImpossibleRollback) string {
+			return i.Campaign.Name + " " + i.Ring + " " + i.Device.Name + " " + i.Patch.Name + " " + i.Reason.Args["package"] + " " + i.Reason.Args["why"]
+		}
+		want := []string{"2026-01 R0 pc-1 openssl openssl no_old_package", "2026-01 R1 pc-2 openssl openssl no_old_package", "2026-02 R1 pc-3 openssl openssl disk_full"}
+		listed := func(campaign string) []string {
+			return pages(t, line, func(p view.Paging) (view.ImpossiblePage, error) {
+				return s.ImpossibleRollbacks(t.Context(), tenant, view.ImpossibleQuery{Paging: p, Campaign: campaign})
+			})
+		}
+		if diff := cmp.Diff(want, listed("")); diff != "" {
+			t.Errorf("all (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(want[:2], listed(first)); diff != "" {
+			t.Errorf("of one campaign (-want +got):\n%s", diff)
+		}
+		today, err := s.Today(t.Context(), tenant)
+		if err != nil || today.RollbackImpossible != 3 || len(today.Impossible) != 3 {
+			t.Errorf("today counts %d and names %d, %v; want 3", today.RollbackImpossible, len(today.Impossible), err)
+		}
+		board, err := s.Board(t.Context(), tenant, first)
+		if err != nil || board.Amendments[0].Rings[0].RollbackImpossible != 1 || board.Amendments[0].Rings[1].RollbackImpossible != 1 {
+			t.Errorf("board: %+v, %v; want one in each ring", board.Amendments, err)
+		}
+		s.write(func(ctx context.Context, tx *store.Tx) error { // put back after all, by hand
+			before := campaign.Progress{Item: ssl.ID(), State: patch.Verified, Packages: []wire.Change{{Name: "openssl", Rollback: wire.RollbackImpossible}}}
+			after := before
+			after.State = patch.RolledBack
+			return tx.MoveItem(ctx, gen.CampaignDevice{Tenant: string(tenant), Campaign: first, Device: "1"}, before, after)
+		})
+		if diff := cmp.Diff(want[1:], listed("")); diff != "" {
+			t.Errorf("after one was put back (-want +got):\n%s", diff)
+		}
+		if today, err = s.Today(t.Context(), tenant); err != nil || today.RollbackImpossible != 2 {
+			t.Errorf("after one was put back today counts %d, %v; want 2", today.RollbackImpossible, err)
+		}
+		if page, err := s.ImpossibleRollbacks(t.Context(), other, view.ImpossibleQuery{}); err != nil || len(page.Rows) != 0 {
+			t.Errorf("another tenant: %+v, %v; want nothing", page.Rows, err)
+		}
+	})
+}
+
+func TestARoleThatNobodyHasIsToldBeforeItsGate(t *testing.T) {
+	each(t, func(t *testing.T, s site) {
+		s.campaign("c1", "2026-01", ring("R0", "soaking"), ring("R1", "pending"), ring("GLOBAL", "pending"))
+		account := func(id, roles string, closed int64) {
+			s.write(func(ctx context.Context, tx *store.Tx) error {
+				if err := tx.AddAccount(ctx, gen.AddAccountParams{Tenant: string(tenant), ID: id, Name: id, Roles: roles}); err != nil || closed == 0 {
+					return err
+				}
+				_, err := tx.CloseAccount(ctx, gen.CloseAccountParams{Tenant: string(tenant), ID: id, ClosedUs: closed})
+				return err
+			})
+		}
+		unheld := func() (out []string) {
+			t.Helper()
+			today, err := s.Today(t.Context(), tenant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, u := range today.Unheld {
+				out = append(out, u.Campaign.Name+" "+u.Ring+" "+u.Role)
+			}
+			return out
+		}
+		account("first", `["admin","operator"]`, 0)
+		account("left", `["it"]`, 1)
+		both := unheld()
+		if len(both) != 2 || both[0] != "2026-01 R0 it" {
+			t.Fatalf("unheld: %q, want the roles of R0 and R1", both)
+		}
+		board, err := s.Board(t.Context(), tenant, "c1")
+		if err != nil || !board.Amendments[0].Rings[0].SignOffs[0].Unheld {
+			t.Errorf("R0's sign-off on the board: %+v, %v; want unheld", board.Amendments[0].Rings[0].SignOffs, err)
+		}
+		account("bob", `["it"]`, 0)
+		if left := unheld(); len(left) != 1 || left[0] != both[1] {
+			t.Errorf("unheld: %q, want %q alone", left, both[1])
+		}
+	})
+}

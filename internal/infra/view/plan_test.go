@@ -65,6 +65,12 @@ func TestNoPageWalksTheFleet(t *testing.T) {
 	read["register of a campaign"] = func() error { _, err := r.Events(t.Context(), tenant, EventQuery{Campaign: "c"}); return err }
 	read["groups"] = func() error { _, err := r.Groups(t.Context(), tenant, Paging{}); return err }
 	read["campaigns"] = func() error { _, err := r.Campaigns(t.Context(), tenant, CampaignQuery{}); return err }
+	read["impossible rollbacks"] = func() error { _, err := r.ImpossibleRollbacks(t.Context(), tenant, ImpossibleQuery{}); return err }
+	read["a later page of a campaign's impossible rollbacks"] = func() error {
+		later := cursor{Sort: "impossible", Provider: "c", Text: "d", ID: "p"}.String()
+		_, err := r.ImpossibleRollbacks(t.Context(), tenant, ImpossibleQuery{Campaign: "c", Paging: Paging{Cursor: later}})
+		return err
+	}
 	for name, f := range read {
 		asked = nil
 		if err := f(); err != nil {

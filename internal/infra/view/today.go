@@ -7,7 +7,6 @@ import (
 
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
-	"patchring/internal/core/procedure"
 )
 
 // todayRows bounds each list of the page; the counts are exact.
@@ -29,13 +28,40 @@ func (r *Reader) Today(ctx context.Context, tenant fleet.TenantID) (Today, error
 	var e1, e2, e3, e4, e5 error
 	t.Undecided, e1 = r.count(ctx, ask("undecided patches", `SELECT count(*) FROM patch p WHERE p.tenant = $1 AND p.devices > 0 AND p.class <> 'security'
 AND NOT EXISTS (SELECT 1 FROM patch_decision d WHERE d.tenant = p.tenant AND d.scope IN (p.id, 'name:' || p.provider || '/' || p.name))`, tenant))
-	t.Gates, e2 = r.gatesWaiting(ctx, tenant)
+	e2 = r.addGates(ctx, tenant, &t)
 	t.Holds, e3 = r.Holds(ctx, tenant)
 	t.Quarantined, e4 = r.stuck(ctx, tenant)
 	var open CampaignPage
 	open, e5 = r.Campaigns(ctx, tenant, CampaignQuery{Open: true, Paging: Paging{Limit: todayRows}})
 	t.Campaigns = open.Rows
-	return t, errors.Join(append(errs, e1, e2, e3, e4, e5)...)
+	e6 := r.addImpossible(ctx, tenant, &t)
+	return t, errors.Join(append(errs, e1, e2, e3, e4, e5, e6)...)
+}
+
+func (r *Reader) addGates(ctx context.Context, tenant fleet.TenantID, t *Today) error {
+	held, err := r.heldRoles(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	at := contexts{held: held, by: map[string]gateContext{}}
+	if t.Gates, err = r.gatesWaiting(ctx, tenant, at); err != nil {
+		return err
+	}
+	t.Unheld, err = r.unheld(ctx, tenant, at)
+	return err
+}
+
+// impossibleRows is how many of what could not be put back the page names;
+// nobody can act on them today, so a few are enough to know what it is about.
+const impossibleRows = 8
+
+func (r *Reader) addImpossible(ctx context.Context, tenant fleet.TenantID, t *Today) (err error) {
+	if t.RollbackImpossible, err = r.countImpossible(ctx, tenant); err != nil {
+		return err
+	}
+	first, err := r.ImpossibleRollbacks(ctx, tenant, ImpossibleQuery{Paging: Paging{Limit: impossibleRows}})
+	t.Impossible = first.Rows
+	return err
 }
 
 // countDevices counts what a filter lists. All devices and the silent ones are
@@ -74,43 +100,6 @@ func (r *Reader) Holds(ctx context.Context, tenant fleet.TenantID) ([]HoldRow, e
 	return r.holds(ctx, &b)
 }
 
-const gatesText = ` JOIN campaign c ON c.tenant = g.tenant AND c.id = g.campaign
-WHERE g.tenant = $1 AND c.state <> 'closed' AND g.state IN ('soaking', 'gate') ORDER BY g.campaign DESC, g.amendment, g.position LIMIT 50`
-
-// gatesWaiting lists the rings that are at their gate, or soak while a
-// sign-off can already be given.
-func (r *Reader) gatesWaiting(ctx context.Context, tenant fleet.TenantID) ([]GateWaiting, error) {
-	rings, err := all(ctx, r, ask("gates", ringHead+gatesText, tenant), scanRing)
-	if err != nil {
-		return nil, err
-	}
-	out := []GateWaiting{}
-	boards := map[string]gateContext{}
-	for _, g := range rings {
-		at, known := boards[g.campaign]
-		if !known {
-			if at, err = r.gateContext(ctx, tenant, g.campaign); err != nil {
-				return nil, err
-			}
-			boards[g.campaign] = at
-		}
-		w := GateWaiting{
-			Campaign: CampaignRef{ID: at.row.ID, Name: at.row.Name}, Amendment: g.amendment, Position: g.ring.Position, Ring: g.ring.Ring,
-			State: g.ring.State, Verdict: g.ring.Verdict, Reasons: g.ring.Reasons, Numbers: g.ring.Numbers, Missing: []SignOffSlot{},
-		}
-		_, asked := slots(at.procedure, g, at.given)
-		for _, slot := range asked {
-			if slot.Given == nil || !slot.Given.Yes {
-				w.Missing = append(w.Missing, slot)
-			}
-		}
-		if w.State == "gate" || len(w.Missing) > 0 {
-			out = append(out, w)
-		}
-	}
-	return out, nil
-}
-
 const stuckText = `SELECT x.device, d.name, x.item, i.name, i.version, c.id, c.name, x.reason, x.updated_us
 FROM campaign c
 JOIN campaign_item i ON i.tenant = c.tenant AND i.campaign = c.id AND i.withdrawn_us = 0
@@ -134,24 +123,4 @@ func (r *Reader) stuck(ctx context.Context, tenant fleet.TenantID) ([]Stuck, err
 		s.Updated = instant(updatedUS)
 		return s, err
 	})
-}
-
-// gateContext is what the gates of one campaign are shown with.
-type gateContext struct {
-	row       CampaignRow
-	procedure procedure.Procedure
-	given     []signOffOf
-}
-
-func (r *Reader) gateContext(ctx context.Context, tenant fleet.TenantID, id string) (gateContext, error) {
-	row, err := one(ctx, r, ask("campaign", campaignHead+" WHERE c.tenant = $1 AND c.id = $2", tenant, id), id, scanCampaign)
-	if err != nil {
-		return gateContext{}, err
-	}
-	p, err := r.procedureOf(ctx, tenant, row)
-	if err != nil {
-		return gateContext{}, err
-	}
-	given, err := r.signOffs(ctx, tenant, id)
-	return gateContext{row: row, procedure: p, given: given}, err
 }
