@@ -46,7 +46,7 @@ rings:
       sign_offs: [{role: it, title: {fr: "Tests fonctionnels", en: "Functional tests"}, checklist: [{fr: "Session", en: "Login"}]}]
   - name: R1
     title: {fr: "Représentants", en: "Representatives"}
-    members: {groups: [pilot-users]}
+    members: {groups: [pilot-users], tags: [{campaign: pilot}]}
     opens: {day: 3}
     closes: {day: 8, at: "09:00"}
     soak: 24h

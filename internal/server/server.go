@@ -176,7 +176,7 @@ func (s *Server) openServices() {
 		DB: s.DB, Clock: s.Clock, Log: s.Log, Wake: s.Conductor.Wake, Renew: s.Access.Renew,
 		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin),
 	})
-	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock})
+	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock, Replace: s.Conductor.Replace, Wake: s.Conductor.Wake})
 	s.Passport = passport.New(passport.Options{DB: s.DB, Clock: s.Clock, Key: s.Keys.RegisterKey})
 }
 

@@ -49,6 +49,7 @@ type fakeDevice struct {
 	offers   map[string]string // name → version the repository has
 	breaks   map[string]bool   // name+version whose install fails
 	dies     map[string]bool   // name+version that installs and whose service then fails
+	unkept   map[string]bool   // names whose previous version could not be kept
 	orders   map[string]wire.Order
 	holds    wire.Holds
 	installs []install // everything it ever did
@@ -131,7 +132,7 @@ func (w *world) device(name string, kind fleet.Kind, group string, installed, of
 	w.t.Helper()
 	d := &fakeDevice{
 		id: fleet.DeviceID(fmt.Sprintf("01900000-0000-7000-8000-%012d", len(w.order)+1)), packages: installed, offers: offers,
-		breaks: map[string]bool{}, dies: map[string]bool{}, orders: map[string]wire.Order{},
+		breaks: map[string]bool{}, dies: map[string]bool{}, unkept: map[string]bool{}, orders: map[string]wire.Order{},
 	}
 	ctx := w.t.Context()
 	w.ask(func() error {
@@ -353,7 +354,9 @@ func (w *world) apply(d *fakeDevice, o wire.Order, item wire.Item) wire.Outcome 
 		if out.State == wire.ItemFailed && d.packages[c.Name] == c.From {
 			c.To = c.From // as the package database says
 		}
-		c.Rollback = wire.RollbackReady
+		if c.Rollback = wire.RollbackReady; d.unkept[c.Name] {
+			c.Rollback, c.Why = wire.RollbackImpossible, "no_old_package"
+		}
 		out.Packages = append(out.Packages, c)
 	}
 	return out

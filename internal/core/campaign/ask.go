@@ -159,3 +159,15 @@ type Decide struct {
 	Until    time.Time // of a delay; optional end of a decline
 	Reason   string
 }
+
+// Place is what a change of a device's description or groups means in one
+// open campaign: where it is, and where it would be by what is said of it now.
+type Place struct {
+	Campaign ID     `json:"campaign"`
+	Name     string `json:"name"`
+	From     string `json:"from,omitempty"` // ring; empty: it was no member
+	To       string `json:"to,omitempty"`   // ring; empty: it is none any more
+	// Follows: it is there now. Without it the content is sealed, and the device
+	// stays where it was until the campaign ends or a person moves it.
+	Follows bool `json:"follows"`
+}

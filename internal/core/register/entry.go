@@ -17,6 +17,7 @@ const (
 	DeviceEnrolled     Kind = "device_enrolled"
 	DeviceRenewed      Kind = "device_renewed" // a new certificate for a known device
 	DeviceRevoked      Kind = "device_revoked"
+	DeviceChanged      Kind = "device_changed" // its name, kind or tags, before and after
 	DeviceRetired      Kind = "device_retired"
 	GroupChanged       Kind = "group_changed"
 	ProcedureApplied   Kind = "procedure_applied"

@@ -47,9 +47,7 @@ const (
 	MaxInviteLife     = 366 * 24 * time.Hour
 	MaxInviteUses     = 100_000
 	listedInvites     = 500
-	maxTags           = 50
 	maxGroups         = 50
-	maxTagText        = 100
 	maxGroupName      = 63
 )
 
@@ -82,13 +80,11 @@ func (i Invite) check() error {
 	if i.Life < time.Minute || i.Life > MaxInviteLife {
 		return invalid("life", "out_of_range", "1m - 8784h")
 	}
-	if len(i.Tags) > maxTags || len(i.Groups) > maxGroups {
-		return invalid("tags", "too_many", fmt.Sprint(maxTags))
+	if err := fleet.CheckTags(i.Tags); err != nil {
+		return err
 	}
-	for k, v := range i.Tags {
-		if !plain(k, maxTagText) || !plain(v, maxTagText) {
-			return invalid("tags", "not_a_tag", "key=value")
-		}
+	if len(i.Groups) > maxGroups {
+		return invalid("groups", "too_many", fmt.Sprint(maxGroups))
 	}
 	for _, g := range i.Groups {
 		if !roleWord.MatchString(g) || len(g) > maxGroupName {
@@ -96,11 +92,6 @@ func (i Invite) check() error {
 		}
 	}
 	return nil
-}
-
-// plain is a text fit for a tag: something, without control characters.
-func plain(text string, limit int) bool {
-	return text != "" && len(text) <= limit && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd })
 }
 
 // CreateEnrollment makes an enrolment token.

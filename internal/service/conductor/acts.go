@@ -232,64 +232,6 @@ func (c *Conductor) Expedite(ctx context.Context, tenant fleet.TenantID, by regi
 	})
 }
 
-func (c *Conductor) moveDevice(ctx context.Context, tx *store.Tx, s *scene, ring gen.CampaignRing, device fleet.DeviceID) error {
-	row, err := tx.CampaignDevice(ctx, gen.CampaignDeviceParams{
-		Tenant: s.row.Tenant, Campaign: s.row.ID, Amendment: ring.Amendment, Device: string(device),
-	})
-	if store.IsNone(err) {
-		return fault.New(fault.NotFound, "what", "device", "name", string(device))
-	}
-	if err != nil {
-		return fmt.Errorf("read device: %w", err)
-	}
-	var from, to campaign.Counters
-	from.Add(campaign.Bucket(row.Bucket), -1)
-	to.Add(campaign.Bucket(row.Bucket), 1)
-	stuck, err := rollbackImpossible(ctx, tx, row)
-	if err != nil {
-		return err
-	}
-	if err := tx.CountRollbackImpossible(ctx, countOf(row, -stuck)); err != nil {
-		return fmt.Errorf("count ring: %w", err)
-	}
-	for position, delta := range map[int64]campaign.Counters{row.Position: from, ring.Position: to} {
-		if err := tx.AddRingCounts(ctx, gen.AddRingCountsParams{
-			Tenant: row.Tenant, Campaign: row.Campaign, Amendment: row.Amendment, Position: position, Done: int64(delta.Done),
-			Failed: int64(delta.Failed), NotReached: int64(delta.NotReached), Unreachable: int64(delta.Unreachable), Exempt: int64(delta.Exempt),
-		}); err != nil {
-			return fmt.Errorf("count ring: %w", err)
-		}
-	}
-	_, err = tx.MoveDevice(ctx, gen.MoveDeviceParams{
-		Tenant: row.Tenant, Campaign: row.Campaign, Amendment: row.Amendment, Device: row.Device, Position: ring.Position,
-	})
-	if err != nil {
-		return fmt.Errorf("move device: %w", err)
-	}
-	if err := tx.CountRollbackImpossible(ctx, countOf(row, stuck)); err != nil {
-		return fmt.Errorf("count ring: %w", err)
-	}
-	return nil
-}
-
-// rollbackImpossible is how many items of a device's row cannot be put back.
-func rollbackImpossible(ctx context.Context, tx *store.Tx, row gen.CampaignDevice) (int64, error) {
-	list, err := tx.RollbackImpossibleOf(ctx, row.Tenant, row.Device)
-	if err != nil {
-		return 0, fmt.Errorf("count what cannot be put back: %w", err)
-	}
-	for _, n := range list {
-		if n.Campaign == row.Campaign && n.Amendment == row.Amendment {
-			return n.Items, nil
-		}
-	}
-	return 0, nil
-}
-
-func countOf(row gen.CampaignDevice, delta int64) gen.CountRollbackImpossibleParams {
-	return gen.CountRollbackImpossibleParams{Tenant: row.Tenant, Campaign: row.Campaign, Amendment: row.Amendment, Device: row.Device, Delta: delta}
-}
-
 // Withdraw takes one patch out; the others go on.
 func (c *Conductor) Withdraw(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Withdraw) error {
 	if err := needReason(ask.Reason); err != nil {

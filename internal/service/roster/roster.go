@@ -1,6 +1,7 @@
-// Package roster keeps the groups of a fleet: devices chosen by name. It
-// refuses a device it does not know, and a name that a procedure could not
-// spell. Safe from any goroutine.
+// Package roster keeps what an organisation says of its devices: their names,
+// kinds and tags, and the groups that they are put in by name. It refuses a
+// device it does not know, and a group's name that a procedure could not spell.
+// Safe from any goroutine.
 package roster
 
 import (
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"time"
 
+	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/register"
@@ -20,6 +22,11 @@ import (
 type Options struct {
 	DB    *store.DB
 	Clock func() time.Time
+	// Replace gives a device the ring that its description and groups mean now,
+	// in the transaction of the change; the conductor does it.
+	Replace func(ctx context.Context, tx *store.Tx, d gen.Device, groups []string) ([]campaign.Place, error)
+	// Wake lets campaigns be decided again.
+	Wake func()
 }
 
 // Roster of all tenants' groups.
@@ -85,6 +92,7 @@ func (r *Roster) Drop(ctx context.Context, tenant fleet.TenantID, by register.Ac
 }
 
 func (r *Roster) change(ctx context.Context, tenant fleet.TenantID, by register.Actor, group string, devices []string, act string, f func(*store.Tx, string) error) error {
+	defer r.Wake()
 	return r.DB.Write(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Group(ctx, string(tenant), group); store.IsNone(err) {
 			return fault.New(fault.NotFound, "what", "group", "name", group)
@@ -99,7 +107,15 @@ func (r *Roster) change(ctx context.Context, tenant fleet.TenantID, by register.
 			if err := f(tx, device); err != nil {
 				return fmt.Errorf("%s %s: %w", group, ref, err)
 			}
-			r.record(tx, tenant, by, device, map[string]any{"group": group, "act": act})
+			places, err := r.replace(ctx, tx, tenant, device)
+			if err != nil {
+				return err
+			}
+			detail := map[string]any{"group": group, "act": act}
+			if len(places) > 0 {
+				detail["places"] = placeTexts(places)
+			}
+			r.record(tx, tenant, by, device, detail)
 		}
 		return nil
 	})

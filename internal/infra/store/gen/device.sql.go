@@ -110,27 +110,38 @@ func (q *Queries) AddGroupMember(ctx context.Context, arg AddGroupMemberParams) 
 	return err
 }
 
-const describeDevice = `-- name: DescribeDevice :exec
-UPDATE device SET name = $1, kind = $2, tags = $3 WHERE tenant = $4 AND id = $5
+const describeDevice = `-- name: DescribeDevice :execrows
+UPDATE device SET name = $1, kind = $2, tags = $3
+WHERE tenant = $4 AND id = $5 AND retired_us = 0 AND name = $6 AND kind = $7 AND tags = $8
 `
 
 type DescribeDeviceParams struct {
-	Name   string
-	Kind   string
-	Tags   string
-	Tenant string
-	ID     string
+	Name    string
+	Kind    string
+	Tags    string
+	Tenant  string
+	ID      string
+	WasName string
+	WasKind string
+	WasTags string
 }
 
-func (q *Queries) DescribeDevice(ctx context.Context, arg DescribeDeviceParams) error {
-	_, err := q.db.ExecContext(ctx, describeDevice,
+// DescribeDevice changes what the caller has read, and nothing else.
+func (q *Queries) DescribeDevice(ctx context.Context, arg DescribeDeviceParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, describeDevice,
 		arg.Name,
 		arg.Kind,
 		arg.Tags,
 		arg.Tenant,
 		arg.ID,
+		arg.WasName,
+		arg.WasKind,
+		arg.WasTags,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const device = `-- name: Device :one

@@ -62,8 +62,10 @@ UPDATE device SET scan_wanted = 1 WHERE tenant = @tenant AND id = @id;
 -- name: SetDeviceCert :exec
 UPDATE device SET cert_serial = @cert_serial WHERE tenant = @tenant AND id = @id;
 
--- name: DescribeDevice :exec
-UPDATE device SET name = @name, kind = @kind, tags = @tags WHERE tenant = @tenant AND id = @id;
+-- DescribeDevice changes what the caller has read, and nothing else.
+-- name: DescribeDevice :execrows
+UPDATE device SET name = @name, kind = @kind, tags = @tags
+WHERE tenant = @tenant AND id = @id AND retired_us = 0 AND name = @was_name AND kind = @was_kind AND tags = @was_tags;
 
 -- name: RetireDevice :execrows
 UPDATE device SET retired_us = @retired_us, retired_why = @retired_why WHERE tenant = @tenant AND id = @id AND retired_us = 0;
