@@ -83,7 +83,7 @@ func newSite(t *testing.T) *site {
 		Publish: func(context.Context, fleet.TenantID, string, []byte) error { return nil }})
 	handler := api.New(api.Options{
 		Access: s.access, Sessions: s.access.Sessions(), View: view.NewReader(s.db.Pool(), view.Options{Clock: clock}),
-		Conductor: s.conductor, Roster: roster.New(roster.Options{DB: s.db, Clock: clock}),
+		Conductor: s.conductor, Roster: roster.New(roster.Options{DB: s.db, Clock: clock, Replace: s.conductor.Replace, Wake: s.conductor.Wake}),
 		Passport: passport.New(passport.Options{DB: s.db, Clock: clock, Key: k.RegisterKey}),
 		Listen:   func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return s.changed, func() {} },
 		Backup:   func(_ context.Context, w io.Writer) error { _, err := w.Write([]byte("SQLite format 3")); return err },
@@ -277,7 +277,7 @@ func TestEveryRouteAsksForItsAct(t *testing.T) {
 func bodyFor(operation string) any {
 	bodies := map[string]any{
 		"create-user": api.CreateUser{Name: "x", Roles: []string{"it"}}, "set-roles": api.SetRoles{Roles: []string{"it"}},
-		"create-enrollment": api.Invite{}, "retire-device": api.Retire{Reason: "x"}, "put-group": api.PutGroup{},
+		"create-enrollment": api.Invite{}, "retire-device": api.Retire{Reason: "x"}, "put-group": api.PutGroup{}, "describe-device": api.Describe{},
 		"add-to-group": api.Members{Devices: []string{"x"}}, "remove-from-group": api.Members{Devices: []string{"x"}},
 		"decide": api.Decide{Patch: "x", Verdict: "approved"}, "apply-procedure": api.ApplyProcedure{File: "x", Text: "x"},
 		"create-campaign": api.CreateCampaign{Procedure: "x", Now: true}, "hold-campaign": api.Hold{Reason: "x"}, "incident-campaign": api.Incident{Severity: "minor", What: "x"}, "resume-campaign": api.Resume{},

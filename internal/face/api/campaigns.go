@@ -29,6 +29,12 @@ type RingDeviceList struct {
 	Bucket    string `query:"bucket" enum:"done,failed,not_reached,unreachable,exempt"`
 }
 
+// ImpossibleList are the parameters of the list of impossible rollbacks.
+type ImpossibleList struct {
+	Paged
+	Campaign string `query:"campaign" maxLength:"100" doc:"name or id; all that are open when not given"`
+}
+
 func (a *API) registerCampaigns() {
 	const tag = "campaigns"
 	handle(a, operation{method: http.MethodGet, path: "/campaigns", id: "list-campaigns", summary: "Campaigns, newest first", tag: tag, act: access.See},
@@ -61,6 +67,18 @@ func (a *API) registerCampaigns() {
 				return view.EventPage{}, err
 			}
 			return a.View.Events(ctx, p.Tenant, view.EventQuery{Campaign: c.ID, Paging: in.paging()})
+		})
+	handle(a, operation{method: http.MethodGet, path: "/impossible-rollbacks", id: "list-impossible-rollbacks", summary: "Patches on devices that could not be put back, and why", tag: tag, act: access.See},
+		func(ctx context.Context, p access.Principal, in *ImpossibleList) (view.ImpossiblePage, error) {
+			q := view.ImpossibleQuery{Paging: in.paging()}
+			if in.Campaign != "" {
+				c, err := a.View.FindCampaign(ctx, p.Tenant, in.Campaign)
+				if err != nil {
+					return view.ImpossiblePage{}, err
+				}
+				q.Campaign = c.ID
+			}
+			return a.View.ImpossibleRollbacks(ctx, p.Tenant, q)
 		})
 	a.registerWatch(tag)
 }

@@ -11,6 +11,7 @@ import (
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
 	"patchring/internal/service/conductor"
+	"patchring/internal/service/roster"
 )
 
 // OneDevice names a device by its id, or by its name when only one has it.
@@ -21,6 +22,17 @@ type OneDevice struct {
 // Retire asks to take a device out of the fleet.
 type Retire struct {
 	Reason string `json:"reason" maxLength:"1000"`
+}
+
+// Describe changes what is said of a device. What is not given stays as it was.
+// Rings of campaigns that are not sealed follow; what is sealed stays, and the
+// answer names it.
+type Describe struct {
+	Name   string     `json:"name,omitempty" maxLength:"253" doc:"as it is shown"`
+	Kind   fleet.Kind `json:"kind,omitempty" doc:"workstation, server or critical"`
+	Tags   fleet.Tags `json:"tags,omitempty" doc:"in place of those with the same key"`
+	Untag  []string   `json:"untag,omitempty" maxItems:"50" doc:"keys taken away"`
+	Reason string     `json:"reason,omitempty" maxLength:"1000"`
 }
 
 // PutGroup makes a group.
@@ -90,6 +102,18 @@ func (a *API) registerDevices() {
 				return err
 			}
 			return a.Access.Retire(ctx, p, d.ID, in.Body.Reason)
+		})
+	handle(a, operation{method: http.MethodPost, path: "/devices/{device}/describe", id: "describe-device", summary: "Change a device's name, kind or tags", tag: tag, act: access.FleetAct},
+		func(ctx context.Context, p access.Principal, in *struct {
+			OneDevice
+			Body Describe
+		}) (roster.Changed, error) {
+			d, err := a.View.FindDevice(ctx, p.Tenant, in.Device)
+			if err != nil {
+				return roster.Changed{}, err
+			}
+			b := in.Body
+			return a.Roster.Describe(ctx, p.Tenant, p.Actor(), d.ID, fleet.Describe{Name: b.Name, Kind: b.Kind, Tags: b.Tags, Untag: b.Untag, Reason: b.Reason})
 		})
 	a.registerGroups(groups)
 }

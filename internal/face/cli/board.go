@@ -100,8 +100,14 @@ func (t boardText) ring(out *strings.Builder, r view.BoardRing) {
 			fmt.Fprintf(out, "%s%s %s %s: %s\n", indent, mark, title, asked, found)
 		}
 	}
+	if r.RollbackImpossible > 0 {
+		fmt.Fprintf(out, "%s%s\n", indent, lipgloss.NewStyle().Foreground(lipgloss.Yellow).Render("↩ "+w.N("board.impossible", r.RollbackImpossible)))
+	}
 	for _, s := range r.SignOffs {
 		given := w.T("board.visa_awaited")
+		if s.Unheld && s.Given == nil {
+			given = w.T("board.visa_unheld", "role", s.Role)
+		}
 		if s.Given != nil {
 			given = w.Actor(s.Given.Actor) + ": " + w.T(answerID(s.Given.Yes))
 		}

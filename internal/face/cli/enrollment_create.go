@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"patchring/internal/core/fleet"
 	"patchring/internal/service/access"
 )
 
@@ -40,13 +39,9 @@ func (o enrollmentOptions) run(ctx context.Context, c *cli, api *client) error {
 	if len(o.groups) > 0 {
 		in["groups"] = o.groups
 	}
-	tags := fleet.Tags{}
-	for _, t := range o.tags {
-		key, value, err := fleet.ParseTag(t)
-		if err != nil {
-			return usage{err}
-		}
-		tags[key] = value
+	tags, err := tagsOf(o.tags)
+	if err != nil {
+		return err
 	}
 	if len(tags) > 0 {
 		in["tags"] = tags

@@ -16,7 +16,7 @@ import (
 // linked to; with script it comes up in a dialog.
 type act struct {
 	need access.Act // empty: the act checks a role itself
-	done string     // key of what is told after
+	done string     // key of what is told after; empty: the act tells by itself
 	form func(*Console, visit) (ui.Form, error)
 	do   func(*Console, visit) error
 }
@@ -32,6 +32,8 @@ func acts() map[string]act {
 		"/campaigns/{id}/rollback": {access.RunAct, "done.rollback", (*Console).rollbackForm, (*Console).rollback},
 		"/campaigns/{id}/close":    {access.RunAct, "done.close", (*Console).closeForm, (*Console).close},
 		"/devices/{id}/hold":       {access.RunAct, "done.hold", (*Console).deviceHoldForm, (*Console).deviceHold},
+		"/devices/{id}/ring":       {access.RunAct, "done.move", (*Console).moveForm, (*Console).move},
+		"/devices/{id}/describe":   {access.FleetAct, "", (*Console).describeForm, (*Console).describe},
 		"/devices/{id}/retire":     {access.FleetAct, "done.retire", (*Console).retireForm, (*Console).retire},
 		"/patches/{id}/approve":    {access.DecideAct, "done.decide", decideForm("approve"), decide("approve")},
 		"/patches/{id}/delay":      {access.DecideAct, "done.decide", decideForm("delay"), decide("delay")},
@@ -85,7 +87,9 @@ func (c *Console) do(a act) func(visit) {
 			return
 		}
 		if refused == nil {
-			c.Sessions.Put(v.Context(), flashKey, a.done)
+			if a.done != "" {
+				c.tell(v, a.done)
+			}
 			http.Redirect(v.w, v.Request, local(v.PostFormValue("back"), "/"), http.StatusSeeOther)
 			return
 		}

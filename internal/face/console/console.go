@@ -25,6 +25,7 @@ import (
 	"patchring/internal/face/console/page"
 	"patchring/internal/face/console/source"
 	"patchring/internal/service/access"
+	"patchring/internal/service/roster"
 )
 
 // Reader fills the pages; source.Source does it from the read models, stories
@@ -37,6 +38,7 @@ type Reader interface {
 	Ring(ctx context.Context, who source.Viewer, id string, q page.RingQuery) (page.RingDevices, error)
 	Fleet(ctx context.Context, who source.Viewer, q page.FleetQuery) (page.Fleet, error)
 	Device(ctx context.Context, who source.Viewer, id string) (page.Device, error)
+	Impossible(ctx context.Context, who source.Viewer, q page.ImpossibleQuery) (page.Impossible, error)
 	Explain(ctx context.Context, who source.Viewer, device, patch string) (page.Why, error)
 	Patches(ctx context.Context, who source.Viewer, q page.PatchQuery) (page.Patches, error)
 	Patch(ctx context.Context, who source.Viewer, id string, q page.PatchDeviceQuery) (page.Patch, error)
@@ -71,10 +73,16 @@ type Accounts interface {
 	Retire(ctx context.Context, p access.Principal, device fleet.DeviceID, why string) error
 }
 
+// Roster keeps what is said of devices; roster.Roster does.
+type Roster interface {
+	Describe(ctx context.Context, tenant fleet.TenantID, by register.Actor, device fleet.DeviceID, ask fleet.Describe) (roster.Changed, error)
+}
+
 // Options of a console.
 type Options struct {
 	Reader   Reader
 	Acts     Acts
+	Roster   Roster
 	Accounts Accounts
 	Sessions *scs.SessionManager
 	// Listen tells that a campaign changed, until stop is called; the channel is

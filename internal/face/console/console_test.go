@@ -6,10 +6,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
 	"patchring/internal/core/policy"
 	"patchring/internal/face/console/assets"
+	"patchring/internal/face/console/stories"
 )
 
 func TestAStrangerIsSentToTheDoorAndComesBack(t *testing.T) {
@@ -279,5 +283,80 @@ func TestWhatIsNotThereSaysSo(t *testing.T) {
 		if got := v.get(path); got.status != want {
 			t.Errorf("%s: status %d, want %d", path, got.status, want)
 		}
+	}
+}
+
+func TestADeviceIsMovedToAnotherRingWithAReason(t *testing.T) {
+	w := newWorld(t)
+	v := w.as(t, "exploitation")
+	id := stories.Board().ID
+	page := v.get("/devices/d-compta-02")
+	if !strings.Contains(page.body, "/devices/d-compta-02/ring?campaign="+id) {
+		t.Error("the device's page does not offer to change its ring")
+	}
+	form := v.get("/devices/d-compta-02/ring?campaign=" + id)
+	if form.status != http.StatusOK || !strings.Contains(form.body, `value="GLOBAL"`) || strings.Contains(form.body, `value="R1"`) {
+		t.Fatalf("status %d, want a choice of the other rings:\n%s", form.status, form.body)
+	}
+	if got := v.post("/devices/d-compta-02/ring", "campaign", id, "ring", "GLOBAL"); got.status != http.StatusUnprocessableEntity {
+		t.Errorf("status %d without a reason, want 422", got.status)
+	}
+	if got := v.get("/devices/d-compta-02/ring?campaign=elsewhere"); got.status != http.StatusNotFound {
+		t.Errorf("status %d for a campaign that does not have the device, want 404", got.status)
+	}
+	if got := v.post("/devices/d-compta-02/ring", "campaign", id, "ring", "GLOBAL", "reason", "congés"); got.status != http.StatusSeeOther {
+		t.Fatalf("status %d, want 303", got.status)
+	}
+	ask := w.acts.last(t).(campaign.Expedite)
+	if ask.Campaign != id || ask.Ring != "GLOBAL" || ask.Device != "d-compta-02" || ask.Reason != "congés" {
+		t.Errorf("asked %+v", ask)
+	}
+	auditor := w.as(t, "audit")
+	if strings.Contains(auditor.get("/devices/d-compta-02").body, "/devices/d-compta-02/ring") {
+		t.Error("an auditor is offered to move a device")
+	}
+	if got := auditor.post("/devices/d-compta-02/ring", "campaign", id, "ring", "GLOBAL", "reason", "r"); got.status != http.StatusForbidden {
+		t.Errorf("status %d for an auditor, want 403", got.status)
+	}
+}
+
+func TestADescriptionTakesAwayOnlyTheTagsThatWereSeen(t *testing.T) {
+	w := newWorld(t)
+	v := w.as(t, "exploitation")
+	form := v.get("/devices/d-compta-02/describe")
+	if form.status != http.StatusOK || !strings.Contains(form.body, "department=finance\nsite=paris") {
+		t.Fatalf("status %d, want the tags one a line:\n%s", form.status, form.body)
+	}
+	got := v.post("/devices/d-compta-02/describe", "seen", "department=finance\nsite=paris", "name", "compta-02", "kind", "server",
+		"tags", "department=finance\r\nowner=mme Roux\r\n", "reason", "réaffecté", "back", "/devices/d-compta-02")
+	if got.status != http.StatusSeeOther {
+		t.Fatalf("status %d, want 303: %s", got.status, got.body)
+	}
+	want := fleet.Describe{Name: "compta-02", Kind: fleet.Server, Tags: fleet.Tags{"owner": "mme Roux"}, Untag: []string{"site"}, Reason: "réaffecté"}
+	if diff := cmp.Diff(want, w.acts.last(t)); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+	if after := v.get("/devices/d-compta-02"); !strings.Contains(after.body, "keeps its ring in: 2026-01") {
+		t.Error("nobody says that the sealed campaign keeps the device's ring")
+	}
+	if got := v.post("/devices/d-compta-02/describe", "name", "x", "kind", "server", "tags", "owner", "reason", "r"); got.status != http.StatusUnprocessableEntity {
+		t.Errorf("status %d for a tag without a value, want 422", got.status)
+	}
+	if got := v.post("/devices/d-compta-02/describe", "name", "x", "kind", "server", "tags", ""); got.status != http.StatusUnprocessableEntity {
+		t.Errorf("status %d without a reason, want 422", got.status)
+	}
+}
+
+func TestTodaySaysWhatCannotBePutBackAndWhatNobodyCanSign(t *testing.T) {
+	w := newWorld(t)
+	v := w.as(t, "exploitation")
+	today := v.get("/")
+	for _, want := range []string{`href="/rollbacks"`, "All 37", "role business is held by no account", "patchring user roles NAME --role business"} {
+		if !strings.Contains(today.body, want) {
+			t.Errorf("today lacks %q", want)
+		}
+	}
+	if list := v.get("/rollbacks?campaign=" + stories.Board().ID); list.status != http.StatusOK || !strings.Contains(list.body, "glibc 2.36-9+deb12u13") {
+		t.Errorf("status %d, want the list", list.status)
 	}
 }

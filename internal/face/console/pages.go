@@ -24,6 +24,7 @@ func (c *Console) pages() map[string]http.Handler {
 		"/campaigns/{id}":              screen(c, ui.Campaigns, page.BoardPage, c.board),
 		"/campaigns/{id}/rings/{ring}": screen(c, ui.Campaigns, page.RingPage, c.ring),
 		"/campaigns/{id}/register":     screen(c, ui.Campaigns, page.RegisterPage, c.campaignRegister),
+		"/rollbacks":                   screen(c, ui.NoSection, page.ImpossiblePage, c.impossible),
 		"/devices":                     screen(c, ui.Fleet, page.FleetPage, c.fleet),
 		"/devices/{id}":                screen(c, ui.Fleet, page.DevicePage, c.device),
 		"/devices/{id}/why":            screen(c, ui.Fleet, page.WhyPage, c.why),
@@ -59,6 +60,9 @@ type titled interface{ Heading() string }
 func title(v visit, section ui.Section, view any) string {
 	if t, ok := view.(titled); ok && t.Heading() != "" {
 		return t.Heading()
+	}
+	if _, is := view.(page.Impossible); is {
+		return v.words.T("impossible.title")
 	}
 	if section == ui.NoSection {
 		return v.words.T("frame.search")
@@ -98,6 +102,10 @@ func (c *Console) fleet(v visit) (page.Fleet, error) {
 
 func (c *Console) device(v visit) (page.Device, error) {
 	return c.Reader.Device(v.Context(), v.viewer(), v.PathValue("id"))
+}
+
+func (c *Console) impossible(v visit) (page.Impossible, error) {
+	return c.Reader.Impossible(v.Context(), v.viewer(), page.ImpossibleQuery{Campaign: v.FormValue("campaign"), After: v.FormValue("after")})
 }
 
 func (c *Console) why(v visit) (page.Why, error) {

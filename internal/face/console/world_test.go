@@ -25,6 +25,7 @@ import (
 	"patchring/internal/face/console/source"
 	"patchring/internal/face/console/stories"
 	"patchring/internal/service/access"
+	"patchring/internal/service/roster"
 )
 
 // world is a console over the storybook: what is read are stories, what is
@@ -45,7 +46,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	handler, err := New(Options{
-		Reader: w.reader, Acts: w.acts, Accounts: w.accounts, Sessions: scs.New(), Zone: zone,
+		Reader: w.reader, Acts: w.acts, Roster: w.acts, Accounts: w.accounts, Sessions: scs.New(), Zone: zone,
 		Listen: func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return w.beat, func() {} },
 		Clock:  func() time.Time { return stories.Now }, Log: slog.New(slog.DiscardHandler),
 	})
@@ -245,6 +246,13 @@ func (l *ledger) Decide(_ context.Context, _ fleet.TenantID, by register.Actor, 
 	return l.keep(by, ask.Reason, ask)
 }
 
+func (l *ledger) Describe(_ context.Context, _ fleet.TenantID, by register.Actor, device fleet.DeviceID, ask fleet.Describe) (roster.Changed, error) {
+	if err := l.keep(by, ask.Reason, ask); err != nil {
+		return roster.Changed{}, err
+	}
+	return roster.Changed{Device: device, Places: []campaign.Place{{Name: "2026-01", From: "R1", To: "GLOBAL"}}}, nil
+}
+
 // last is what was asked last.
 func (l *ledger) last(t *testing.T) any {
 	t.Helper()
@@ -297,6 +305,12 @@ func (s *storyteller) Board(_ context.Context, _ source.Viewer, id string) (page
 func (s *storyteller) Ring(_ context.Context, _ source.Viewer, _ string, q page.RingQuery) (page.RingDevices, error) {
 	out := stories.RingDevices()
 	out.Query = q
+	return out, nil
+}
+
+func (s *storyteller) Impossible(_ context.Context, _ source.Viewer, q page.ImpossibleQuery) (page.Impossible, error) {
+	out := stories.Impossible()
+	out.Campaign = q.Campaign
 	return out, nil
 }
 

@@ -51,6 +51,8 @@ type Ring struct {
 	Visas     []Visa
 	Expedited *Expedited
 	Devices   []RingDevice // a few, those to look at first
+	// RollbackImpossible counts device × patch that could not be put back.
+	RollbackImpossible int64
 }
 
 // Visa is one sign-off a gate asks for, given or not.
@@ -63,6 +65,7 @@ type Visa struct {
 	By        string
 	At        time.Time
 	Comment   string
+	Unheld    bool // no active account has the role
 }
 
 // Expedited says who opened a ring ahead of its calendar, and why.

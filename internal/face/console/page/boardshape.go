@@ -55,6 +55,8 @@ func (r Ring) standing() []fault.Reason {
 
 func visaClass(v Visa) string {
 	switch {
+	case !v.Given && v.Unheld:
+		return "tone-bad"
 	case !v.Given:
 		return "tone-idle"
 	case v.Yes:

@@ -115,6 +115,7 @@ type Order struct {
 // DeviceCampaign is where the device stands in a campaign.
 type DeviceCampaign struct {
 	ID, Name, Ring string
+	Amendment      int64
 	Bucket         campaign.Bucket
 	Goal           string
 	Reason         fault.Reason

@@ -10,14 +10,19 @@ import (
 // Today is what needs the reader now. Every count is the length of the list
 // its number links to.
 type Today struct {
-	Counts    []Count
-	Visas     []AwaitedVisa // of the reader's roles
-	Rings     []RingTrouble
-	Holds     []Hold
-	Stuck     []Stuck        // the first few
-	Campaigns []CampaignLine // open
-	Dates     []Date         // next ones, soonest first
-	Devices   int64          // in the fleet
+	Counts []Count
+	Visas  []AwaitedVisa // of the reader's roles
+	Rings  []RingTrouble
+	Holds  []Hold
+	Stuck  []Stuck // the first few
+	// RollbackImpossible counts what could not be put back, over all open
+	// campaigns; Impossible are the first of that list.
+	RollbackImpossible int64
+	Impossible         []ImpossibleRollback
+	Unheld             []UnheldRole
+	Campaigns          []CampaignLine // open
+	Dates              []Date         // next ones, soonest first
+	Devices            int64          // in the fleet
 }
 
 // Count is a number with the list behind it.

@@ -95,7 +95,7 @@ func rings(w lang.Words, a view.BoardAmendment) []page.Ring {
 			Position: int(r.Position), Name: r.Ring, Title: r.Title.In(string(w.Lang())), Amendment: a.Number,
 			State: campaign.RingState(r.State), Verdict: campaign.Verdict(r.Verdict), Held: r.Held, Counters: counters(r.Numbers),
 			Opens: r.Opens, Closes: r.Closes, Opened: r.Opened, SoakUntil: r.SoakUntil,
-			Reasons: r.Reasons, Evidence: r.Evidence, Visas: visas(w, r.SignOffs),
+			Reasons: r.Reasons, Evidence: r.Evidence, Visas: visas(w, r.SignOffs), RollbackImpossible: r.RollbackImpossible,
 		}
 		if r.Expedited != nil {
 			out[i].Expedited = &page.Expedited{By: r.Expedited.By, Reason: r.Expedited.Why}
@@ -110,7 +110,7 @@ func rings(w lang.Words, a view.BoardAmendment) []page.Ring {
 func visas(w lang.Words, slots []view.SignOffSlot) []page.Visa {
 	out := make([]page.Visa, len(slots))
 	for i, s := range slots {
-		out[i] = page.Visa{Role: s.Role, Title: title(w, s.Title, w.Role(s.Role)), Checklist: texts(w, s.Checklist)}
+		out[i] = page.Visa{Role: s.Role, Title: title(w, s.Title, w.Role(s.Role)), Checklist: texts(w, s.Checklist), Unheld: s.Unheld}
 		if g := s.Given; g != nil {
 			out[i].Given, out[i].Yes, out[i].By, out[i].At, out[i].Comment = true, g.Yes, g.Actor, g.At, g.Comment
 		}

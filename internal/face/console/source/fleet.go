@@ -70,7 +70,7 @@ func (s *Source) Device(ctx context.Context, who Viewer, id string) (page.Device
 			continue
 		}
 		out.Campaigns = append(out.Campaigns, page.DeviceCampaign{
-			ID: c.Campaign.ID, Name: c.Campaign.Name, Ring: c.Ring, Bucket: campaign.Bucket(c.Bucket), Goal: c.Goal, Reason: because(c.Reason),
+			ID: c.Campaign.ID, Name: c.Campaign.Name, Ring: c.Ring, Amendment: c.Amendment, Bucket: campaign.Bucket(c.Bucket), Goal: c.Goal, Reason: because(c.Reason),
 		})
 	}
 	return out, nil

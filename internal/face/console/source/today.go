@@ -54,12 +54,49 @@ func (s *Source) Today(ctx context.Context, who Viewer) (page.Today, error) {
 			Reason: q.Reason, At: q.Updated,
 		})
 	}
+	out.RollbackImpossible = t.RollbackImpossible
+	for _, i := range t.Impossible {
+		out.Impossible = append(out.Impossible, impossible(i))
+	}
+	for _, u := range t.Unheld {
+		out.Unheld = append(out.Unheld, page.UnheldRole{
+			Campaign: u.Campaign.ID, Name: u.Campaign.Name, Ring: u.Ring, Role: u.Role, Title: title(who.Words, u.Title, who.Words.Role(u.Role)),
+		})
+	}
 	for _, c := range t.Campaigns {
 		if campaign.State(c.State) != campaign.Scheduled {
 			out.Campaigns = append(out.Campaigns, campaignLine(c))
 		}
 	}
 	return out, nil
+}
+
+// Impossible fills the page of what could not be put back.
+func (s *Source) Impossible(ctx context.Context, who Viewer, q page.ImpossibleQuery) (page.Impossible, error) {
+	out := page.Impossible{After: q.After}
+	if q.Campaign != "" {
+		ref, err := s.View.FindCampaign(ctx, who.Tenant, q.Campaign)
+		if err != nil {
+			return page.Impossible{}, err
+		}
+		out.Campaign, out.Name = ref.ID, ref.Name
+	}
+	list, err := s.View.ImpossibleRollbacks(ctx, who.Tenant, view.ImpossibleQuery{Campaign: out.Campaign, Paging: view.Paging{Cursor: q.After}})
+	if err != nil {
+		return page.Impossible{}, err
+	}
+	for _, i := range list.Rows {
+		out.Rows = append(out.Rows, impossible(i))
+	}
+	out.Next = list.Next
+	return out, nil
+}
+
+func impossible(i view.ImpossibleRollback) page.ImpossibleRollback {
+	return page.ImpossibleRollback{
+		Campaign: i.Campaign.ID, Name: i.Campaign.Name, Ring: i.Ring, Device: string(i.Device.ID), DeviceName: i.Device.Name,
+		Patch: string(i.Patch.ID), PatchName: patchName(i.Patch), State: i.State, Reason: i.Reason, Updated: i.Updated,
+	}
 }
 
 // dates are the coming events of the open campaigns, and the next Patch

@@ -32,6 +32,7 @@ func All() []Story {
 		{Name: "board-closed", Section: ui.Campaigns, Title: "nav.campaigns", Account: Reader(), Page: show(page.BoardPage, ClosedBoard())},
 		{Name: "board-new", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Flash: true, Page: show(page.BoardPage, NewBoard())},
 		{Name: "ring", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Page: show(page.RingPage, RingDevices())},
+		{Name: "impossible", Title: "impossible.title", Account: op, Page: show(page.ImpossiblePage, Impossible())},
 		{Name: "fleet", Section: ui.Fleet, Title: "nav.fleet", Account: op, Page: show(page.FleetPage, Fleet())},
 		{Name: "fleet-empty", Section: ui.Fleet, Title: "nav.fleet", Account: op, Page: show(page.FleetPage, EmptyFleet())},
 		{Name: "device", Section: ui.Fleet, Title: "nav.fleet", Account: op, Page: show(page.DevicePage, Device())},

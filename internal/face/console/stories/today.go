@@ -5,6 +5,7 @@ import (
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
+	"patchring/internal/core/patch"
 	"patchring/internal/face/console/page"
 )
 
@@ -23,6 +24,11 @@ func Today() page.Today {
 			Device: "d-atelier-11", DeviceName: "atelier-11", Patch: "p-agent", PatchName: "gestion-parc 4.2.1",
 			Reason: fault.Because(fault.Quarantined, "attempts", "2"), At: at(14, 23, 48),
 		}},
+		RollbackImpossible: 37, Impossible: impossibleRows(),
+		Unheld: []page.UnheldRole{
+			{Campaign: b.ID, Name: b.Name, Ring: "R1", Role: "business", Title: "Tests métier"},
+			{Campaign: "c-2026-02", Name: "2026-02", Ring: "R0", Role: "it", Title: "Tests fonctionnels"},
+		},
 		Campaigns: campaignLines()[:2],
 		Dates: []page.Date{
 			{At: at(20, 19, 0), Kind: page.RingOpens, Campaign: b.ID, Name: b.Name, Ring: "GLOBAL"},
@@ -30,6 +36,21 @@ func Today() page.Today {
 			{At: time.Date(2026, 2, 10, 18, 0, 0, 0, time.UTC), Kind: page.PatchTuesday, Name: "2026-02"},
 		},
 	}
+}
+
+func impossibleRows() []page.ImpossibleRollback {
+	b := Board()
+	return []page.ImpossibleRollback{
+		{Campaign: b.ID, Name: b.Name, Ring: "R1", Device: "d-compta-02", DeviceName: "compta-02", Patch: "p-glibc", PatchName: "glibc 2.36-9+deb12u13", State: patch.Verified,
+			Reason: fault.Because(fault.RollbackCannot, "package", "libc6", "why", "no_old_package"), Updated: at(14, 23, 48)},
+		{Campaign: b.ID, Name: b.Name, Ring: "R0", Device: "d-rh-03", DeviceName: "rh-03", Patch: "p-openssl", PatchName: "openssl 3.0.17-1~deb12u3", State: patch.InstalledPendingReboot,
+			Reason: fault.Because(fault.RollbackCannot, "package", "libssl3", "why", "disk_full"), Updated: at(13, 22, 10)},
+	}
+}
+
+// Impossible is a page of what could not be put back.
+func Impossible() page.Impossible {
+	return page.Impossible{Campaign: Board().ID, Name: Board().Name, Rows: impossibleRows(), Next: "p-openssl", After: "p-curl"}
 }
 
 // QuietToday is a morning on which nothing needs anyone.
