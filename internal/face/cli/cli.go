@@ -110,6 +110,7 @@ PATCHRING_TOKEN and PATCHRING_CA (a file) take the place of a login.
 			c.campaignResume(), c.campaignExpedite(), c.campaignWithdraw(), c.campaignAmend(), c.campaignRollback(), c.campaignClose()),
 		c.group("register", "The tamper-evident record", c.registerExport(), c.registerVerify()),
 	)
+	c.speakHelp(root)
 	return root
 }
 

@@ -49,4 +49,15 @@ type UnheldRole struct {
 	Title    string
 }
 
+// unheldRoles are the roles to give, each once.
+func (t Today) unheldRoles() []string {
+	var out []string
+	for _, u := range t.Unheld {
+		if !has(out, u.Role) {
+			out = append(out, u.Role)
+		}
+	}
+	return out
+}
+
 const impossiblePath = "/rollbacks"

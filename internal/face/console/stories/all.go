@@ -5,6 +5,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"patchring/internal/core/fleet"
 	"patchring/internal/face/console/assets"
 	"patchring/internal/face/console/page"
 	"patchring/internal/face/console/ui"
@@ -48,8 +49,27 @@ func All() []Story {
 		{Name: "login-refused", Title: "login.title", Page: show(page.LoginPage, page.Login{Name: "exploitation", Error: "—"})},
 		{Name: "act-sign", Section: ui.Campaigns, Title: "act_sign.open", Account: op, Page: show(page.ActPage, SignForm())},
 		{Name: "act-rollback", Section: ui.Campaigns, Title: "act_rollback.open", Account: op, Page: show(page.ActPage, RollbackForm())},
+		{Name: "act-describe", Section: ui.Fleet, Title: "act_describe.open", Account: op, Page: describeAct},
 		{Name: "problem", Title: "problem_page.title", Account: op, Page: show(page.ProblemPage, page.Problem{Status: 404, Text: "—"})},
 	}
+}
+
+// describeAct is the form of a device's description, in the reader's words.
+func describeAct(f ui.Frame) templ.Component {
+	d := Device()
+	kinds := ui.Field{Name: "kind", Kind: ui.Select, Label: f.T("col.kind"), Value: string(d.Kind), Required: true}
+	for _, k := range fleet.Kinds() {
+		kinds.Options = append(kinds.Options, ui.Option{Value: string(k), Label: f.Word(lang.Kind, string(k))})
+	}
+	return page.ActPage(f, ui.Form{
+		Title: f.T("act_describe.title"), Subject: d.Name, Consequence: f.T("act_describe.consequence"), Submit: f.T("act_describe.open"),
+		Back: ui.Path("devices", d.ID), Action: ui.Path("devices", d.ID, "describe"),
+		Fields: []ui.Field{
+			{Name: "name", Kind: ui.Text, Label: f.T("col.name"), Value: d.Name, Required: true}, kinds,
+			{Name: "tags", Kind: ui.Area, Label: f.T("col.tags"), Hint: f.T("act_describe.tags_hint"), Value: "department=finance\nsite=paris"},
+			{Name: "reason", Kind: ui.Area, Label: f.T("field.reason"), Hint: f.T("field.reason_hint"), Required: true},
+		},
+	})
 }
 
 // show binds a page to its view.
