@@ -42,7 +42,7 @@ func ringR1() page.Ring {
 	r := page.Ring{
 		Position: 1, Name: "R1", Title: "Utilisateurs représentatifs", State: campaign.RingGate, Verdict: campaign.Stop,
 		Counters: campaign.Counters{Done: 44, Failed: 3, NotReached: 0, Unreachable: 2, Exempt: 1},
-		Opens:    at(15, 0, 0), Closes: at(20, 19, 0), Opened: at(15, 0, 0), SoakUntil: at(15, 9, 0),
+		Opens:    at(15, 0, 0), Closes: at(20, 19, 0), Opened: at(15, 0, 0), SoakUntil: at(15, 9, 0), RollbackImpossible: 3,
 		Reasons: []fault.Reason{
 			fault.Because(fault.GateFailedTooMany, "have", "3", "max", "1"),
 			fault.Because(fault.GateSignOffMissing, "role", "it"),
