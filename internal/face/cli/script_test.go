@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"patchring/internal/core/campaign"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/register"
 	"patchring/internal/face/cli"
@@ -59,7 +61,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("EXAMPLES", examples())
 			return os.WriteFile(filepath.Join(env.WorkDir, "secret"), []byte(site.srv.First.Password+"\n"), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "halt": halt, "serve": again, "flip": flip, "mode": mode},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "unkept": unkept, "halt": halt, "serve": again, "flip": flip, "mode": mode},
 	})
 }
 
@@ -192,6 +194,27 @@ func again(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(err)
 	next.srv.First = s.srv.First
 	*s = *next
+}
+
+// unkept CAMPAIGN DEVICE: the device has installed openssl in the campaign, and
+// could not keep the version before.
+func unkept(ts *testscript.TestScript, _ bool, args []string) {
+	s := of(ts)
+	ctx := context.Background()
+	key := patch.Key{Provider: "apt", Name: "openssl", Version: "3.0.22-1", Suite: "bookworm-security"}
+	ts.Check(s.srv.DB.Write(ctx, func(tx *store.Tx) error {
+		c, err := tx.CampaignByName(ctx, "main", args[0])
+		if err != nil {
+			return err
+		}
+		of := gen.CampaignDevice{Tenant: "main", Campaign: c.ID, Device: "id-" + args[1]}
+		_, err = tx.AddCampaignDevice(ctx, gen.AddCampaignDeviceParams{Tenant: of.Tenant, Campaign: of.Campaign, Device: of.Device, DueUs: math.MaxInt64})
+		before := campaign.Progress{Item: key.ID(), State: patch.Scheduled}
+		after := campaign.Progress{Item: key.ID(), State: patch.Verified, Packages: []wire.Change{{Name: "openssl", Rollback: wire.RollbackImpossible, Why: "no_old_package"}}}
+		return errors.Join(err,
+			tx.AddItem(ctx, gen.AddItemParams{Tenant: "main", Campaign: c.ID, ID: string(key.ID()), Provider: key.Provider, Name: key.Name, Version: key.Version, Suite: key.Suite}),
+			tx.MoveItem(ctx, of, before, after))
+	}))
 }
 
 // flip FILE OLD NEW changes a few bytes of a file.
