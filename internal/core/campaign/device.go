@@ -46,6 +46,8 @@ type Device struct {
 	// Windows are the intervals from now on in which it may act, sorted and
 	// disjoint.
 	Windows []calendar.Interval
+	// Frozen is the freeze that is on now; zero: none. Windows leave it out.
+	Frozen fault.Reason
 }
 
 // Missing is one patch its last scan says is applicable.

@@ -233,11 +233,11 @@ func (w *weighing) proposed(id patch.ID) bool {
 func (w *weighing) checkWindow() Check {
 	windows := ahead(w.device.Windows, w.now)
 	if len(windows) == 0 {
-		return link(CheckWindow, fault.Because(fault.NoWindow))
+		return link(CheckWindow, w.closed())
 	}
 	c := Check{Name: CheckWindow, OK: windows[0].Contains(w.now), Next: windows[0].Start}
 	if !c.OK {
-		c.Reason = fault.Because(fault.OutsideWindow, "next", rfc(windows[0].Start))
+		c.Reason = orElse(w.device.Frozen, fault.Because(fault.OutsideWindow, "next", rfc(windows[0].Start)))
 	}
 	return c
 }

@@ -227,7 +227,7 @@ func (w *weighing) guarded(d *ItemDecision, at int, m *Missing) bool {
 		return false
 	}
 	d.Counted, d.State = true, patch.Waiting
-	d.Reason = fault.Because(fault.SafeguardHold, "safeguard", guard.Name, "reason", guard.Reason.FR, "reason_en", guard.Reason.EN)
+	d.Reason = fault.Because(fault.SafeguardHold, "safeguard", guard.Name, "reason_fr", guard.Reason.FR, "reason_en", guard.Reason.EN)
 	w.wait(d.Reason)
 	return true
 }

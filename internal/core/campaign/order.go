@@ -17,7 +17,7 @@ func (w *weighing) order(out *DeviceDecision) {
 	case w.device.OtherCampaign != "":
 		w.wait(fault.Because(fault.OtherOrder, "campaign", w.device.OtherCampaign))
 	case len(windows) == 0:
-		w.wait(fault.Because(fault.NoWindow))
+		w.wait(w.closed())
 		w.lookAt(w.now.Add(noWindowLook))
 	default:
 		kind := wire.OrderInstall
@@ -28,6 +28,11 @@ func (w *weighing) order(out *DeviceDecision) {
 		w.wait(fault.Because(fault.OrderInFlight, "step", "", "since", rfc(w.now)))
 		w.lookAt(out.Order.Expires)
 	}
+}
+
+// closed is why no window is ahead.
+func (w *weighing) closed() fault.Reason {
+	return orElse(w.device.Frozen, fault.Because(fault.NoWindow))
 }
 
 // noWindowLook: a device without a window is looked at again daily, in case

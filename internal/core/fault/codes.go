@@ -21,6 +21,9 @@ const (
 	NothingToDo    Code = "nothing_to_do"   // what
 )
 
+// What an operator wrote in two languages (the reason of a freeze) is one
+// argument here, and travels as two: reason_fr and reason_en.
+
 // Codes of reasons: why a device × patch, a ring or a campaign is where it is.
 const (
 	// A device × patch waits.
@@ -53,8 +56,8 @@ const (
 	DeclinedByRule    Code = "declined_by_rule"      // rule, until
 	DelayedByRule     Code = "delayed_by_rule"       // rule, until
 	ExceptionInForce  Code = "exception_in_force"    // exception, owner, reason, until
-	SafeguardHold     Code = "safeguard_hold"        // safeguard, reason, reason_en
-	Frozen            Code = "frozen"                // freeze, reason, reason_en, until
+	SafeguardHold     Code = "safeguard_hold"        // safeguard, reason
+	Frozen            Code = "frozen"                // freeze, reason, until
 	NotInContent      Code = "not_in_content"        // campaign
 	NotInPerimeter    Code = "not_in_perimeter"      // campaign
 	RebootPendingNow  Code = "reboot_pending"        //

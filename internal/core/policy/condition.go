@@ -38,7 +38,7 @@ type condition[S any] struct {
 	Source  string
 	program cel.Program
 	fields  map[string]field[S]
-	asksAge bool
+	asked   map[string]bool // the fields it reads
 }
 
 // DeviceCondition chooses devices; nil chooses all.
@@ -134,17 +134,16 @@ func (l *language[S]) compile(source string) (*condition[S], error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare it: %w", err)
 	}
-	return &condition[S]{Source: source, program: program, fields: l.fields, asksAge: asks(parsed, ageField)}, nil
+	return &condition[S]{Source: source, program: program, fields: l.fields, asked: asked(parsed)}, nil
 }
 
-// asks tells whether an expression reads a field.
-func asks(parsed *cel.Ast, name string) bool {
+// asked lists the fields that an expression reads.
+func asked(parsed *cel.Ast) map[string]bool {
+	out := map[string]bool{}
 	for _, r := range parsed.NativeRep().ReferenceMap() {
-		if r.Name == name {
-			return true
-		}
+		out[r.Name] = true
 	}
-	return false
+	return out
 }
 
 var dotted = regexp.MustCompile(`^[A-Za-z_]+(\.[A-Za-z_]+)?`)
@@ -191,19 +190,19 @@ func (c *condition[S]) Holds(s S, now time.Time) bool {
 	if c == nil {
 		return true
 	}
-	value, _, err := c.program.Eval(&asked[S]{c.fields, s, now})
+	value, _, err := c.program.Eval(&subject[S]{c.fields, s, now})
 	return err == nil && value == types.True
 }
 
-// asked gives a condition its subject.
-type asked[S any] struct {
+// subject is what a condition is asked of.
+type subject[S any] struct {
 	fields map[string]field[S]
 	of     S
 	now    time.Time
 }
 
 // ResolveName implements interpreter.Activation.
-func (a *asked[S]) ResolveName(name string) (any, bool) {
+func (a *subject[S]) ResolveName(name string) (any, bool) {
 	f, ok := a.fields[name]
 	if !ok {
 		return nil, false
@@ -212,7 +211,7 @@ func (a *asked[S]) ResolveName(name string) (any, bool) {
 }
 
 // Parent implements interpreter.Activation.
-func (a *asked[S]) Parent() interpreter.Activation { return nil }
+func (a *subject[S]) Parent() interpreter.Activation { return nil }
 
 // words is a map in which what is missing is an empty text.
 type words map[string]string

@@ -211,14 +211,14 @@ func (p Policies) askAge() bool {
 			found = found || rulesAskAge(profile.Rules)
 		}
 		for _, s := range policy.Safeguards {
-			found = found || s.Patches != nil && s.Patches.asksAge
+			found = found || s.Patches != nil && s.Patches.asked[ageField]
 		}
 	})
 	return found
 }
 
 func rulesAskAge(rules []Rule) bool {
-	return slices.ContainsFunc(rules, func(r Rule) bool { return r.Patches != nil && r.Patches.asksAge })
+	return slices.ContainsFunc(rules, func(r Rule) bool { return r.Patches != nil && r.Patches.asked[ageField] })
 }
 
 // Match is which of the conditions of the policies in force a device fits, one
@@ -248,6 +248,23 @@ func (p Policies) Match(d *Device, now time.Time) Match {
 		}
 	})
 	return Match(bits)
+}
+
+// AskSoftware tells whether a condition reads the software of devices, which is
+// large and therefore read only then.
+func (p Policies) AskSoftware() bool {
+	found := false
+	p.each(func(_ place, _ int, policy *Policy) {
+		found = found || slices.ContainsFunc(policy.conditions, func(c *DeviceCondition) bool { return c.asked[softwareField] })
+	})
+	return found
+}
+
+// AskDevices tells whether there is any condition on devices.
+func (p Policies) AskDevices() bool {
+	found := false
+	p.each(func(_ place, _ int, policy *Policy) { found = found || len(policy.conditions) > 0 })
+	return found
 }
 
 // matching lists the rules that speak of a patch on devices of a match. Rules

@@ -64,7 +64,7 @@ func aPatch(name string, class patch.Class, released time.Time) policy.Patch {
 var (
 	server  = policy.Device{Name: "srv1", Kind: "server", Tags: map[string]string{"cluster": "sql"}}
 	desk    = policy.Device{Name: "pc1", Kind: "workstation", Tags: map[string]string{"department": "finance"}}
-	plainPC = policy.Device{Name: "pc2", Kind: "workstation", Model: "X1"}
+	plainPC = policy.Device{Name: "pc2", Kind: "workstation", Traits: policy.Traits{Model: "X1"}}
 )
 
 func TestPrecedence(t *testing.T) {
@@ -241,8 +241,8 @@ func TestConditionsSayWhatIsWrong(t *testing.T) {
 func TestConditionsReadTheirFields(t *testing.T) {
 	d := policy.Device{
 		Name: "pc1", Kind: "workstation", Tags: fleet.Tags{"department": "hr", "site": "lyon", "owner": "rh", "ring": "r1"}, Groups: []string{"pilots"},
-		OS: "debian", OSName: "Debian GNU/Linux 12", OSVersion: "12.5", Codename: "bookworm", Arch: "amd64", Kernel: "6.1", Vendor: "Dell", Model: "X1",
-		Virtual: "kvm", CPUs: 4, RAMBytes: 8 << 30, DiskBytes: 20 << 30, Zone: "Europe/Paris", Software: map[string]string{"openssl": "3.0.2"},
+		Traits: policy.Traits{OS: "debian", OSName: "Debian GNU/Linux 12", OSVersion: "12.5", Codename: "bookworm", Arch: "amd64", Kernel: "6.1", Vendor: "Dell", Model: "X1",
+			Virtual: "kvm", CPUs: 4, RAMBytes: 8 << 30, DiskBytes: 20 << 30, Zone: "Europe/Paris"}, Software: map[string]string{"openssl": "3.0.2"},
 	}
 	for _, source := range []string{
 		`device.name == "pc1"`, `device.kind == "workstation"`, `device.department == "hr"`, `device.site == "lyon"`, `device.owner == "rh"`,
@@ -260,7 +260,7 @@ func TestConditionsReadTheirFields(t *testing.T) {
 		if !c.Holds(&d, now) {
 			t.Errorf("%s does not hold", source)
 		}
-		if c.Holds(&policy.Device{Tags: fleet.Tags{"other": "x"}, OSVersion: "13"}, now) && !strings.Contains(source, "absent") {
+		if c.Holds(&policy.Device{Tags: fleet.Tags{"other": "x"}, Traits: policy.Traits{OSVersion: "13"}}, now) && !strings.Contains(source, "absent") {
 			t.Errorf("%s holds for a device of which nothing is known", source)
 		}
 	}

@@ -9,29 +9,56 @@ import (
 
 	"patchring/internal/core/manifest"
 	"patchring/internal/core/patch"
+	"patchring/wire"
 )
 
 // Device is what conditions may ask of a device. A text that is not known is
 // empty, a number that is not known is 0.
 type Device struct {
-	Name      string
-	Kind      string
-	Tags      map[string]string
-	Groups    []string
-	OS        string // os-release's ID: debian, ubuntu, windows…
-	OSName    string
-	OSVersion string
-	Codename  string
-	Arch      string
-	Kernel    string
-	Vendor    string
-	Model     string
-	Virtual   string // the hypervisor or container
-	CPUs      int64
-	RAMBytes  int64
-	DiskBytes int64 // free on the file system that the system is on
-	Zone      string
-	Software  map[string]string // name → version
+	Name   string
+	Kind   string
+	Tags   map[string]string
+	Groups []string
+	Traits
+	Software map[string]string // name → version
+}
+
+// Traits are taken from a device's facts and kept beside it. They are stored:
+// only add optional fields.
+type Traits struct {
+	OS        string `json:"os,omitempty"` // os-release's ID: debian, ubuntu, windows…
+	OSName    string `json:"os_name,omitempty"`
+	OSVersion string `json:"os_version,omitempty"`
+	Codename  string `json:"codename,omitempty"`
+	Arch      string `json:"arch,omitempty"`
+	Kernel    string `json:"kernel,omitempty"`
+	Vendor    string `json:"vendor,omitempty"`
+	Model     string `json:"model,omitempty"`
+	Virtual   string `json:"virtual,omitempty"` // the hypervisor or container
+	CPUs      int64  `json:"cpus,omitempty"`
+	RAMBytes  int64  `json:"ram_bytes,omitempty"`
+	DiskBytes int64  `json:"disk_bytes,omitempty"` // free on the file system that the system is on
+	Zone      string `json:"zone,omitempty"`
+}
+
+// TraitsOf takes them from what a device says of itself.
+func TraitsOf(f wire.Facts) Traits {
+	clean := func(s string) string { return wire.Clean(s, 128) }
+	return Traits{
+		OS: clean(f.OS.ID), OSName: clean(f.OS.Name), OSVersion: clean(f.OS.Version), Codename: clean(f.OS.Codename), Arch: clean(f.OS.Arch), Kernel: clean(f.OS.Kernel),
+		Vendor: clean(f.Hardware.Vendor), Model: clean(f.Hardware.Model), Virtual: clean(f.Hardware.Virtual),
+		CPUs: max(0, int64(f.Hardware.CPUs)), RAMBytes: max(0, f.Hardware.MemoryBytes), DiskBytes: systemDisk(f.Disks), Zone: clean(f.TimeZone),
+	}
+}
+
+// systemDisk is the room left where the system is: at /, or on C: of Windows.
+func systemDisk(disks []wire.Disk) int64 {
+	for _, d := range disks {
+		if d.Mount == "/" || strings.EqualFold(strings.TrimSuffix(d.Mount, `\`), "C:") {
+			return max(0, d.FreeBytes)
+		}
+	}
+	return 0
 }
 
 // Severity of a patch, as its publisher grades it. Unknown is a value of its
@@ -140,11 +167,15 @@ func deviceFields() []field[*Device] {
 		number("device.ram_gb", "mémoire, en Gio", "memory, GiB", func(d *Device, _ time.Time) float64 { return float64(d.RAMBytes) / gigabyte }),
 		number("device.disk_free_gb", "place libre du disque système, en Gio", "free room on the system's disk, GiB", func(d *Device, _ time.Time) float64 { return float64(d.DiskBytes) / gigabyte }),
 		text("device.time_zone", "fuseau horaire du poste", "its time zone", func(d *Device) string { return d.Zone }),
-		table("device.software", "logiciels et leur version : device.software[\"openssl\"]", "its software and versions: device.software[\"openssl\"]", func(d *Device) map[string]string { return d.Software }),
+		table(softwareField, "logiciels et leur version : device.software[\"openssl\"]", "its software and versions: device.software[\"openssl\"]", func(d *Device) map[string]string { return d.Software }),
 	}
 }
 
-const ageField = "patch.age_days"
+// Fields that a decision has to know of.
+const (
+	ageField      = "patch.age_days"
+	softwareField = "device.software"
+)
 
 func patchFields() []field[*Patch] {
 	return []field[*Patch]{

@@ -212,8 +212,11 @@ func (r Rules) byRules(matched []matched, p *Patch, h Holder, now time.Time) Out
 	if o := strictest(matched, ofProvider, p, h, now); o.Verdict != "" {
 		return r.cap(o, p, h, now)
 	}
-	return Outcome{Verdict: Pending, Rule: "default"}
+	return Outcome{Verdict: Pending, Rule: undecided}
 }
+
+// undecided names the rule that there is none.
+const undecided = "default"
 
 func strictest(list []matched, at place, p *Patch, h Holder, now time.Time) Outcome {
 	var best Outcome

@@ -21,6 +21,7 @@ const (
 	DeviceRetired      Kind = "device_retired"
 	GroupChanged       Kind = "group_changed"
 	ProcedureApplied   Kind = "procedure_applied"
+	PolicyApplied      Kind = "policy_applied"
 	CampaignCreated    Kind = "campaign_created"
 	CampaignClosed     Kind = "campaign_closed"
 	ContentSealed      Kind = "content_sealed"

@@ -25,6 +25,10 @@ func (w Words) Reason(r fault.Reason) string {
 	}
 	pairs := make([]string, 0, 2*len(r.Args))
 	for name, value := range r.Args {
+		// What an operator wrote in two languages comes as NAME_fr and NAME_en.
+		if own, ok := strings.CutSuffix(name, "_"+string(w.Lang())); ok {
+			name = own
+		}
 		pairs = append(pairs, name, w.Argument(r.Code, name, value))
 	}
 	return w.T(id, pairs...)

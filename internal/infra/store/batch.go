@@ -10,27 +10,32 @@ import (
 )
 
 // Batch is everything the conductor reads of a set of devices, by device id:
-// five queries however many devices there are.
+// six queries however many devices there are.
 type Batch struct {
 	Devices map[string]gen.Device
 	Missing map[string][]MissingPatch
 	Items   map[string][]gen.CampaignDeviceItem
 	Orders  map[string][]gen.DeviceOrder // open ones
 	Groups  map[string][]string          // names
+	Traits  map[string]string            // as they are kept
+	// Software is read only where a condition asks for it: device → name → version.
+	Software map[string]map[string]string
 }
 
 // MissingPatch is a missing row with what the catalogue knows of its patch.
 type MissingPatch struct {
 	gen.Missing
-	Provider, Name, Version, Suite, Class string
+	Of gen.Patch
 }
 
 const (
 	batchDevices = `SELECT id, name, kind, tags, seen_us, scan_us, scan_status, scan_cause, reboot_pending, booted_us, retired_us, order_serial, checkpoint_size, scan_wanted
 FROM device WHERE tenant = $1 AND id IN (`
-	batchMissing = `SELECT m.device, m.patch, m.state, m.packages, m.exposed_us, p.provider, p.name, p.version, p.suite, p.class
+	batchMissing = `SELECT m.device, m.patch, m.state, m.packages, m.exposed_us, p.provider, p.name, p.version, p.suite, p.class,
+  p.origin, p.summary, p.download_bytes, p.first_seen_us
 FROM missing m JOIN patch p ON p.tenant = m.tenant AND p.id = m.patch WHERE m.tenant = $1 AND m.device IN (`
 	batchGroups = `SELECT device, group_name FROM fleet_group_member WHERE tenant = $1 AND device IN (`
+	batchTraits = `SELECT device, traits FROM device_traits WHERE tenant = $1 AND device IN (`
 	batchItems  = `SELECT device, campaign, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us
 FROM campaign_device_item WHERE tenant = $1 AND device IN (`
 	batchOrders = `SELECT id, device, serial, campaign, amendment, kind, step, cause, next_us, issued_us, expires_us, envelope
@@ -42,6 +47,7 @@ func (r Reads) Batch(ctx context.Context, tenant string, devices []string) (Batc
 	b := Batch{
 		Devices: make(map[string]gen.Device, len(devices)), Missing: map[string][]MissingPatch{},
 		Items: map[string][]gen.CampaignDeviceItem{}, Orders: map[string][]gen.DeviceOrder{}, Groups: map[string][]string{},
+		Traits: make(map[string]string, len(devices)),
 	}
 	steps := []struct {
 		what, text, order string
@@ -49,6 +55,7 @@ func (r Reads) Batch(ctx context.Context, tenant string, devices []string) (Batc
 	}{
 		{"devices", batchDevices, "", b.scanDevice},
 		{"groups", batchGroups, " ORDER BY device, group_name", b.scanGroup},
+		{"traits", batchTraits, "", b.scanTraits},
 		{"missing patches", batchMissing, " ORDER BY m.device, m.patch", b.scanMissing},
 		{"items", batchItems, " ORDER BY device, campaign, item", b.scanItem},
 		{"orders", batchOrders, " ORDER BY device, serial", b.scanOrder},
@@ -105,9 +112,17 @@ func (b Batch) scanGroup(rows *sql.Rows) error {
 	return err
 }
 
+func (b Batch) scanTraits(rows *sql.Rows) error {
+	var device, traits string
+	err := rows.Scan(&device, &traits)
+	b.Traits[device] = traits
+	return err
+}
+
 func (b Batch) scanMissing(rows *sql.Rows) error {
 	var m MissingPatch
-	err := rows.Scan(&m.Device, &m.Patch, &m.State, &m.Packages, &m.ExposedUs, &m.Provider, &m.Name, &m.Version, &m.Suite, &m.Class)
+	err := rows.Scan(&m.Device, &m.Patch, &m.State, &m.Packages, &m.ExposedUs, &m.Of.Provider, &m.Of.Name, &m.Of.Version, &m.Of.Suite, &m.Of.Class,
+		&m.Of.Origin, &m.Of.Summary, &m.Of.DownloadBytes, &m.Of.FirstSeenUs)
 	b.Missing[m.Device] = append(b.Missing[m.Device], m)
 	return err
 }

@@ -96,6 +96,9 @@ func (c *Conductor) decideGroup(ctx context.Context, tx *store.Tx, s *scene, row
 	if err != nil {
 		return false, err
 	}
+	if err := s.readSoftware(ctx, tx.Reads, &batch); err != nil {
+		return false, err
+	}
 	g := group{Conductor: c, tx: tx, scene: s, batch: batch, scenes: map[int64]campaign.Scene{}, deltas: map[[2]int64]*campaign.Counters{}}
 	for _, r := range rows {
 		if err := g.decide(ctx, r); err != nil {
@@ -106,12 +109,12 @@ func (c *Conductor) decideGroup(ctx context.Context, tx *store.Tx, s *scene, row
 }
 
 func (g *group) decide(ctx context.Context, row gen.CampaignDevice) error {
+	now := g.Clock()
 	scene, ok := g.scenes[row.Amendment]
 	if !ok {
-		scene = g.scene.devices(row.Amendment)
+		scene = g.scene.devices(row.Amendment).Prepared(now)
 		g.scenes[row.Amendment] = scene
 	}
-	now := g.Clock()
 	device, err := g.device(row, now)
 	if err != nil {
 		return err
@@ -165,25 +168,30 @@ func (g *group) device(row gen.CampaignDevice, now time.Time) (campaign.Device, 
 			return d, err
 		}
 	}
-	d.Windows, err = g.windows(row, dr, now)
+	d.Groups = g.batch.Groups[row.Device]
+	if d.Match, err = g.scene.match(g.batch, row.Device, now); err != nil {
+		return d, err
+	}
+	open, err := g.openings(row, dr, d.Match, now)
+	d.Windows, d.Frozen = open.windows, open.frozen
 	return d, err
 }
 
-// windows are the row's own (an emergency window given with a rollback), or
-// those of the campaign for this device.
-func (g *group) windows(row gen.CampaignDevice, dr gen.Device, now time.Time) (out []interval, err error) {
+// openings are the row's own windows (an emergency window given with a
+// rollback), or those of the campaign for this device.
+func (g *group) openings(row gen.CampaignDevice, dr gen.Device, match policy.Match, now time.Time) (openings, error) {
 	if row.Windows != "" {
 		var own []interval
 		if err := json.Unmarshal([]byte(row.Windows), &own); err != nil {
-			return nil, fmt.Errorf("read windows: %w", err)
+			return openings{}, fmt.Errorf("read windows: %w", err)
 		}
-		return clip(own, now), nil
+		return openings{windows: clip(own, now)}, nil
 	}
 	m, err := memberOf(dr, g.batch.Groups[row.Device])
 	if err != nil {
-		return nil, err
+		return openings{}, err
 	}
-	return g.scene.windowsFor(m, now), nil
+	return g.scene.openingsFor(m, match, now), nil
 }
 
 func missingOf(rows []store.MissingPatch) ([]campaign.Missing, error) {
@@ -191,7 +199,7 @@ func missingOf(rows []store.MissingPatch) ([]campaign.Missing, error) {
 	for _, m := range rows {
 		missing := campaign.Missing{
 			ID: patch.ID(m.Patch), State: m.State, Exposed: store.Instant(m.ExposedUs),
-			Patch: policy.Patch{Key: patch.Key{Provider: m.Provider, Name: m.Name, Version: m.Version, Suite: m.Suite}, Class: patch.ParseClass(m.Class)},
+			Patch: store.PatchSubject(m.Of),
 		}
 		if err := json.Unmarshal([]byte(m.Packages), &missing.Packages); err != nil {
 			return nil, fmt.Errorf("read packages of %s: %w", m.Patch, err)

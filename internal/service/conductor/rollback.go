@@ -261,6 +261,9 @@ func (c *Conductor) explain(ctx context.Context, r store.Reads, row gen.Campaign
 	if err != nil {
 		return nil, err
 	}
+	if err := s.readSoftware(ctx, r, &batch); err != nil {
+		return nil, err
+	}
 	g := group{Conductor: c, scene: s, batch: batch}
 	now := c.Clock()
 	d, err := g.device(row, now)

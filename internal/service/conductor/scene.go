@@ -30,17 +30,18 @@ type scene struct {
 	signOffs  []gen.SignOff
 	rules     policy.Rules
 	amended   map[int64]int64 // amendment → created
-	cache     map[procedure.RuleSet][]calendar.Interval
+	cache     map[devicePlace]openings
 }
 
-// scenes keeps parsed procedures: a version never changes.
+// scenes keeps parsed procedures and policies: a version never changes.
 type scenes struct {
-	mu     *sync.Mutex // guards parsed
-	parsed map[string]procedure.Procedure
+	mu         *sync.Mutex // guards both
+	parsed     map[string]procedure.Procedure
+	policiesOf map[string]*policy.Policy
 }
 
 func newScenes() scenes {
-	return scenes{mu: &sync.Mutex{}, parsed: map[string]procedure.Procedure{}}
+	return scenes{mu: &sync.Mutex{}, parsed: map[string]procedure.Procedure{}, policiesOf: map[string]*policy.Policy{}}
 }
 
 func (s scenes) procedure(ctx context.Context, q *gen.Queries, tenant, name string, version int64) (procedure.Procedure, error) {
@@ -70,7 +71,7 @@ func (c *Conductor) scene(ctx context.Context, q *gen.Queries, row gen.Campaign)
 	if err != nil {
 		return nil, err
 	}
-	s := &scene{row: row, procedure: p, amended: map[int64]int64{}, cache: map[procedure.RuleSet][]calendar.Interval{}}
+	s := &scene{row: row, procedure: p, amended: map[int64]int64{}, cache: map[devicePlace]openings{}}
 	if err := json.Unmarshal([]byte(row.Schedule), &s.schedule); err != nil {
 		return nil, fmt.Errorf("read the schedule of campaign %s: %w", row.Name, err)
 	}
@@ -83,7 +84,8 @@ func (c *Conductor) scene(ctx context.Context, q *gen.Queries, row gen.Campaign)
 		return nil, fmt.Errorf("read campaign %s: %w", row.Name, err)
 	}
 	s.rules.Classes = p.Classes
-	return s, nil
+	s.rules.Policies, err = c.scenes.policies(ctx, q, row.Tenant)
+	return s, err
 }
 
 func (s *scene) load(ctx context.Context, q *gen.Queries) error {
@@ -119,20 +121,12 @@ func itemOf(r gen.ItemsRow) campaign.Item {
 	i := r.CampaignItem
 	return campaign.Item{
 		ID: patch.ID(i.ID),
-		Patch: policy.Patch{
-			Key:   patch.Key{Provider: i.Provider, Name: i.Name, Version: i.Version, Suite: i.Suite},
-			Class: patch.ParseClass(r.Class), Origin: r.Origin, Summary: r.Summary, Bytes: r.DownloadBytes, Released: store.Instant(r.FirstSeenUs),
-		},
+		Patch: store.PatchSubject(gen.Patch{
+			Provider: i.Provider, Name: i.Name, Version: i.Version, Suite: i.Suite,
+			Class: r.Class, Origin: r.Origin, Summary: r.Summary, DownloadBytes: r.DownloadBytes, FirstSeenUs: r.FirstSeenUs,
+		}),
 		Amendment: int(i.Amendment), Promoted: int(i.Promoted),
 		Withdrawn: i.WithdrawnUs > 0, By: i.WithdrawnBy, Why: i.WithdrawnReason,
-	}
-}
-
-// patchOf is what conditions may ask of a patch of the catalogue.
-func patchOf(p gen.Patch) policy.Patch {
-	return policy.Patch{
-		Key:   patch.Key{Provider: p.Provider, Name: p.Name, Version: p.Version, Suite: p.Suite},
-		Class: patch.ParseClass(p.Class), Origin: p.Origin, Summary: p.Summary, Bytes: p.DownloadBytes, Released: store.Instant(p.FirstSeenUs),
 	}
 }
 
@@ -232,24 +226,6 @@ func (s *scene) ring(r gen.CampaignRing) campaign.Ring {
 // without the server has its next two weekly windows, short enough that a
 // change of the rules is not outlived by old orders.
 const horizon = 15 * 24 * time.Hour
-
-// windowsFor are the intervals in which a device may act from now on. Those of
-// devices selected by the same rules are worked out once.
-func (s *scene) windowsFor(m fleet.Member, now time.Time) []calendar.Interval {
-	if s.windows != nil {
-		return calendar.Intersect(s.windows, []calendar.Interval{{Start: now, End: now.Add(horizon)}})
-	}
-	if c := s.schedule.Compress; !c.IsZero() {
-		return []calendar.Interval{{Start: now, End: now.Add(compressedHorizon)}}
-	}
-	rules := s.procedure.RulesFor(m)
-	cached, ok := s.cache[rules]
-	if !ok {
-		cached = calendar.Intervals(s.procedure.WindowsOf(rules), now, now.Add(horizon))
-		s.cache[rules] = cached
-	}
-	return cached
-}
 
 // compressedHorizon: a compressed campaign is a rehearsal of minutes.
 const compressedHorizon = time.Hour

@@ -186,9 +186,13 @@ func (c *Conductor) candidates(ctx context.Context, tx *store.Tx, s *scene) ([]c
 	if err != nil {
 		return nil, fmt.Errorf("read what the fleet misses: %w", err)
 	}
+	holders, err := c.holders(ctx, tx, s)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]campaign.Candidate, 0, len(patches))
 	for _, p := range patches {
-		out = append(out, campaign.Candidate{ID: patch.ID(p.ID), Patch: patchOf(p)})
+		out = append(out, campaign.Candidate{ID: patch.ID(p.ID), Patch: store.PatchSubject(p), Holders: holders[patch.ID(p.ID)]})
 	}
 	return out, nil
 }

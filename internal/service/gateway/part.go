@@ -8,6 +8,7 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
+	"patchring/internal/core/policy"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 	"patchring/wire"
@@ -105,6 +106,13 @@ func (g *Gateway) keepFacts(ctx context.Context, tx *store.Tx, d gen.Device, f w
 			duplicate = t.ID
 			break
 		}
+	}
+	traits, err := json.Marshal(policy.TraitsOf(f))
+	if err != nil {
+		return fmt.Errorf("encode traits: %w", err)
+	}
+	if err := tx.PutDeviceTraits(ctx, gen.PutDeviceTraitsParams{Tenant: d.Tenant, Device: d.ID, Traits: string(traits)}); err != nil {
+		return fmt.Errorf("keep traits: %w", err)
 	}
 	return tx.SetDeviceFacts(ctx, gen.SetDeviceFactsParams{
 		Tenant: d.Tenant, ID: d.ID, OsID: wire.Clean(f.OS.ID, 64), OsName: wire.Clean(f.OS.Name, 128),

@@ -271,6 +271,47 @@ func (q *Queries) PatchesMissing(ctx context.Context, tenant string) ([]Patch, e
 	return items, nil
 }
 
+const patchesSince = `-- name: PatchesSince :many
+SELECT tenant, id, provider, name, version, suite, origin, class, summary, first_seen_us, download_bytes, devices FROM patch WHERE tenant = $1 AND first_seen_us >= $2 ORDER BY first_seen_us, id
+`
+
+// PatchesSince is the catalogue of a time.
+func (q *Queries) PatchesSince(ctx context.Context, tenant string, fromUs int64) ([]Patch, error) {
+	rows, err := q.db.QueryContext(ctx, patchesSince, tenant, fromUs)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Patch{}
+	for rows.Next() {
+		var i Patch
+		if err := rows.Scan(
+			&i.Tenant,
+			&i.ID,
+			&i.Provider,
+			&i.Name,
+			&i.Version,
+			&i.Suite,
+			&i.Origin,
+			&i.Class,
+			&i.Summary,
+			&i.FirstSeenUs,
+			&i.DownloadBytes,
+			&i.Devices,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const putDecision = `-- name: PutDecision :exec
 INSERT INTO patch_decision (tenant, scope, verdict, until_us, reason, actor, at_us)
 VALUES ($1, $2, $3, $4, $5, $6, $7)

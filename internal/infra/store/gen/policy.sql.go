@@ -37,6 +37,47 @@ func (q *Queries) AddPolicyVersion(ctx context.Context, arg AddPolicyVersionPara
 	return err
 }
 
+const membersAfter = `-- name: MembersAfter :many
+SELECT device FROM campaign_device WHERE tenant = $1 AND campaign = $2 AND amendment = 0 AND device > $3
+ORDER BY device LIMIT $4
+`
+
+type MembersAfterParams struct {
+	Tenant   string
+	Campaign string
+	Device   string
+	Max      int32
+}
+
+// MembersAfter pages through the devices of a campaign.
+func (q *Queries) MembersAfter(ctx context.Context, arg MembersAfterParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, membersAfter,
+		arg.Tenant,
+		arg.Campaign,
+		arg.Device,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var device string
+		if err := rows.Scan(&device); err != nil {
+			return nil, err
+		}
+		items = append(items, device)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const policyHead = `-- name: PolicyHead :one
 SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) FROM policy_version WHERE tenant = $1
 `

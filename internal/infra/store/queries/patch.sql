@@ -43,3 +43,7 @@ ON CONFLICT (tenant, scope) DO UPDATE SET verdict = excluded.verdict, until_us =
 
 -- name: Decisions :many
 SELECT * FROM patch_decision WHERE tenant = @tenant ORDER BY scope;
+
+-- PatchesSince is the catalogue of a time.
+-- name: PatchesSince :many
+SELECT * FROM patch WHERE tenant = @tenant AND first_seen_us >= @from_us ORDER BY first_seen_us, id;

@@ -25,3 +25,8 @@ ON CONFLICT (tenant, device) DO UPDATE SET traits = excluded.traits;
 SELECT d.id, d.name, d.kind, d.tags, CAST(COALESCE(t.traits, '') AS TEXT) AS traits
 FROM device d LEFT JOIN device_traits t ON t.tenant = d.tenant AND t.device = d.id
 WHERE d.tenant = @tenant AND d.retired_us = 0 AND d.id > @id ORDER BY d.id LIMIT @max;
+
+-- MembersAfter pages through the devices of a campaign.
+-- name: MembersAfter :many
+SELECT device FROM campaign_device WHERE tenant = @tenant AND campaign = @campaign AND amendment = 0 AND device > @device
+ORDER BY device LIMIT @max;

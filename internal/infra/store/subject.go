@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"patchring/internal/core/patch"
+	"patchring/internal/core/policy"
+	"patchring/internal/infra/store/gen"
+	"patchring/wire"
+)
+
+// Provider is the tenant under which the policy for all tenants is kept. It is
+// no tenant: nothing else has it.
+const Provider = ""
+
+// Subject is a device as conditions see it. traits is empty before its first
+// facts, software nil where no condition asks for it.
+func Subject(d gen.Device, groups []string, traits string, software map[string]string) (policy.Device, error) {
+	out := policy.Device{Name: d.Name, Kind: d.Kind, Groups: groups, Software: software}
+	if d.Tags != "" {
+		if err := json.Unmarshal([]byte(d.Tags), &out.Tags); err != nil {
+			return out, fmt.Errorf("read tags of device %s: %w", d.ID, err)
+		}
+	}
+	if traits != "" {
+		if err := json.Unmarshal([]byte(traits), &out.Traits); err != nil {
+			return out, fmt.Errorf("read traits of device %s: %w", d.ID, err)
+		}
+	}
+	return out, nil
+}
+
+// PatchSubject is a patch of the catalogue as conditions see it.
+func PatchSubject(p gen.Patch) policy.Patch {
+	return policy.Patch{
+		Key:   patch.Key{Provider: p.Provider, Name: p.Name, Version: p.Version, Suite: p.Suite},
+		Class: patch.ParseClass(p.Class), Origin: p.Origin, Summary: p.Summary, Bytes: p.DownloadBytes, Released: Instant(p.FirstSeenUs),
+	}
+}
+
+// FleetDevice is what a rehearsal reads of a device.
+type FleetDevice struct {
+	gen.Device // its id, name, kind and tags
+	Traits     string
+}
+
+// FleetPage is a page of a fleet, for weighing a change of policy.
+type FleetPage struct {
+	Devices []FleetDevice
+	Groups  map[string][]string
+	Missing map[string][]MissingPatch
+}
+
+// Fleet reads the page of devices after an id; an empty page is the end.
+func (r Reads) Fleet(ctx context.Context, tenant, after string, limit int32) (FleetPage, error) {
+	b := Batch{Missing: map[string][]MissingPatch{}, Groups: map[string][]string{}}
+	devices, err := r.TraitsAfter(ctx, gen.TraitsAfterParams{Tenant: tenant, ID: after, Max: limit})
+	if err != nil {
+		return FleetPage{}, fmt.Errorf("read the fleet: %w", err)
+	}
+	page := FleetPage{Groups: b.Groups, Missing: b.Missing}
+	ids := make([]string, 0, len(devices))
+	for _, d := range devices {
+		ids = append(ids, d.ID)
+		page.Devices = append(page.Devices, FleetDevice{gen.Device{Tenant: tenant, ID: d.ID, Name: d.Name, Kind: d.Kind, Tags: d.Tags}, d.Traits})
+	}
+	err = errors.Join(
+		r.each(ctx, batchGroups, " ORDER BY device, group_name", tenant, ids, b.scanGroup),
+		r.each(ctx, batchMissing, " ORDER BY m.device, m.patch", tenant, ids, b.scanMissing))
+	if err != nil {
+		return FleetPage{}, fmt.Errorf("read the fleet: %w", err)
+	}
+	return page, nil
+}
+
+const batchInventories = `SELECT device, hash, body FROM device_part WHERE tenant = $1 AND name = 'inventory' AND device IN (`
+
+// Software reads what is installed on a set of devices: name → version. It
+// unpacks an inventory for each, about a millisecond, so it is for decisions
+// that ask.
+func (r Reads) Software(ctx context.Context, tenant string, devices []string) (map[string]map[string]string, error) {
+	out := make(map[string]map[string]string, len(devices))
+	err := r.each(ctx, batchInventories, "", tenant, devices, func(rows *sql.Rows) error {
+		var device string
+		part := wire.Part{Name: wire.PartInventory}
+		if err := rows.Scan(&device, &part.Hash, &part.Gzip); err != nil {
+			return err
+		}
+		var inventory wire.Inventory
+		if err := part.Unpack(&inventory); err != nil {
+			return fmt.Errorf("device %s: %w", device, err)
+		}
+		names := make(map[string]string, len(inventory.Software))
+		for _, p := range inventory.Software {
+			names[p.Name] = p.Version
+		}
+		out[device] = names
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read software of %d devices: %w", len(devices), err)
+	}
+	return out, nil
+}

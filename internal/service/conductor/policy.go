@@ -1,0 +1,185 @@
+package conductor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"patchring/internal/core/calendar"
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/patch"
+	"patchring/internal/core/policy"
+	"patchring/internal/core/procedure"
+	"patchring/internal/infra/store"
+	"patchring/internal/infra/store/gen"
+)
+
+// policies in force for a tenant: its own and the provider's.
+func (s scenes) policies(ctx context.Context, q *gen.Queries, tenant string) (out policy.Policies, err error) {
+	if out.Provider, err = s.policy(ctx, q, store.Provider); err != nil {
+		return out, err
+	}
+	out.Tenant, err = s.policy(ctx, q, tenant)
+	return out, err
+}
+
+func (s scenes) policy(ctx context.Context, q *gen.Queries, tenant string) (*policy.Policy, error) {
+	version, err := q.PolicyHead(ctx, tenant)
+	if err != nil {
+		return nil, fmt.Errorf("read the policy's version: %w", err)
+	}
+	if version == 0 {
+		return nil, nil
+	}
+	key := fmt.Sprintf("%s\x00%d", tenant, version)
+	s.mu.Lock()
+	known, ok := s.policiesOf[key]
+	s.mu.Unlock()
+	if ok {
+		return known, nil
+	}
+	row, err := q.PolicyVersion(ctx, tenant, version)
+	if err != nil {
+		return nil, fmt.Errorf("read policy version %d: %w", version, err)
+	}
+	p, err := policy.Parse(row.Name, []byte(row.Body))
+	if err != nil {
+		return nil, fmt.Errorf("parse policy %s version %d: %w", row.Name, version, err)
+	}
+	s.mu.Lock()
+	s.policiesOf[key] = &p
+	s.mu.Unlock()
+	return &p, nil
+}
+
+// devicePlace is what decides on when devices may act: those of one place have
+// the same windows.
+type devicePlace struct {
+	rules procedure.RuleSet
+	match policy.Match
+}
+
+// openings are the intervals in which devices of a place may act from now on,
+// and what freezes them now.
+type openings struct {
+	windows []calendar.Interval
+	frozen  fault.Reason
+}
+
+// openingsFor works them out once for all devices of a place. A freeze stands
+// above every window, also those given with the campaign.
+func (s *scene) openingsFor(m fleet.Member, match policy.Match, now time.Time) openings {
+	at := devicePlace{s.procedure.RulesFor(m), match}
+	cached, ok := s.cache[at]
+	if !ok {
+		settings := s.rules.Policies.Settings(match)
+		cached = openings{settings.WindowsIn(s.windowsOf(at.rules, settings, now)), frozen(settings, now)}
+		s.cache[at] = cached
+	}
+	return cached
+}
+
+func (s *scene) windowsOf(rules procedure.RuleSet, settings policy.Settings, now time.Time) []calendar.Interval {
+	switch c := s.schedule.Compress; {
+	case s.windows != nil:
+		return calendar.Intersect(s.windows, []calendar.Interval{{Start: now, End: now.Add(horizon)}})
+	case !c.IsZero():
+		return []calendar.Interval{{Start: now, End: now.Add(compressedHorizon)}}
+	case settings.Windows != nil:
+		return calendar.Intervals(settings.Windows, now, now.Add(horizon))
+	default:
+		return calendar.Intervals(s.procedure.WindowsOf(rules), now, now.Add(horizon))
+	}
+}
+
+func frozen(settings policy.Settings, now time.Time) fault.Reason {
+	f, on := settings.FrozenAt(now)
+	if !on {
+		return fault.Reason{}
+	}
+	return fault.Because(fault.Frozen, "freeze", f.Name, "reason_fr", f.Reason.FR, "reason_en", f.Reason.EN, "until", f.Interval().End.UTC().Format(time.RFC3339))
+}
+
+// holdersAtOnce is how many devices are read together for their matches.
+const holdersAtOnce = 500
+
+// holders are, by patch, the sorts of devices of the campaign that miss it: one
+// for each match, exposed since the first of them.
+func (c *Conductor) holders(ctx context.Context, tx *store.Tx, s *scene) (map[patch.ID][]policy.Holder, error) {
+	out := map[patch.ID][]policy.Holder{}
+	if !s.rules.Policies.AskDevices() {
+		return out, nil
+	}
+	after := ""
+	for {
+		ids, err := tx.MembersAfter(ctx, gen.MembersAfterParams{Tenant: s.row.Tenant, Campaign: s.row.ID, Device: after, Max: holdersAtOnce})
+		if err != nil {
+			return nil, fmt.Errorf("read members: %w", err)
+		}
+		if len(ids) == 0 {
+			return out, nil
+		}
+		if err := s.addHolders(ctx, tx, ids, c.Clock(), out); err != nil {
+			return nil, err
+		}
+		after = ids[len(ids)-1]
+	}
+}
+
+func (s *scene) addHolders(ctx context.Context, tx *store.Tx, ids []string, now time.Time, out map[patch.ID][]policy.Holder) error {
+	batch, err := tx.Batch(ctx, s.row.Tenant, ids)
+	if err != nil {
+		return err
+	}
+	if err := s.readSoftware(ctx, tx.Reads, &batch); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		match, err := s.match(batch, id, now)
+		if err != nil {
+			return err
+		}
+		for _, m := range batch.Missing[id] {
+			add(out, patch.ID(m.Patch), policy.Holder{Match: match, Exposed: store.Instant(m.ExposedUs)})
+		}
+	}
+	return nil
+}
+
+func add(out map[patch.ID][]policy.Holder, id patch.ID, h policy.Holder) {
+	for i, known := range out[id] {
+		if known.Match == h.Match {
+			if h.Exposed.Before(known.Exposed) {
+				out[id][i].Exposed = h.Exposed
+			}
+			return
+		}
+	}
+	out[id] = append(out[id], h)
+}
+
+// readSoftware completes a batch where a condition asks for software.
+func (s *scene) readSoftware(ctx context.Context, r store.Reads, batch *store.Batch) (err error) {
+	if !s.rules.Policies.AskSoftware() {
+		return nil
+	}
+	ids := make([]string, 0, len(batch.Devices))
+	for id := range batch.Devices {
+		ids = append(ids, id)
+	}
+	batch.Software, err = r.Software(ctx, s.row.Tenant, ids)
+	return err
+}
+
+// match is which conditions the device fits now.
+func (s *scene) match(batch store.Batch, id string, now time.Time) (policy.Match, error) {
+	if !s.rules.Policies.AskDevices() {
+		return "", nil
+	}
+	d, err := store.Subject(batch.Devices[id], batch.Groups[id], batch.Traits[id], batch.Software[id])
+	if err != nil {
+		return "", err
+	}
+	return s.rules.Policies.Match(&d, now), nil
+}

@@ -1,0 +1,191 @@
+// Package rulebook keeps the policies of tenants, version by version, and says
+// what a new one would change before it is in force. It decides nothing itself:
+// verdicts are core/policy's, in the rehearsal of a change as in a campaign.
+//
+// It refuses a policy with a problem, and tells the same text that is in force
+// already. Safe from any goroutine.
+package rulebook
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/manifest"
+	"patchring/internal/core/policy"
+	"patchring/internal/core/register"
+	"patchring/internal/infra/store"
+	"patchring/internal/infra/store/gen"
+)
+
+// Options of a Rulebook.
+type Options struct {
+	DB    *store.DB
+	Clock func() time.Time
+	// Changed lets campaigns decide again at once.
+	Changed func()
+}
+
+// Rulebook of all tenants.
+type Rulebook struct{ Options }
+
+// New makes a Rulebook.
+func New(o Options) *Rulebook { return &Rulebook{o} }
+
+// Version is one version of a policy.
+type Version struct {
+	Name    string    `json:"name"`
+	Version int64     `json:"version"`
+	SHA256  string    `json:"sha256"`
+	By      string    `json:"by"`
+	At      time.Time `json:"at"`
+	Body    string    `json:"body,omitempty"`
+}
+
+// Checked is what is to be said of a policy before it is in force.
+type Checked struct {
+	Name     string             `json:"name"`
+	Warnings []manifest.Problem `json:"warnings"`
+	// Starved is what it would not have let through in the last twelve months.
+	Starved []policy.Starved `json:"starved"`
+}
+
+// Applied is the outcome of Apply.
+type Applied struct {
+	Checked
+	Version   int64 `json:"version"`
+	Unchanged bool  `json:"unchanged"` // this very text is in force
+}
+
+// Check reads a policy and plays the recorded catalogue over.
+func (b *Rulebook) Check(ctx context.Context, tenant fleet.TenantID, file string, text []byte) (Checked, error) {
+	p, err := policy.Parse(file, text)
+	if err != nil {
+		return Checked{}, err
+	}
+	out := Checked{Name: p.Name, Warnings: p.Warnings, Starved: []policy.Starved{}}
+	err = b.DB.Snapshot(ctx, func(r store.Reads) error {
+		now, before, err := b.inForce(ctx, r, tenant)
+		if err != nil {
+			return err
+		}
+		before.Tenant = &p
+		out.Starved, err = b.starved(ctx, r, tenant, policy.Rules{Policies: before}, now)
+		return err
+	})
+	return out, err
+}
+
+// Apply puts a policy in force, with an entry in the register. Orders that it
+// no longer allows are taken back when their devices are decided again.
+func (b *Rulebook) Apply(ctx context.Context, tenant fleet.TenantID, by register.Actor, file string, text []byte) (Applied, error) {
+	checked, err := b.Check(ctx, tenant, file, text)
+	if err != nil {
+		return Applied{}, err
+	}
+	out := Applied{Checked: checked}
+	sum := sha256.Sum256(text)
+	digest := hex.EncodeToString(sum[:])
+	err = b.DB.Write(ctx, func(tx *store.Tx) error {
+		last, err := tx.PolicyInForce(ctx, string(tenant))
+		if err != nil {
+			return fmt.Errorf("read the policy in force: %w", err)
+		}
+		if len(last) == 1 && last[0].Sha256 == digest {
+			out.Version, out.Unchanged = last[0].Version, true
+			return nil
+		}
+		out.Version = 1
+		if len(last) == 1 {
+			out.Version = last[0].Version + 1
+		}
+		now := b.Clock().UnixMicro()
+		if err := tx.AddPolicyVersion(ctx, gen.AddPolicyVersionParams{
+			Tenant: string(tenant), Version: out.Version, Name: out.Name, Body: string(text), Sha256: digest, Actor: string(by), AtUs: now,
+		}); err != nil {
+			return fmt.Errorf("keep policy %s: %w", out.Name, err)
+		}
+		tx.Record(register.Entry{
+			Tenant: string(tenant), AtUS: now, Actor: by, Kind: register.PolicyApplied,
+			Detail: map[string]any{"policy": out.Name, "version": out.Version, "sha256": digest},
+		})
+		return touchCampaigns(ctx, tx, string(tenant))
+	})
+	if err == nil && !out.Unchanged {
+		b.Changed()
+	}
+	return out, err
+}
+
+func touchCampaigns(ctx context.Context, tx *store.Tx, tenant string) error {
+	open, err := tx.OpenCampaigns(ctx, tenant)
+	if err != nil {
+		return fmt.Errorf("read open campaigns: %w", err)
+	}
+	for _, row := range open {
+		if _, err := tx.TouchCampaignDevices(ctx, row.Tenant, row.ID); err != nil {
+			return fmt.Errorf("wake campaign %s: %w", row.Name, err)
+		}
+	}
+	return nil
+}
+
+// List lists the versions of a tenant's policy, the one in force first.
+func (b *Rulebook) List(ctx context.Context, tenant fleet.TenantID) ([]Version, error) {
+	rows, err := b.DB.Read().PolicyVersions(ctx, string(tenant))
+	if err != nil {
+		return nil, fmt.Errorf("list policies: %w", err)
+	}
+	out := make([]Version, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, Version{Name: r.Name, Version: r.Version, SHA256: r.Sha256, By: r.Actor, At: store.Instant(r.AtUs)})
+	}
+	return out, nil
+}
+
+// Show gives one version with its text; 0 is the one in force.
+func (b *Rulebook) Show(ctx context.Context, tenant fleet.TenantID, version int64) (Version, error) {
+	if version == 0 {
+		var err error
+		if version, err = b.DB.Read().PolicyHead(ctx, string(tenant)); err != nil {
+			return Version{}, fmt.Errorf("read the policy's version: %w", err)
+		}
+	}
+	row, err := b.DB.Read().PolicyVersion(ctx, string(tenant), version)
+	if store.IsNone(err) {
+		return Version{}, fault.New(fault.NotFound, "what", "policy", "name", fmt.Sprint(version))
+	}
+	if err != nil {
+		return Version{}, fmt.Errorf("read policy version %d: %w", version, err)
+	}
+	return Version{Name: row.Name, Version: row.Version, SHA256: row.Sha256, By: row.Actor, At: store.Instant(row.AtUs), Body: row.Body}, nil
+}
+
+// inForce reads the clock and the policies in force.
+func (b *Rulebook) inForce(ctx context.Context, r store.Reads, tenant fleet.TenantID) (now time.Time, out policy.Policies, err error) {
+	now = b.Clock()
+	if out.Provider, err = read(ctx, r, store.Provider); err != nil {
+		return now, out, err
+	}
+	out.Tenant, err = read(ctx, r, string(tenant))
+	return now, out, err
+}
+
+func read(ctx context.Context, r store.Reads, tenant string) (*policy.Policy, error) {
+	rows, err := r.PolicyInForce(ctx, tenant)
+	if err != nil {
+		return nil, fmt.Errorf("read the policy in force: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	p, err := policy.Parse(rows[0].Name, []byte(rows[0].Body))
+	if err != nil {
+		return nil, fmt.Errorf("parse policy %s version %d: %w", rows[0].Name, rows[0].Version, err)
+	}
+	return &p, nil
+}
