@@ -48,6 +48,8 @@ type Device struct {
 	Windows []calendar.Interval
 	// Frozen is the freeze that is on now; zero: none. Windows leave it out.
 	Frozen fault.Reason
+	// Crowds are the limits it is under.
+	Crowds []Crowd
 }
 
 // Missing is one patch its last scan says is applicable.

@@ -34,6 +34,7 @@ const (
 	CheckReachable  CheckName = "reachable"  // has the device been heard of
 	CheckAttempts   CheckName = "attempts"   // may it be tried (again)
 	CheckWindow     CheckName = "window"     // when may the device act
+	CheckLimit      CheckName = "limit"      // are too many others down, or is it not its turn
 	CheckOrder      CheckName = "order"      // where the order stands
 )
 
@@ -55,7 +56,7 @@ func Explain(now time.Time, s Scene, d Device, key patch.Key) []Check {
 		chain = append(chain, w.checkPromotion(item))
 	}
 	chain = append(append(chain, w.checkRing(key)), w.checkHold(key)...)
-	return append(chain, w.checkScan(), w.checkApplicable(key, on), w.checkReachable(), w.checkAttempts(on), w.checkWindow(), w.checkOrder(decision))
+	return append(chain, w.checkScan(), w.checkApplicable(key, on), w.checkReachable(), w.checkAttempts(on), w.checkWindow(), w.checkLimit(), w.checkOrder(decision))
 }
 
 // Blocking is the link that answers "why not": the first that does not hold.
@@ -240,6 +241,18 @@ func (w *weighing) checkWindow() Check {
 		c.Reason = orElse(w.device.Frozen, fault.Because(fault.OutsideWindow, "next", rfc(windows[0].Start)))
 	}
 	return c
+}
+
+func (w *weighing) checkLimit() Check {
+	if w.busy {
+		return link(CheckLimit, fault.Reason{})
+	}
+	for _, c := range w.device.Crowds {
+		if r := c.stops(); !r.IsZero() {
+			return link(CheckLimit, r)
+		}
+	}
+	return link(CheckLimit, fault.Reason{})
 }
 
 func (w *weighing) checkOrder(decision DeviceDecision) Check {

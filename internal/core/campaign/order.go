@@ -19,7 +19,11 @@ func (w *weighing) order(out *DeviceDecision) {
 	case len(windows) == 0:
 		w.wait(w.closed())
 		w.lookAt(w.now.Add(noWindowLook))
+	case w.crowded(windows[0]):
 	default:
+		if len(w.device.Crowds) > 0 {
+			windows = windows[:1]
+		}
 		kind := wire.OrderInstall
 		if w.undo {
 			kind = wire.OrderRollback

@@ -58,6 +58,9 @@ const (
 	ExceptionInForce  Code = "exception_in_force"    // exception, owner, reason, until
 	SafeguardHold     Code = "safeguard_hold"        // safeguard, reason
 	Frozen            Code = "frozen"                // freeze, reason, until
+	LimitReached      Code = "limit_reached"         // limit, have, max
+	LimitStopped      Code = "limit_stopped"         // limit, have, max
+	LimitTurn         Code = "limit_turn"            // limit, device
 	NotInContent      Code = "not_in_content"        // campaign
 	NotInPerimeter    Code = "not_in_perimeter"      // campaign
 	RebootPendingNow  Code = "reboot_pending"        //

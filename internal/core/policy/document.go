@@ -150,6 +150,17 @@ type Limit struct {
 	StopAfter int // failures after which the rest waits; 0: no limit
 }
 
+// Value tells devices of the limit apart: those of different values may be down
+// together. It answers false for a device that lacks the tag, which the limit
+// is then not about.
+func (l Limit) Value(tags map[string]string) (string, bool) {
+	if l.Each == "" {
+		return "", true
+	}
+	v := tags[l.Each]
+	return v, v != ""
+}
+
 // Allows is how many of n devices may be down at once: at least one, or nothing
 // would ever be installed.
 func (l Limit) Allows(n int) int {
@@ -250,6 +261,13 @@ func (p Policies) Match(d *Device, now time.Time) Match {
 	return Match(bits)
 }
 
+// HaveLimits tells whether any device may be under a limit.
+func (p Policies) HaveLimits() bool {
+	found := false
+	p.each(func(_ place, _ int, policy *Policy) { found = found || len(policy.Limits) > 0 })
+	return found
+}
+
 // AskSoftware tells whether a condition reads the software of devices, which is
 // large and therefore read only then.
 func (p Policies) AskSoftware() bool {
@@ -308,7 +326,14 @@ type Settings struct {
 	Freezes  []Freeze
 	Reboot   *Reboot
 	People   *People
-	Limits   []Limit
+	Limits   []Placed
+}
+
+// Placed is a limit that a device is under, with its turn: 0 goes first. One
+// that none of the limit's conditions places goes last.
+type Placed struct {
+	Limit
+	Turn int
 }
 
 // Settings of the devices of a match.
@@ -327,7 +352,11 @@ func (p Policies) Settings(m Match) Settings {
 		}
 		for _, l := range policy.Limits {
 			if m.fits(from, l.Devices) {
-				s.Limits = append(s.Limits, l)
+				turn := slices.IndexFunc(l.Order, func(c Chosen) bool { return m.fits(from, c) })
+				if turn < 0 {
+					turn = len(l.Order)
+				}
+				s.Limits = append(s.Limits, Placed{l, turn})
 			}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"patchring/internal/infra/store/gen"
@@ -20,7 +22,12 @@ type Batch struct {
 	Traits  map[string]string            // as they are kept
 	// Software is read only where a condition asks for it: device → name → version.
 	Software map[string]map[string]string
+	// Limits are read only where the policy has some.
+	Limits map[string][]gen.LimitMember
 }
+
+// IDs of its devices.
+func (b Batch) IDs() []string { return slices.Sorted(maps.Keys(b.Devices)) }
 
 // MissingPatch is a missing row with what the catalogue knows of its patch.
 type MissingPatch struct {
@@ -154,4 +161,21 @@ func (r Reads) GroupsOf(ctx context.Context, tenant string, page []gen.Device) (
 		return nil, fmt.Errorf("read groups of %d devices: %w", len(page), err)
 	}
 	return b.Groups, nil
+}
+
+const batchLimits = `SELECT tenant, name, value, device, turn FROM limit_member WHERE tenant = $1 AND device IN (`
+
+// LimitsOf reads the limits that a set of devices is under.
+func (r Reads) LimitsOf(ctx context.Context, tenant string, devices []string) (map[string][]gen.LimitMember, error) {
+	out := map[string][]gen.LimitMember{}
+	err := r.each(ctx, batchLimits, " ORDER BY device, name", tenant, devices, func(rows *sql.Rows) error {
+		var m gen.LimitMember
+		err := rows.Scan(&m.Tenant, &m.Name, &m.Value, &m.Device, &m.Turn)
+		out[m.Device] = append(out[m.Device], m)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read limits of %d devices: %w", len(devices), err)
+	}
+	return out, nil
 }

@@ -81,7 +81,7 @@ func Peek(ctx context.Context, path string) (*DB, error) {
 	q.Add("mode", "ro")
 	q.Add("_pragma", "busy_timeout(10000)")
 	q.Add("_pragma", "query_only(ON)")
-	pool, err := sql.Open("sqlite", "file:"+filepath.ToSlash(path)+"?"+q.Encode())
+	pool, err := sql.Open("sqlite", fileURL(path, q))
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -131,7 +131,7 @@ func sqliteURL(path string, write bool) string {
 	} else {
 		q.Add("_pragma", "query_only(ON)")
 	}
-	return "file:" + filepath.ToSlash(path) + "?" + q.Encode()
+	return fileURL(path, q)
 }
 
 func (db *DB) migrate(ctx context.Context) error {
@@ -193,4 +193,10 @@ func (db *DB) Ping(ctx context.Context) error {
 		return fmt.Errorf("reach the database: %w", err)
 	}
 	return nil
+}
+
+// fileURL names a file to SQLite; a folder may well be called "100 %".
+func fileURL(path string, q url.Values) string {
+	escaped := url.URL{Path: filepath.ToSlash(path)}
+	return "file:" + escaped.EscapedPath() + "?" + q.Encode()
 }

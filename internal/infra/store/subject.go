@@ -55,6 +55,15 @@ type FleetPage struct {
 	Missing map[string][]MissingPatch
 }
 
+// IDs of its devices.
+func (p FleetPage) IDs() []string {
+	ids := make([]string, 0, len(p.Devices))
+	for _, d := range p.Devices {
+		ids = append(ids, d.ID)
+	}
+	return ids
+}
+
 // Fleet reads the page of devices after an id; an empty page is the end.
 func (r Reads) Fleet(ctx context.Context, tenant, after string, limit int32) (FleetPage, error) {
 	b := Batch{Missing: map[string][]MissingPatch{}, Groups: map[string][]string{}}
@@ -63,11 +72,10 @@ func (r Reads) Fleet(ctx context.Context, tenant, after string, limit int32) (Fl
 		return FleetPage{}, fmt.Errorf("read the fleet: %w", err)
 	}
 	page := FleetPage{Groups: b.Groups, Missing: b.Missing}
-	ids := make([]string, 0, len(devices))
 	for _, d := range devices {
-		ids = append(ids, d.ID)
 		page.Devices = append(page.Devices, FleetDevice{gen.Device{Tenant: tenant, ID: d.ID, Name: d.Name, Kind: d.Kind, Tags: d.Tags}, d.Traits})
 	}
+	ids := page.IDs()
 	err = errors.Join(
 		r.each(ctx, batchGroups, " ORDER BY device, group_name", tenant, ids, b.scanGroup),
 		r.each(ctx, batchMissing, " ORDER BY m.device, m.patch", tenant, ids, b.scanMissing))

@@ -3,6 +3,7 @@ package conductor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -78,7 +79,8 @@ func (c *Conductor) decideDevices(ctx context.Context, tx *store.Tx, claimed []g
 // group decides the claimed devices of one campaign.
 type group struct {
 	*Conductor
-	tx     *store.Tx
+	tx     *store.Tx // nil for a question, which writes nothing
+	reads  store.Reads
 	scene  *scene
 	batch  store.Batch
 	scenes map[int64]campaign.Scene        // by amendment
@@ -99,7 +101,10 @@ func (c *Conductor) decideGroup(ctx context.Context, tx *store.Tx, s *scene, row
 	if err := s.readSoftware(ctx, tx.Reads, &batch); err != nil {
 		return false, err
 	}
-	g := group{Conductor: c, tx: tx, scene: s, batch: batch, scenes: map[int64]campaign.Scene{}, deltas: map[[2]int64]*campaign.Counters{}}
+	if err := s.readLimits(ctx, tx.Reads, &batch); err != nil {
+		return false, err
+	}
+	g := group{Conductor: c, tx: tx, reads: tx.Reads, scene: s, batch: batch, scenes: map[int64]campaign.Scene{}, deltas: map[[2]int64]*campaign.Counters{}}
 	for _, r := range rows {
 		if err := g.decide(ctx, r); err != nil {
 			return false, fmt.Errorf("device %s: %w", r.Device, err)
@@ -115,17 +120,17 @@ func (g *group) decide(ctx context.Context, row gen.CampaignDevice) error {
 		scene = g.scene.devices(row.Amendment).Prepared(now)
 		g.scenes[row.Amendment] = scene
 	}
-	device, err := g.device(row, now)
+	device, limits, err := g.device(ctx, row, now)
 	if err != nil {
 		return err
 	}
 	d := campaign.DecideDevice(now, scene, device)
-	if err := g.expire(ctx, row, device, d); err != nil {
+	if err := errors.Join(g.expire(ctx, row, device, d), g.freeSlots(ctx, row, device, d)); err != nil {
 		return err
 	}
 	orderID := row.OrderID
 	if d.Order != nil {
-		if orderID, err = g.issue(ctx, row, device, d); err != nil {
+		if orderID, err = g.issue(ctx, row, device, &d, limits); err != nil {
 			return err
 		}
 	}
@@ -141,7 +146,21 @@ func (g *group) decide(ctx context.Context, row gen.CampaignDevice) error {
 }
 
 // device is the decision's view of one claimed row.
-func (g *group) device(row gen.CampaignDevice, now time.Time) (campaign.Device, error) {
+func (g *group) device(ctx context.Context, row gen.CampaignDevice, now time.Time) (campaign.Device, []under, error) {
+	d, err := g.known(row, now)
+	if err != nil {
+		return d, nil, err
+	}
+	limits, err := g.limits(ctx, row, d.Match)
+	if err != nil || d.Order != nil {
+		return d, limits, err // it has its places
+	}
+	d.Crowds, err = g.crowds(ctx, row, limits, now)
+	return d, limits, err
+}
+
+// known is all of it but its limits.
+func (g *group) known(row gen.CampaignDevice, now time.Time) (campaign.Device, error) {
 	dr := g.batch.Devices[row.Device]
 	d := campaign.Device{
 		ID: fleet.DeviceID(row.Device), Position: int(row.Position), Goal: campaign.Goal(row.Goal), Retired: dr.RetiredUs > 0,

@@ -58,11 +58,20 @@ func (g *group) expire(ctx context.Context, row gen.CampaignDevice, device campa
 	return nil
 }
 
-// issue writes, signs and sends one order.
-func (g *group) issue(ctx context.Context, row gen.CampaignDevice, device campaign.Device, d campaign.DeviceDecision) (string, error) {
+// issue writes, signs and sends one order, if there is a place for it in every
+// limit that the device is under.
+func (g *group) issue(ctx context.Context, row gen.CampaignDevice, device campaign.Device, d *campaign.DeviceDecision, limits []under) (string, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return "", fmt.Errorf("make an order id: %w", err)
+	}
+	placed, err := g.takeSlots(ctx, row, limits, id.String(), d.Order.Expires)
+	if err != nil {
+		return "", err
+	}
+	if !placed {
+		d.Order, d.Look = nil, g.Clock().Add(placeLook)
+		return row.OrderID, nil
 	}
 	order, err := g.write(ctx, row, d.Order, id.String())
 	if err != nil {
@@ -92,6 +101,9 @@ func (g *group) issue(ctx context.Context, row gen.CampaignDevice, device campai
 	g.Log.Info("order", "device", row.Device, "campaign", g.scene.row.Name, "kind", order.Kind, "items", len(order.Items), "serial", order.Serial)
 	return order.ID, g.tx.Send(ctx, fleet.TenantID(row.Tenant), wire.OrderSubject(row.Device), envelope, order.IssuedUS)
 }
+
+// placeLook is soon: another server took the last place in this very moment.
+const placeLook = 5 * time.Second
 
 func (g *group) write(ctx context.Context, row gen.CampaignDevice, spec *campaign.OrderSpec, id string) (wire.Order, error) {
 	serial, err := g.tx.NextOrderSerial(ctx, row.Tenant, row.Device)

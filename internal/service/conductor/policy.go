@@ -164,11 +164,7 @@ func (s *scene) readSoftware(ctx context.Context, r store.Reads, batch *store.Ba
 	if !s.rules.Policies.AskSoftware() {
 		return nil
 	}
-	ids := make([]string, 0, len(batch.Devices))
-	for id := range batch.Devices {
-		ids = append(ids, id)
-	}
-	batch.Software, err = r.Software(ctx, s.row.Tenant, ids)
+	batch.Software, err = r.Software(ctx, s.row.Tenant, batch.IDs())
 	return err
 }
 

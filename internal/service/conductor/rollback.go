@@ -264,9 +264,9 @@ func (c *Conductor) explain(ctx context.Context, r store.Reads, row gen.Campaign
 	if err := s.readSoftware(ctx, r, &batch); err != nil {
 		return nil, err
 	}
-	g := group{Conductor: c, scene: s, batch: batch}
+	g := group{Conductor: c, reads: r, scene: s, batch: batch}
 	now := c.Clock()
-	d, err := g.device(row, now)
+	d, _, err := g.device(ctx, row, now)
 	if err != nil {
 		return nil, err
 	}

@@ -104,22 +104,24 @@ type movedKey struct {
 }
 
 func (w *weighing) fleet(ctx context.Context, r store.Reads) error {
+	software := w.before.Policies.AskSoftware() || w.after.Policies.AskSoftware()
+	return eachDevice(ctx, r, w.tenant, software, func(id fleet.DeviceID, d *policy.Device, missing []store.MissingPatch) error {
+		w.device(id, d, missing)
+		return nil
+	})
+}
+
+// eachDevice goes through a fleet, with the software of each where it is asked for.
+func eachDevice(ctx context.Context, r store.Reads, tenant string, withSoftware bool, do func(fleet.DeviceID, *policy.Device, []store.MissingPatch) error) error {
 	after := ""
 	for {
-		page, err := r.Fleet(ctx, w.tenant, after, fleetPage)
-		if err != nil {
+		page, err := r.Fleet(ctx, tenant, after, fleetPage)
+		if err != nil || len(page.Devices) == 0 {
 			return err
 		}
-		if len(page.Devices) == 0 {
-			return nil
-		}
 		software := map[string]map[string]string{}
-		if w.before.Policies.AskSoftware() || w.after.Policies.AskSoftware() {
-			ids := make([]string, 0, len(page.Devices))
-			for _, d := range page.Devices {
-				ids = append(ids, d.ID)
-			}
-			if software, err = r.Software(ctx, w.tenant, ids); err != nil {
+		if withSoftware {
+			if software, err = r.Software(ctx, tenant, page.IDs()); err != nil {
 				return err
 			}
 		}
@@ -128,9 +130,11 @@ func (w *weighing) fleet(ctx context.Context, r store.Reads) error {
 			if err != nil {
 				return err
 			}
-			w.device(fleet.DeviceID(d.ID), &subject, page.Missing[d.ID])
+			if err := do(fleet.DeviceID(d.ID), &subject, page.Missing[d.ID]); err != nil {
+				return err
+			}
+			after = d.ID
 		}
-		after = page.Devices[len(page.Devices)-1].ID
 	}
 }
 

@@ -113,6 +113,9 @@ func (b *Rulebook) Apply(ctx context.Context, tenant fleet.TenantID, by register
 			Tenant: string(tenant), AtUS: now, Actor: by, Kind: register.PolicyApplied,
 			Detail: map[string]any{"policy": out.Name, "version": out.Version, "sha256": digest},
 		})
+		if err := b.placeAll(ctx, tx, tenant); err != nil {
+			return err
+		}
 		return touchCampaigns(ctx, tx, string(tenant))
 	})
 	if err == nil && !out.Unchanged {

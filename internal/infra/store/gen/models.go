@@ -264,6 +264,25 @@ type Idempotency struct {
 	CreatedUs int64
 }
 
+type LimitMember struct {
+	Tenant string
+	Name   string
+	Value  string
+	Device string
+	Turn   int64
+}
+
+type LimitSlot struct {
+	Tenant    string
+	Name      string
+	Value     string
+	Slot      int64
+	Device    string
+	OrderID   string
+	ExpiresUs int64
+	UntilUs   int64
+}
+
 type LoginSession struct {
 	Token     string
 	Data      []byte
