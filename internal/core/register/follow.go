@@ -13,7 +13,7 @@ import (
 type Step string
 
 const (
-	// StepKnown: it is remembered already, or older than what is.
+	// StepKnown: it is remembered already.
 	StepKnown Step = "known"
 	// StepLonger: the same log, or the first one seen, with entries at its end.
 	StepLonger Step = "longer"
@@ -25,9 +25,10 @@ const (
 	StepUnproven Step = "unproven"
 )
 
-// ErrUnproven is no fork, as far as can be told: the proof starts at a size
-// that the witness does not remember.
-var ErrUnproven = errors.New("the proof starts at a size that this device has not seen")
+// ErrUnproven is no fork, as far as can be told: the proof does not start at the
+// longest log that the witness remembers. A proof from a shorter one would pass
+// for a log that was rewritten since.
+var ErrUnproven = errors.New("the proof does not start at the longest register that this device has seen")
 
 // Offer is the next checkpoint, with the proof that it extends the log of size From.
 type Offer struct {
@@ -72,15 +73,12 @@ func followGrowth(seen []Checkpoint, offer Offer) (Step, error) {
 			return "", ErrForked
 		}
 	}
-	old, found := remembered(seen, offer.From)
-	if !found {
+	newest := seen[len(seen)-1]
+	if offer.From != newest.Size || offer.Next.Size < newest.Size {
 		return "", ErrUnproven
 	}
-	if err := Extends(old, offer.Next, offer.Proof); err != nil {
+	if err := Extends(newest, offer.Next, offer.Proof); err != nil {
 		return "", err
-	}
-	if offer.Next.Size < seen[len(seen)-1].Size {
-		return StepKnown, nil
 	}
 	return StepLonger, nil
 }

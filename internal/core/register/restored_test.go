@@ -134,6 +134,11 @@ func TestFollow(t *testing.T) {
 	silent.append(aStory(2)...)
 	silent.append(other...)
 
+	rewrittenSince := newKept(t) // has the first three entries, and other ones since
+	rewrittenSince.append(aStory(3)...)
+	rewrittenSince.append(other...)
+	rewrittenSince.append(other...)
+
 	forged := restored.offer(6)
 	forged.Next.Restored.Size = 3
 	behind := restored.offer(6)
@@ -157,8 +162,10 @@ func TestFollow(t *testing.T) {
 		{"the first register seen", nil, restored.offer(0), StepLonger, nil},
 		{"the same unchanged", []Checkpoint{five, nine}, lost.offer(9), StepKnown, nil},
 		{"the same, longer", []Checkpoint{three, five}, lost.offer(5), StepLonger, nil},
-		{"the same, proven from an older one", []Checkpoint{three, five}, lost.offer(3), StepLonger, nil},
-		{"an older one, late", []Checkpoint{three, nine}, backup.offer(3), StepKnown, nil},
+		{"the same, proven from an older one only", []Checkpoint{three, five}, lost.offer(3), "", ErrUnproven},
+		{"rewritten after an older one, and shown from there", []Checkpoint{three, five}, rewrittenSince.offer(3), "", ErrUnproven},
+		{"rewritten after an older one", []Checkpoint{three, five}, rewrittenSince.offer(5), "", ErrForked},
+		{"an older one that is not remembered", []Checkpoint{three, nine}, backup.offer(3), "", ErrUnproven},
 		{"of the same size, another root", []Checkpoint{nine}, sameSize, "", ErrForked},
 		{"of the same size, another past", []Checkpoint{three, nine}, silent.offer(5), "", ErrForked},
 		{"longer, from a size never seen", []Checkpoint{three}, lost.offer(5), "", ErrUnproven},

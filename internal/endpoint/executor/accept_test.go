@@ -274,9 +274,14 @@ func TestAnOrderThatCameTooEarlyIsNotAForkUntilItComesAgain(t *testing.T) {
 	}
 	older := w.order(4, "a")
 	older.Campaign = "third"
-	l.sign(&older, 3, 4) // issued before the third order, and late
-	if err := w.exec.Accept(w.seal(older)); err != nil {
+	l.sign(&older, 3, 4) // issued before the third order, and late: it proves nothing of what was seen since
+	if err := w.exec.Accept(w.seal(older)); fault.CodeOf(err) != fault.RegisterForked {
 		t.Errorf("an order with an older checkpoint: %v", err)
+	}
+	older.Serial++
+	l.sign(&older, 5, 7) // written again
+	if err := w.exec.Accept(w.seal(older)); err != nil {
+		t.Errorf("the same order, written again from what the device named: %v", err)
 	}
 }
 
