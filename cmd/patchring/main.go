@@ -39,6 +39,9 @@ func restore(ctx context.Context, r cli.Restore) (register.Restoration, error) {
 	if err != nil {
 		return register.Restoration{}, err
 	}
+	if r.File == "" {
+		return server.AdoptRestored(ctx, config, time.Now())
+	}
 	return server.RestoreBackup(ctx, config, r.File, time.Now())
 }
 

@@ -36,7 +36,7 @@ func RestoreBackup(ctx context.Context, c Config, backup string, now time.Time) 
 		return done, err
 	}
 	if strings.HasPrefix(c.Database, "postgres") {
-		return done, errors.New("restore: this site's database is PostgreSQL, use pg_restore")
+		return done, errors.New("restore: this site's database is PostgreSQL: restore it with pg_restore, then run patchring restore --adopt")
 	}
 	if err := stopped(c.Listen); err != nil {
 		return done, err
@@ -54,6 +54,28 @@ func RestoreBackup(ctx context.Context, c Config, backup string, now time.Time) 
 	}
 	done.Aside, err = swap(r.copied, c.Database, now)
 	return done, err
+}
+
+// AdoptRestored makes a database that something else has restored in its place,
+// pg_restore for one, the successor of the one before: without that, agents
+// take its shorter register for a forgery. What was lost is not known.
+func AdoptRestored(ctx context.Context, c Config, now time.Time) (register.Restoration, error) {
+	c, err := c.complete()
+	if err != nil {
+		return register.Restoration{}, err
+	}
+	if err := stopped(c.Listen); err != nil {
+		return register.Restoration{}, err
+	}
+	site, err := keys.Open(c.Data+"/keys", now)
+	if err != nil {
+		return register.Restoration{}, err
+	}
+	done, err := restore{site: site, now: now, copied: c.Database}.adopt(ctx, "")
+	if err != nil {
+		return done, fmt.Errorf("adopt the restored database: %w", err)
+	}
+	return done, nil
 }
 
 // restore is one restore of a backup, on a copy of it.

@@ -17,6 +17,7 @@ import (
 	"patchring/internal/core/register"
 	"patchring/internal/endpoint/executor"
 	"patchring/internal/endpoint/journal"
+	"patchring/internal/infra/store/storetest"
 	"patchring/internal/server"
 	"patchring/wire"
 )
@@ -251,6 +252,48 @@ func wantLostReport(t *testing.T, entries []register.Entry, order string) {
 	if !told[string(wire.EventStep)] || !told[string(wire.EventResult)] {
 		t.Errorf("the register tells %v of the lost order, want its steps and its result", told)
 	}
+}
+
+// PostgreSQL is restored by its own tools; the site then adopts what they made.
+func TestAPostgresThatItsOwnToolsRestoredIsAdopted(t *testing.T) {
+	url := storetest.PostgresURL(t)
+	w := worldOn(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris), url, nil)
+	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	w.witness(pilot)
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 13, 22, 0, 0, 0, paris), time.Hour)
+	w.stop()
+	backup := storetest.CopyPostgres(t, url)
+	w.serve()
+	w.sign(c, "R0", "it", 1)
+	pilot.packages["curl"], pilot.offers["curl"] = "1", "2"
+	w.scan(pilot)
+	w.settle()
+	_, err := w.srv.Conductor.Amend(t.Context(), "main", w.by, campaign.Amend{
+		Campaign: string(c), Patches: []patch.ID{w.patchID("curl", "2")}, Reason: "exploited",
+	})
+	w.must(err)
+	w.until(time.Date(2026, 1, 14, 22, 0, 0, 0, paris), time.Hour)
+	if pilot.packages["curl"] != "2" {
+		t.Fatalf("after the backup: %v", pilot.packages)
+	}
+	w.stop()
+	w.database = backup
+	done, err := server.AdoptRestored(t.Context(), w.config(), w.now)
+	w.must(err)
+	if done.Compared || done.Aside != "" || done.AtUS != w.now.UnixMicro() {
+		t.Errorf("adopted: %+v", done)
+	}
+	w.serve()
+	pilot.packages["openssl"] = "1" // something for the next order to mend
+	w.scan(pilot)
+	w.until(time.Date(2026, 1, 15, 22, 0, 0, 0, paris), time.Hour)
+	kept, err := pilot.journal.Abandoned()
+	w.must(err)
+	if len(pilot.refusals) > 0 || len(kept) != 1 || pilot.packages["openssl"] != "2" {
+		t.Errorf("the device refused %v, keeps %+v, has %v", pilot.refusals, kept, pilot.packages)
+	}
+	w.verifyRegister()
 }
 
 // The same backup put in place by hand, which says nothing of it, is refused by

@@ -11,14 +11,14 @@ import (
 
 // Restore puts a backup in the place of a stopped server's database.
 type Restore struct {
-	File   string
+	File   string // empty: adopt the database as something else restored it
 	Config string
 	Data   string
 }
 
 // restoredResult is the outcome for programs.
 type restoredResult struct {
-	Restored string     `json:"restored"`
+	Restored string     `json:"restored"` // the backup; empty when the database was adopted
 	At       time.Time  `json:"at"`
 	Aside    string     `json:"aside,omitempty"` // the database that was there
 	Compared bool       `json:"compared"`        // false: what is lost is not known, or not in full
@@ -45,18 +45,32 @@ type lostAct struct {
 
 func (c *cli) restore() *cobra.Command {
 	var o Restore
+	var adopt bool
 	cmd := &cobra.Command{
-		Use: "restore FILE", Short: "Put a backup in the place of a stopped server's database",
+		Use: "restore FILE | restore --adopt", Short: "Put a backup in the place of a stopped server's database",
 		Long: `Put a backup in the place of a stopped server's database. What happened after
 the backup is lost, and the register says so for ever; the database that was
 there is kept beside it, and where it can still be read, what is lost is told:
 revocations, removals and holds in it must be done again. The keys are not in a
 backup: they must be in --data.
+
+With --adopt the database is taken as something else has restored it, as
+pg_restore does for PostgreSQL: it is verified, and its register says that it was
+restored. Without that, agents take a shorter register for a forgery.
 ` + exitCodes,
-		Args: cobra.ExactArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if adopt {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.File = args[0]
-			if err := c.confirm(c.words().T("cli.restore_plan", "file", o.File)); err != nil {
+			plan := c.words().T("cli.adopt_plan")
+			if !adopt {
+				o.File = args[0]
+				plan = c.words().T("cli.restore_plan", "file", o.File)
+			}
+			if err := c.confirm(plan); err != nil {
 				return err
 			}
 			done, err := c.Restore(cmd.Context(), o)
@@ -68,6 +82,7 @@ backup: they must be in --data.
 		},
 	}
 	flags := cmd.Flags()
+	flags.BoolVar(&adopt, "adopt", false, "take the database as something else has restored it")
 	flags.StringVarP(&o.Config, "config", "c", "", "the server's configuration file")
 	flags.StringVar(&o.Data, "data", "", "the server's data directory (default /var/lib/patchring)")
 	flags.BoolVar(&c.yes, "yes", false, "do not ask")
@@ -92,7 +107,10 @@ func restoredOf(file string, r register.Restoration) restoredResult {
 }
 
 func (r restoredResult) lines(w lang.Words) []string {
-	lines := []string{w.T("cli.restored", "file", r.Restored)}
+	lines := []string{w.T("cli.adopted")}
+	if r.Restored != "" {
+		lines[0] = w.T("cli.restored", "file", r.Restored)
+	}
 	if r.Aside != "" {
 		lines = append(lines, w.T("cli.restore_aside", "file", r.Aside))
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -60,6 +61,18 @@ func PostgresURL(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return base + "&dbname=" + name
+}
+
+// CopyPostgres copies a database that nobody uses at the moment, as a backup and
+// its restore would.
+func CopyPostgres(t testing.TB, url string) string {
+	t.Helper()
+	base, name, _ := strings.Cut(url, "&dbname=")
+	copied := "c" + uuid.NewString()[:8]
+	if err := execAt(base+"&dbname=postgres", "CREATE DATABASE "+copied+" TEMPLATE "+name); err != nil {
+		t.Fatal(err)
+	}
+	return base + "&dbname=" + copied
 }
 
 func open(t testing.TB, url string) *store.DB {
