@@ -25,7 +25,7 @@ func TestCrowd(t *testing.T) {
 		{"it was not heard of for long", func(s *situation) { s.LastSeen = noon.Add(-11 * time.Minute) }, fault.DeviceUnreachable, noon.Add(10 * time.Minute)},
 		{"its window is far", func(s *situation) { s.Windows = today[1:] }, fault.OutsideWindow, today[1].Start.Add(-time.Hour)},
 		{"its window is near", func(s *situation) {
-			s.Windows = today[1:]
+			s.Windows = s.Windows[1:]
 			s.Windows[0].Start = noon.Add(time.Hour)
 		}, "", today[1].End},
 	} {
