@@ -24,6 +24,10 @@ func TestAtOnNightsWhenClocksChange(t *testing.T) {
 		{"the end of a day", "Europe/Paris", "2026-10-25", "24:00", "2026-10-26T00:00:00+01:00"},
 		{"far ahead of UTC", "Pacific/Kiritimati", "2026-01-01", "00:00", "2026-01-01T00:00:00+14:00"},
 		{"far behind UTC", "Pacific/Pago_Pago", "2026-01-01", "23:59", "2026-01-01T23:59:00-11:00"},
+		{"the last day of a leap year, far ahead", "Europe/Paris", "2040-12-31", "12:00", "2040-12-31T12:00:00+01:00"},
+		{"its end", "Europe/Paris", "2040-12-31", "24:00", "2041-01-01T00:00:00+01:00"},
+		{"the same in summer", "Pacific/Auckland", "2040-12-31", "23:00", "2040-12-31T23:00:00+13:00"},
+		{"the day after", "America/Los_Angeles", "2041-01-01", "06:00", "2041-01-01T06:00:00-08:00"},
 		{"no change of clocks at all", "UTC", "2026-06-01", "08:00", "2026-06-01T08:00:00Z"},
 	} {
 		date, clock := mustDate(t, c.date), mustClock(t, c.clock)
