@@ -22,32 +22,55 @@ import (
 // that is skipped is the instant of the change, and a window that lies wholly
 // in the skipped hour does not happen. With Duration it ends when that much
 // time has really passed, whatever the clocks show then.
+//
+// With Closed it is the other way round: it is open at all times but the closed
+// hours, and nothing else but the name and the zone is read.
 type Window struct {
 	Name     string
 	Days     []time.Weekday
+	Rule     *Rule // in place of Days
 	Start    Clock
 	End      Clock         // read when Duration is zero; at or before Start means the next day
 	Duration time.Duration // elapsed time; zero means that End decides
 	Zone     *time.Location
 	Except   HolidaySet // dates on which the window does not start
+	Closed   []Hours    // in place of everything above but Name and Zone
+}
+
+// Hours are those in which people are at work, so that nothing may be
+// installed: from Start to End as wall clocks show them, on some days of the
+// week. Like those of a window they belong to the date they start on: hours
+// that start the evening before a holiday last until their end.
+type Hours struct {
+	Days       []time.Weekday
+	Start, End Clock      // End at or before Start means the next day
+	Except     HolidaySet // dates on which nobody is at work
 }
 
 // MaxDuration is the longest window: a week. What is longer is no window.
 const MaxDuration = 7 * 24 * time.Hour
 
-// horizon is how far Next looks: a weekly window with holidays left out comes
-// back within five weeks, whichever day it is on.
-const horizon = 60
+// Holidays are the public holidays the window knows of.
+func (w Window) Holidays() HolidaySet {
+	for _, h := range w.Closed {
+		if h.Except != NoHolidays {
+			return h.Except
+		}
+	}
+	return w.Except
+}
 
 // On is the interval of the window that starts on date, and whether there is
-// one.
+// one. A window with closed hours starts on no date of its own.
 func (w Window) On(date Date) (Interval, bool) {
-	if !slices.Contains(w.Days, date.Weekday()) {
+	if len(w.dates(date, date)) == 0 {
 		return Interval{}, false
 	}
-	if _, off := w.Except.Holiday(date); off {
-		return Interval{}, false
-	}
+	return w.starting(date)
+}
+
+// starting is the interval that starts on one of the window's dates.
+func (w Window) starting(date Date) (Interval, bool) {
 	start := date.At(w.Start, w.Zone)
 	// The start may be pushed past midnight by a change of clocks at 23:00 (Nuuk,
 	// 30 March 2024); only a date that nobody lives through loses its window.
@@ -68,46 +91,57 @@ func (w Window) end(date Date, start time.Time) time.Time {
 	return date.At(w.End, w.Zone)
 }
 
+// dates are those on which the rule of the window lets it start.
+func (w Window) dates(from, to Date) []Date {
+	var out []Date
+	if w.Rule != nil {
+		out = w.Rule.Dates(from, to)
+	} else {
+		for date := from; date.Compare(to) <= 0; date = date.AddDays(1) {
+			if slices.Contains(w.Days, date.Weekday()) {
+				out = append(out, date)
+			}
+		}
+	}
+	return slices.DeleteFunc(out, func(date Date) bool {
+		_, off := w.Except.Holiday(date)
+		return off
+	})
+}
+
 // reach is how many days before an instant a window may have started and still
 // be open: one, and one for a date that a change of clocks moved.
 func (w Window) reach() int { return 2 + int(w.Duration/dayLength) }
 
+// within is when the window is open inside an interval.
+func (w Window) within(bounds Interval) []Interval {
+	if len(w.Closed) > 0 {
+		return Subtract([]Interval{bounds}, w.closed(bounds))
+	}
+	var out []Interval
+	for _, date := range w.dates(DateOf(bounds.Start, w.Zone).AddDays(-w.reach()), DateOf(bounds.End, w.Zone)) {
+		if i, ok := w.starting(date); ok {
+			out = append(out, i.Intersect(bounds))
+		}
+	}
+	return out
+}
+
+func (w Window) closed(bounds Interval) []Interval {
+	var out []Interval
+	for _, h := range w.Closed {
+		hours := Window{Days: h.Days, Start: h.Start, End: h.End, Except: h.Except, Zone: w.Zone}
+		out = append(out, hours.within(bounds)...)
+	}
+	return out
+}
+
 // Intervals are the instants between from and to at which at least one of the
 // windows is open, sorted and disjoint.
 func Intervals(windows []Window, from, to time.Time) []Interval {
-	within := Interval{from, to}
 	var out []Interval
 	for _, w := range windows {
-		last := DateOf(to, w.Zone)
-		for date := DateOf(from, w.Zone).AddDays(-w.reach()); date.Compare(last) <= 0; date = date.AddDays(1) {
-			if i, ok := w.On(date); ok {
-				out = append(out, i.Intersect(within))
-			}
-		}
+		out = append(out, w.within(Interval{from, to})...)
 	}
 	return Union(out...)
-}
-
-// Open tells whether any of the windows is open at now, and until when: the
-// interval is whole, so its start may be in the past. No window means closed.
-func Open(windows []Window, now time.Time) (Interval, bool) {
-	i, ok := Next(windows, now)
-	return i, ok && i.Contains(now)
-}
-
-// Next is the interval that is open at now, or else the first one to open
-// after. Windows that touch count as one, and one that has no end is cut two
-// months from now. It answers false when no window opens until then, which
-// only rules that never open do.
-func Next(windows []Window, now time.Time) (Interval, bool) {
-	// Most answers are near; looking far costs time for every device asked about.
-	for _, days := range []int{3, 14, horizon} {
-		to := now.Add(time.Duration(days) * dayLength)
-		for _, i := range Intervals(windows, now.Add(-MaxDuration), to) {
-			if i.End.After(now) && (i.End.Before(to) || days == horizon) {
-				return i, true
-			}
-		}
-	}
-	return Interval{}, false
 }

@@ -116,3 +116,13 @@ func (o Object) Clock(name string, otherwise calendar.Clock) calendar.Clock {
 	}
 	return c
 }
+
+// Date reads a day; the zero Date when it is not there.
+func (o Object) Date(name string) calendar.Date {
+	text := o.Text(name)
+	d, err := calendar.ParseDate(text)
+	if err != nil && text != "" {
+		o.Reader.Refuse(o.Field(name), err.Error(), "write it YYYY-MM-DD")
+	}
+	return d
+}

@@ -118,15 +118,16 @@ func (p Procedure) oddRelease(s Schedule) (hour string, odd bool) {
 	return hour, summer > winter && hour != usual
 }
 
-// holidays are those of the procedure's country, as far as its zone tells it.
+// holidays are those that its windows keep, and else those of the procedure's
+// country, as far as its zone tells it.
 func (p Procedure) holidays() calendar.HolidaySet {
+	for _, rule := range p.Windows {
+		if set := rule.Holidays(); set != calendar.NoHolidays {
+			return set
+		}
+	}
 	if p.Zone.String() == "Europe/Paris" {
 		return calendar.PublicHolidaysFR
-	}
-	for _, rule := range p.Windows {
-		if rule.Except != calendar.NoHolidays {
-			return rule.Except
-		}
 	}
 	return calendar.NoHolidays
 }
