@@ -25,6 +25,7 @@ func TestFitsOrNeedsSeveralWindowsOrNever(t *testing.T) {
 		{"no room left tonight", nights, epoch.Add(90 * time.Minute), calendar.Needs{Install: h}, calendar.Fitting{Windows: 1, Last: hours(24, 26)}},
 		{"whole in the third, though parts would pass sooner", nights, epoch, calendar.Needs{Download: h, Install: h, Reboot: h}, calendar.Fitting{Windows: 1, Last: hours(48, 51)}},
 		{"two nights", nights[:2], epoch, calendar.Needs{Download: h, Install: h, Reboot: h}, calendar.Fitting{Windows: 2, Last: hours(24, 26)}},
+		{"the cut that ends sooner", []calendar.Interval{hours(0, 2), hours(24, 25), hours(48, 50)}, epoch, calendar.Needs{Download: h, Install: h, Reboot: h}, calendar.Fitting{Windows: 2, Last: hours(24, 25)}},
 		{"three nights", nights, epoch, calendar.Needs{Download: 2 * h, Install: 2 * h, Reboot: 2 * h}, calendar.Fitting{Windows: 3, Last: hours(48, 51)}},
 		{"an install longer than every night", nights, epoch, calendar.Needs{Install: 4 * h}, calendar.Fitting{}},
 		{"more parts than nights", nights[:2], epoch, calendar.Needs{Download: 2 * h, Install: 2 * h, Reboot: 2 * h}, calendar.Fitting{}},

@@ -1,6 +1,8 @@
 package manifest_test
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +55,7 @@ func TestEachFieldOfAWindowIsRead(t *testing.T) {
 		{"rule and from", "{name: w, rule: FREQ=WEEKLY;INTERVAL=2;BYDAY=SA, from: 2026-01-10, start: '22:00', end: '06:00'}", "2026-02", "07 22:00 8h0m0s, 21 22:00 8h0m0s"},
 		{"rule and another from", "{name: w, rule: FREQ=WEEKLY;INTERVAL=2;BYDAY=SA, from: 2026-01-17, start: '22:00', end: '06:00'}", "2026-02", "01 00:00 6h0m0s, 14 22:00 8h0m0s, 28 22:00 2h0m0s"},
 		{"from without an interval", "{name: w, rule: FREQ=WEEKLY;BYDAY=SA, from: 2026-02-15, start: '22:00', end: '23:00'}", "2026-02", "21 22:00 1h0m0s, 28 22:00 1h0m0s"},
+		{"from far ahead", "{name: w, rule: FREQ=MONTHLY;BYDAY=1SA, from: 2061-01-10, start: '22:00', end: '23:00'}", "2061-02", "05 22:00 1h0m0s"},
 		{"rule and start", strings.Replace(rule, "22:00", "20:00", 1), "2026-02", "14 20:00 10h0m0s"},
 		{"rule and duration", strings.Replace(rule, "end: '06:00'", "duration: 3h", 1), "2026-02", "14 22:00 3h0m0s"},
 		{"rule and timezone", strings.Replace(rule, "name: w", "name: w, timezone: America/Martinique", 1), "2026-02", "14 22:00 8h0m0s"},
@@ -155,6 +158,45 @@ func TestARareWindowIsAskedAbout(t *testing.T) {
 		}
 		if (want == "") != (got == "") || !strings.Contains(got, want) {
 			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+var example = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+
+func TestTheManualsShowWindowsThatCanBeRead(t *testing.T) {
+	for _, file := range []string{"en/windows.md", "fr/fenetres.md"} {
+		text, err := os.ReadFile("../../../docs/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := 0
+		for _, block := range example.FindAllSubmatch(text, -1) {
+			r := &manifest.Reader{What: "procedure", Examples: "examples"}
+			at, ok := r.Document([]byte("windows:\n" + string(block[1])))
+			if !ok {
+				t.Fatalf("%s: %v", file, r.Err(file))
+			}
+			r.Object(at, "windows").List("windows", func(at manifest.Place) {
+				read++
+				r.Object(at, manifest.WindowFields()...).Window(time.UTC)
+			})
+			if err := r.Err(file); err != nil || len(r.Warnings()) > 0 {
+				t.Errorf("%s\n%v %v", block[1], err, r.Warnings())
+			}
+		}
+		if read < 6 {
+			t.Errorf("%s: only %d windows were read", file, read)
+		}
+		for _, field := range manifest.WindowFields() {
+			if !strings.Contains(string(text), "| `"+field+"` |") {
+				t.Errorf("%s says nothing of %s", file, field)
+			}
+		}
+		for _, set := range calendar.HolidaySets() {
+			if short := strings.TrimPrefix(string(set), "public-holidays-"); !strings.Contains(string(text), "| `"+short+"` |") {
+				t.Errorf("%s says nothing of %s", file, short)
+			}
 		}
 	}
 }

@@ -122,6 +122,10 @@ func TestFrenchHolidaysConcernThoseWhoKeepThem(t *testing.T) {
 	if notes := parse(t, kept).Schedule(2026, time.July).Notes; !slices.ContainsFunc(notes, func(n procedure.Note) bool { return n.Code == procedure.NotePatchTuesdayHoliday }) {
 		t.Errorf("its windows keep French holidays, got %+v", notes)
 	}
+	closed := abroad[:strings.Index(abroad, "windows:")] + "windows:\n  - {name: w, closed: {days: [mon], start: '08:00', end: '19:00', except: fr}}\n"
+	if notes := parse(t, closed).Schedule(2026, time.July).Notes; !slices.ContainsFunc(notes, func(n procedure.Note) bool { return n.Code == procedure.NotePatchTuesdayHoliday }) {
+		t.Errorf("its closed hours keep French holidays, got %+v", notes)
+	}
 }
 
 func TestAnOddReleaseHourIsAskedOfNorthernSummersOnly(t *testing.T) {
