@@ -122,7 +122,9 @@ func (o Object) closed(w *calendar.Window) {
 		return // refused already
 	}
 	at := o.Field("closed")
-	read := func(at Place) { w.Closed = append(w.Closed, o.Reader.Object(at, "days", "start", "end", "except").closedHours()) }
+	read := func(at Place) {
+		w.Closed = append(w.Closed, o.Reader.Object(at, "days", "start", "end", "except").closedHours())
+	}
 	if describe(at.node) == "fields" {
 		read(at)
 		return
