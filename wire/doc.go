@@ -21,7 +21,9 @@ package wire
 //
 //	1  2026-11-21  enrolment, check-in, parts, events, orders (install,
 //	               rollback, scan), holds, questions
-const Capability = 1
+//	2  2026-11-21  people: their terms in an order, the reboot modes window
+//	               and user, notice events
+const Capability = 2
 
 // Limits of a message. A longer one is cut by its sender with Clean, or refused
 // by its receiver: no device can make the server keep what it does not want.

@@ -14,8 +14,9 @@ type Event struct {
 	Result *Result   `json:"result,omitempty"`
 	BootID string    `json:"boot_id,omitempty"`
 	// NextUS is when the agent will try again by itself; 0 is not known.
-	NextUS int64  `json:"next_us,omitempty"`
-	Actor  *Actor `json:"actor,omitempty"`
+	NextUS int64   `json:"next_us,omitempty"`
+	Actor  *Actor  `json:"actor,omitempty"`
+	Notice *Notice `json:"notice,omitempty"`
 }
 
 // EventKind is what an event tells.
@@ -34,6 +35,7 @@ const (
 	// this device had seen the one before; Cause says what it had seen.
 	EventRestored EventKind = "restored"
 	EventDropped  EventKind = "dropped" // the spool was full: Cause says how many lesser events it gave up; never a result
+	EventNotice   EventKind = "notice"  // Notice: what people at the device were told, or said
 )
 
 // Events is a batch from the spool.

@@ -17,6 +17,8 @@ type RebootMode string
 const (
 	RebootNever    RebootMode = "never"
 	RebootIfNeeded RebootMode = "if_needed" // only on a live signal, only inside a window
+	RebootWindow   RebootMode = "window"    // as if_needed, but only inside RebootWindows
+	RebootUser     RebootMode = "user"      // until the deadline of People only by a person; after it as if_needed
 )
 
 // Order is the signed instruction of one device: what exactly, when, with
@@ -42,6 +44,9 @@ type Order struct {
 	// CheckpointProof proves that Checkpoint extends the one of size ProofFrom.
 	ProofFrom       int64    `json:"proof_from,omitempty"`
 	CheckpointProof [][]byte `json:"checkpoint_proof,omitempty"`
+	// RebootWindows are those of RebootWindow, and of no other mode.
+	RebootWindows []Interval `json:"reboot_windows,omitempty"`
+	People        *People    `json:"people,omitempty"` // nil: nobody is asked
 }
 
 // Item is one content item of a campaign as this device must apply it: exact

@@ -91,7 +91,7 @@ const (
 	RegisterRestored         Code = "register_restored"          // at, backup, seen
 	RegisterRestoredUnproven Code = "register_restored_unproven" // at, backup, seen
 	ClockJumped              Code = "clock_jumped"               // by
-	OnBattery                Code = "on_battery"                 //
+	OnBattery                Code = "on_battery"                 // percent, need
 	RebootLoop               Code = "reboot_loop"                // boots
 	RebootRefused            Code = "reboot_refused"             // problem
 	RestoreReady             Code = "restore_ready"              //
@@ -103,6 +103,16 @@ const (
 	OrderCancelled           Code = "order_cancelled"            //
 	Stalled                  Code = "stalled"                    // since, step
 	SpoolFull                Code = "spool_full"                 // dropped
+
+	// A device waits for the person at it.
+	AwaitingUser      Code = "awaiting_user"      // user, until
+	UserPostponed     Code = "user_postponed"     // user, until
+	UserBusy          Code = "user_busy"          // user, app
+	UserFullScreen    Code = "user_full_screen"   // user, app
+	UserUndisturbed   Code = "user_undisturbed"   // user
+	DeadlineCountdown Code = "deadline_countdown" // until
+	RebootByUser      Code = "reboot_by_user"     // until
+	NoticeNotShown    Code = "notice_not_shown"   // problem
 
 	// A ring or a gate.
 	RingWaitsCalendar  Code = "ring_waits_calendar"   // opens

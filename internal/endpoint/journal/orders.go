@@ -47,6 +47,8 @@ type Order struct {
 	BootCause   *wire.Cause `json:"boot_cause,omitempty"`   // why not
 	ClaimBoot   string      `json:"claim_boot,omitempty"`   // done as claimed under this boot id: another one verifies it
 
+	Asked Asked `json:"asked,omitzero"` // between the present act and the people at the device
+
 	DoneUS int64 `json:"done_us,omitempty"`
 }
 

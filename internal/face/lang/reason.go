@@ -70,6 +70,7 @@ var meaningsOf = map[fault.Code]map[string]meaning{
 	fault.NothingToDo:    {"what": Words.problem},
 	fault.Unavailable:    {"what": Words.problem},
 	fault.OrderStale:     {"have": Words.asIs},
+	fault.OnBattery:      {"need": Words.asIs}, // a share, as its percent
 	// What a device had seen of a register, and what its backup held.
 	fault.RegisterRestored:         {"seen": Words.amount, "backup": Words.amount},
 	fault.RegisterRestoredUnproven: {"seen": Words.amount, "backup": Words.amount},
