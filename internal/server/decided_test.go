@@ -182,3 +182,22 @@ func TestADeviceThatEnrolsAfterTheClockWentBackGetsItsRing(t *testing.T) {
 		t.Errorf("GLOBAL counts %d devices, want the late one", n)
 	}
 }
+
+func TestWhatPeopleAreToldAndAnswerIsInTheRegister(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	d := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	w.event(d, wire.Event{Kind: wire.EventNotice, Notice: &wire.Notice{
+		What: wire.NoticePostponed, Act: wire.ActInstall, User: "ann", UntilUS: 7, Left: 1,
+	}})
+	w.verifyRegister()
+	stored, err := w.srv.DB.Register(t.Context(), "main")
+	w.must(err)
+	const want = `"notice":{"act":"install","left":1,"until":7,"user":"ann","what":"postponed"}`
+	for row, err := range stored.Entries {
+		w.must(err)
+		if strings.Contains(string(row.Raw), want) {
+			return
+		}
+	}
+	t.Errorf("no entry has %s", want)
+}

@@ -10,6 +10,7 @@ import (
 
 	"patchring/internal/core/fault"
 	"patchring/internal/core/register"
+	"patchring/internal/endpoint/executor/people"
 	"patchring/internal/endpoint/journal"
 	"patchring/wire"
 )
@@ -41,7 +42,7 @@ func (e *Executor) Accept(envelope wire.Envelope) error {
 	if err := e.judge(order, kept); err != nil {
 		return e.refuse(order, err)
 	}
-	return e.keep(envelope, order)
+	return e.keep(envelope, order, carried(kept, order.Campaign))
 }
 
 // judge gives the reason not to take an order, nil to take it.
@@ -68,8 +69,8 @@ func (e *Executor) judge(order wire.Order, kept []journal.Order) error {
 
 // keep stores the order; it replaces older ones of its campaign that have not
 // begun, and waits behind one that has.
-func (e *Executor) keep(envelope wire.Envelope, order wire.Order) error {
-	accepted := journal.Order{Envelope: envelope, Step: wire.StepAccepted, Items: order.Items}
+func (e *Executor) keep(envelope wire.Envelope, order wire.Order, asked journal.Asked) error {
+	accepted := journal.Order{Envelope: envelope, Step: wire.StepAccepted, Items: order.Items, Asked: asked}
 	supersede := func(old *journal.Order) bool {
 		if old.Order.Campaign != order.Campaign || old.Done() || begun(*old) || old.SupersededBy != 0 {
 			return false
@@ -207,8 +208,6 @@ func malformed(o wire.Order) (field, problem string) {
 		return "id", "order, campaign or serial is missing"
 	case o.Kind != wire.OrderInstall && o.Kind != wire.OrderRollback:
 		return "kind", "unknown kind " + string(o.Kind)
-	case o.Reboot != wire.RebootNever && o.Reboot != wire.RebootIfNeeded:
-		return "reboot", "unknown mode " + string(o.Reboot)
 	case o.MarginS < 0 || o.LockWaitS < 0:
 		return "margin_s", "negative duration"
 	case len(o.Items) == 0:
@@ -218,6 +217,9 @@ func malformed(o wire.Order) (field, problem string) {
 		if w.StartUS >= w.EndUS {
 			return "windows", "window " + strconv.Itoa(i+1) + " ends before it starts"
 		}
+	}
+	if field, problem := people.Problem(o); field != "" {
+		return field, problem
 	}
 	seen := map[string]bool{}
 	for _, item := range o.Items {

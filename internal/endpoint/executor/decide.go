@@ -6,6 +6,7 @@ import (
 
 	"patchring/internal/core/fault"
 	"patchring/internal/endpoint/executor/local"
+	"patchring/internal/endpoint/executor/people"
 	"patchring/internal/endpoint/journal"
 	"patchring/wire"
 )
@@ -18,6 +19,11 @@ type scene struct {
 	local    local.Rules
 	localErr error
 	disk     fault.Reason
+
+	// What follows is read for orders with terms for people only.
+	boot    string
+	uptime  time.Duration
+	present Presence
 }
 
 // wait is why an order does not go on now, and when it tries again by itself;
@@ -85,7 +91,7 @@ func (s scene) mayInstall(o journal.Order) (transaction, *wait) {
 	if w := s.mayPrepare(o); w != nil {
 		return transaction{}, w
 	}
-	room, w := s.mayAct(o.Order)
+	room, w := s.mayAct(o.Order, o.Order.Windows)
 	if w != nil {
 		return transaction{}, w
 	}
@@ -126,21 +132,21 @@ func (s scene) mayReboot(o journal.Order) *wait {
 	if s.localErr != nil {
 		return s.localUnreadable()
 	}
-	_, w := s.mayAct(o.Order)
+	_, w := s.mayAct(o.Order, people.BootWindows(o.Order))
 	return w
 }
 
 // mayAct asks clock, window and the local file's hours.
-func (s scene) mayAct(o wire.Order) (room time.Duration, w *wait) {
+func (s scene) mayAct(o wire.Order, windows []wire.Interval) (room time.Duration, w *wait) {
 	if s.clockOff != 0 {
 		by := s.clockOff.Round(time.Second).String()
 		return 0, &wait{cause: fault.Because(fault.ClockJumped, "by", by)}
 	}
 	margin := time.Duration(o.MarginS) * time.Second
-	next := s.nextChance(o.Windows, margin)
-	room, ok := open(o.Windows, s.now, margin)
+	next := s.nextChance(windows, margin)
+	room, ok := open(windows, s.now, margin)
 	if !ok {
-		cause := outside(o.Windows, s.now, margin)
+		cause := outside(windows, s.now, margin)
 		if cause.Code == fault.OutsideWindow && next.IsZero() {
 			cause = fault.Because(fault.LocalVeto, "rule", "blocked_hours") // in every window that is left
 		}
@@ -236,7 +242,7 @@ func (s scene) bootForbidden(o journal.Order, boots []int64) fault.Reason {
 		}
 	}
 	switch {
-	case o.Order.Reboot != wire.RebootIfNeeded:
+	case o.Order.Reboot == wire.RebootNever:
 		return fault.Because(fault.RebootPendingNow)
 	case s.localErr == nil && s.local.NeverReboot:
 		return fault.Because(fault.LocalVeto, "rule", "never_reboot")

@@ -79,6 +79,12 @@ type Options struct {
 	Signals func(ctx context.Context) ([]wire.RebootSignal, error) // live reasons to reboot; called with Busy held
 	Reboot  func(ctx context.Context) error                        // asks for it and returns
 
+	// The desktops of the device; nil on one that has none. Present is asked only
+	// for orders with terms for people, Show replaces what they are told and
+	// returns at once.
+	Present func(ctx context.Context) (Presence, error)
+	Show    func([]Announcement)
+
 	Changed func() // events were spooled, or an order moved
 	Ended   func() // an order is done: what a scan knows is old
 	Log     *slog.Logger
@@ -91,12 +97,21 @@ type Executor struct {
 	wake  chan struct{}
 	doing atomic.Pointer[string]
 
-	mu      sync.Mutex        // guards refused
-	refused map[string]string // what was last said of an order that was refused
+	telling []Announcement // what this look tells people; of Tick alone
+
+	mu        sync.Mutex        // guards the rest
+	refused   map[string]string // what was last said of an order that was refused
+	announced []Announcement    // what people are told
 }
 
 // New makes an executor. It reads nothing yet.
 func New(o Options) *Executor {
+	if o.Present == nil {
+		o.Present = func(context.Context) (Presence, error) { return Presence{}, nil }
+	}
+	if o.Show == nil {
+		o.Show = func([]Announcement) {}
+	}
 	return &Executor{Options: o, wake: make(chan struct{}, 1), refused: map[string]string{}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"patchring/internal/core/fault"
+	"patchring/internal/endpoint/executor/people"
 	"patchring/internal/endpoint/journal"
 	"patchring/wire"
 )
@@ -44,9 +45,6 @@ func (e *Executor) reboot(ctx context.Context, o journal.Order, s scene) (*wait,
 	if o.AskedBoot != "" {
 		return nil, e.afterAsking(o, boot)
 	}
-	if !changed(o) {
-		return nil, e.enter(o, wire.StepReport, nil)
-	}
 	signals, err := e.Signals(ctx)
 	if err != nil {
 		if ctx.Err() != nil || o.Attempts < verifyTries {
@@ -64,11 +62,12 @@ func (e *Executor) reboot(ctx context.Context, o journal.Order, s scene) (*wait,
 	if why := s.bootForbidden(o, boots); !why.IsZero() {
 		return nil, e.leaveReboot(o, why)
 	}
-	if w := s.mayReboot(o); w != nil {
-		if w.cause.Code == fault.NoWindow {
-			return nil, e.leaveReboot(o, w.cause)
-		}
-		return w, nil
+	w := s.mayReboot(o)
+	if w != nil && w.cause.Code == fault.NoWindow {
+		return nil, e.leaveReboot(o, w.cause)
+	}
+	if w, err = e.consult(o, s, wire.ActReboot, w); w != nil || err != nil {
+		return w, err
 	}
 	return e.askReboot(ctx, o, s, boot)
 }
@@ -111,6 +110,11 @@ func (e *Executor) askReboot(ctx context.Context, o journal.Order, s scene, boot
 		if closed = s.mayReboot(*k); closed != nil {
 			return errNoNews
 		}
+		var d people.Decision
+		if d, closed = s.agreed(*k, wire.ActReboot); closed != nil {
+			return errNoNews
+		}
+		e.forced(tx, k, wire.ActReboot, d)
 		k.AskedBoot, k.AskedUS = boot, us(s.now)
 		k.Boots++
 		tx.Emit(e.event(*k, wire.EventStep))

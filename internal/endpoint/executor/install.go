@@ -9,6 +9,7 @@ import (
 
 	"patchring/internal/core/fault"
 	"patchring/internal/endpoint/executor/local"
+	"patchring/internal/endpoint/executor/people"
 	"patchring/internal/endpoint/journal"
 	"patchring/internal/endpoint/provider"
 	"patchring/wire"
@@ -22,9 +23,14 @@ const maxInstalls = 6
 // After an interruption it finds itself here with the gate perhaps closed:
 // then settle gives back what the hooks took.
 func (e *Executor) quiesce(ctx context.Context, o journal.Order, s scene) (*wait, error) {
-	if _, w := s.mayInstall(o); w != nil || !s.ended(o).IsZero() {
+	_, w := s.mayInstall(o)
+	if w == nil {
+		_, w = s.agreed(o, wire.ActInstall)
+	}
+	if w != nil || !s.ended(o).IsZero() {
 		return nil, e.enter(o, wire.StepSettle, nil)
 	}
+	e.publish() // nobody is asked any more
 	err := e.Hooks(ctx, local.PreInstall, o.Order)
 	if err == nil {
 		return e.begin(ctx, o)
@@ -51,6 +57,9 @@ func (e *Executor) begin(ctx context.Context, o journal.Order) (*wait, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := e.attend(ctx, &s, o); err != nil {
+		return nil, err
+	}
 	var t transaction
 	started := false
 	err = e.update(o, func(tx *journal.Tx, k *journal.Order) error {
@@ -60,7 +69,10 @@ func (e *Executor) begin(ctx context.Context, o journal.Order) (*wait, error) {
 		}
 		s.holds, s.now, s.clockOff = holds.Holds, e.Now().Round(0), e.look()
 		var closed *wait
-		t, closed = s.mayInstall(*k)
+		var d people.Decision
+		if t, closed = s.mayInstall(*k); closed == nil {
+			d, closed = s.agreed(*k, wire.ActInstall)
+		}
 		if started = closed == nil && s.ended(*k).IsZero() && len(t.items) > 0; !started {
 			if closed == nil {
 				drop(k, t.skipped)
@@ -69,6 +81,7 @@ func (e *Executor) begin(ctx context.Context, o journal.Order) (*wait, error) {
 			return nil
 		}
 		drop(k, t.skipped)
+		e.forced(tx, k, wire.ActInstall, d)
 		k.Installs++
 		k.Recovering = false
 		if k.StartedUS == 0 {

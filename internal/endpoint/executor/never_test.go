@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"patchring/internal/endpoint/executor/local"
+	"patchring/internal/endpoint/executor/people"
 	"patchring/wire"
 )
 
@@ -33,7 +35,7 @@ func TestNever(t *testing.T) {
 		p.arrange()
 		rt.Repeat(map[string]func(*rapid.T){
 			"order": p.order, "hold": p.holdSome, "lift": p.lift, "cancel": p.cancel,
-			"time": p.sleep, "time ": p.sleep, "kill": p.kill, "jump": p.jump, "agree": p.agree, "": p.check,
+			"time": p.sleep, "time ": p.sleep, "kill": p.kill, "jump": p.jump, "agree": p.agree, "people": p.comeAndGo, "click": p.clickSome, "": p.check,
 		})
 		p.end()
 		p.close()
@@ -104,9 +106,45 @@ func (p *play) order(rt *rapid.T) {
 			o.Items[i].Packages[0] = wire.Change{Name: o.Items[i].Name, From: "2", To: "1"}
 		}
 	}
+	p.askPeople(&o)
 	p.windows = append(p.windows, o.Windows...)
+	p.windows = append(p.windows, o.RebootWindows...)
 	if err := p.deliver(p.seal(o)); err == nil {
 		p.sent = append(p.sent, o)
+	}
+}
+
+// askPeople gives the order terms for people, or another mode of reboot.
+func (p *play) askPeople(o *wire.Order) {
+	rt := p.rt
+	o.Reboot = rapid.SampledFrom([]wire.RebootMode{wire.RebootNever, wire.RebootIfNeeded, wire.RebootIfNeeded, wire.RebootWindow, wire.RebootUser}).Draw(rt, "reboot")
+	if o.Reboot == wire.RebootWindow {
+		o.RebootWindows = o.Windows
+	}
+	if rapid.IntRange(0, 2).Draw(rt, "asks") == 0 && o.Reboot != wire.RebootUser {
+		return
+	}
+	o.People = &wire.People{
+		Postpones: rapid.IntRange(0, 2).Draw(rt, "postpones"), NoticeS: int64(span(rt, "notice", 0, 20*time.Minute) / time.Second),
+		CountdownS: int64(span(rt, "countdown", time.Minute, 20*time.Minute) / time.Second),
+		DeadlineUS: us2(p.truth().Add(span(rt, "deadline", 0, 48*time.Hour))),
+	}
+	for _, w := range o.Windows {
+		o.People.DeadlineUS = max(o.People.DeadlineUS, w.StartUS)
+	}
+}
+
+func (p *play) comeAndGo(rt *rapid.T) {
+	p.there = rapid.SliceOfDistinct(rapid.SampledFrom([]string{"ann", "bob"}), rapid.ID).Draw(rt, "there")
+	p.busy = map[string]bool{"ann": rapid.IntRange(0, 3).Draw(rt, "busy") == 0}
+}
+
+func (p *play) clickSome(rt *rapid.T) {
+	user := rapid.SampledFrom([]string{"ann", "bob"}).Draw(rt, "user")
+	err := p.click(user, rapid.SampledFrom([]people.Choice{people.Now, people.Now, people.Hour, people.Evening, people.Tomorrow}).Draw(rt, "choice"))
+	var refused *people.Refusal
+	if err != nil && !errors.As(err, &refused) && len(p.screens) == 0 {
+		rt.Skip("nothing to answer")
 	}
 }
 
@@ -187,6 +225,7 @@ func (p *play) end() {
 	p.lift(p.rt)
 	p.agree(p.rt)
 	p.stride = 7 * time.Minute
+	p.there = nil
 	p.finish(80 * time.Hour)
 	for _, o := range p.sent {
 		results := p.results(o.ID)

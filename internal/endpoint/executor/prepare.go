@@ -208,8 +208,11 @@ func (e *Executor) download(ctx context.Context, o journal.Order, s scene) (*wai
 // left out, and hooks disturb nobody for nothing.
 func (e *Executor) wait(ctx context.Context, o journal.Order, s scene) (*wait, error) {
 	t, w := s.mayInstall(o)
-	if w != nil {
-		return w, nil
+	if w != nil || len(t.items) > 0 {
+		var err error
+		if w, err = e.consult(o, s, wire.ActInstall, w); w != nil || err != nil {
+			return w, err
+		}
 	}
 	ends := t.skipped
 	if len(t.items) > 0 {

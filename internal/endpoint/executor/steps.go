@@ -18,12 +18,17 @@ func (e *Executor) Tick(ctx context.Context) (time.Duration, error) {
 	e.Busy.Lock()
 	defer e.Busy.Unlock()
 	defer e.doing.Store(nil)
+	e.telling = nil
 	if err := e.observeClock(); err != nil {
 		return 0, err
 	}
 	kept, err := e.tidy()
-	if err != nil || len(kept) == 0 {
+	if err != nil {
 		return idleNap, err
+	}
+	if len(kept) == 0 {
+		e.publish()
+		return idleNap, nil
 	}
 	boot, err := e.BootID()
 	if err != nil {
@@ -46,6 +51,7 @@ func (e *Executor) Tick(ctx context.Context) (time.Duration, error) {
 			break
 		}
 	}
+	e.publish()
 	return pause, nil
 }
 
@@ -108,6 +114,11 @@ func (e *Executor) step(ctx context.Context, o journal.Order) (*wait, error) {
 	}
 	if w := backingOff(o, s.now); w != nil && o.Step != wire.StepSettle { // which gives back at once
 		return w, nil
+	}
+	if _, asks := askedAbout(o); asks {
+		if err := e.attend(ctx, &s, o); err != nil {
+			return nil, err
+		}
 	}
 	doing := string(o.Step) + " of order " + o.Order.ID
 	e.doing.Store(&doing)

@@ -65,6 +65,7 @@ type world struct {
 	failMode string
 	stride   time.Duration // that passes between two ticks at least
 	survivor func()        // a transaction that outlived the agent
+	desk
 }
 
 type installed struct {
@@ -126,6 +127,7 @@ func (w *world) start() {
 		Local:  func() (local.Rules, error) { return w.rules, w.rulesErr },
 		Disk:   func() error { return w.diskErr },
 		Hooks:  w.hooks, Signals: w.signals, Reboot: w.reboot,
+		Present: w.present, Show: w.show,
 		Changed: func() {}, Ended: func() {}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err := w.exec.trustClockAtStart(); err != nil {
@@ -143,7 +145,7 @@ func (w *world) bootID() string   { return fmt.Sprintf("boot-%d", w.boots) }
 func (w *world) truth() time.Time { return w.wall.Add(-w.skew) }
 
 func (w *world) pass(d time.Duration) {
-	w.wall, w.uptime = w.wall.Add(d), w.uptime+d
+	w.wall, w.uptime, w.awake = w.wall.Add(d), w.uptime+d, w.awake+d
 }
 
 // die is a point at which the agent may be killed.
@@ -202,6 +204,7 @@ func (w *world) restart(device bool) {
 		w.uptime = 0
 		w.pending = false
 		w.pass(time.Minute)
+		w.there, w.screens = nil, nil
 	}
 	w.start()
 }
@@ -254,6 +257,7 @@ func (w *world) signals(context.Context) ([]wire.RebootSignal, error) {
 func (w *world) reboot(context.Context) error {
 	w.die()
 	w.mustBeOpen("reboot")
+	w.mustSuitPeople(wire.StepReboot)
 	w.reboots = w.boots
 	return nil
 }
@@ -344,6 +348,7 @@ func (a apt) transact(items []wire.Item, limits provider.Limits, kind wire.Order
 	}
 	a.recoverNow() // as the contract says, an interrupted transaction first
 	a.mustBeOpen("transaction")
+	a.mustSuitPeople(wire.StepInstall)
 	if kind == wire.OrderInstall { // a rollback is what usually follows a hold
 		a.mustNotBeHeld(items)
 	}

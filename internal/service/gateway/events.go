@@ -77,7 +77,7 @@ func (g *Gateway) event(ctx context.Context, tx *store.Tx, d gen.Device, e wire.
 		return true, g.result(ctx, tx, d, e)
 	case wire.EventRefused:
 		return true, g.refused(ctx, tx, d, e)
-	case wire.EventRebooted, wire.EventRecovered, wire.EventActor, wire.EventDropped, wire.EventRestored:
+	case wire.EventRebooted, wire.EventRecovered, wire.EventActor, wire.EventDropped, wire.EventRestored, wire.EventNotice:
 		g.recordEvent(tx, d, e)
 		return false, nil
 	default:
@@ -287,6 +287,12 @@ func (g *Gateway) recordEvent(tx *store.Tx, d gen.Device, e wire.Event) {
 	}
 	if e.Actor != nil {
 		detail["actor"] = wire.Clean(e.Actor.Name, 256)
+	}
+	if n := e.Notice; n != nil {
+		detail["notice"] = map[string]any{
+			"what": wire.Clean(string(n.What), 32), "act": wire.Clean(string(n.Act), 32), "user": wire.Clean(n.User, 256),
+			"until": n.UntilUS, "left": n.Left,
+		}
 	}
 	g.record(tx, d, e, register.DeviceEvent, "", detail)
 }

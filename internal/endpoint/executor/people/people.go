@@ -392,3 +392,16 @@ func us(t time.Time) int64      { return t.UnixMicro() }
 func at(micros int64) time.Time { return time.UnixMicro(micros) }
 func rfc(t time.Time) string    { return t.UTC().Format(time.RFC3339) }
 func itoa(n int) string         { return strconv.Itoa(n) }
+
+// Carry is what a newer order of the same campaign goes on from.
+func Carry(k journal.Asked) journal.Asked {
+	next := journal.Asked{Act: k.Act}
+	for user, a := range k.Answers {
+		if a.Said == journal.SaidNow {
+			a.Said, a.SaidUS, a.UntilUS = "", 0, 0
+			a.ChanceUS = 0 // to be asked again
+		}
+		next = remember(next, user, a)
+	}
+	return next
+}

@@ -170,9 +170,11 @@ func TestOrdersThatMakeNoSenseForPeople(t *testing.T) {
 		"people.countdown_s":     func(o *wire.Order) { o.People.CountdownS = 59 },
 		"people.battery_percent": func(o *wire.Order) { o.People.BatteryPercent = 101 },
 		"people.deadline_us":     func(o *wire.Order) { o.People.DeadlineUS = us(noon) - 1 },
-		"people.text.fr.body":    func(o *wire.Order) { o.People.Text = &wire.NoticeText{FR: wire.NoticeWords{Body: string(make([]byte, wire.MaxTextBytes+1))}} },
-		"reboot":                 func(o *wire.Order) { o.Reboot, o.People = wire.RebootUser, nil },
-		"reboot_windows":         func(o *wire.Order) { o.Reboot = wire.RebootWindow },
+		"people.text.fr.body": func(o *wire.Order) {
+			o.People.Text = &wire.NoticeText{FR: wire.NoticeWords{Body: string(make([]byte, wire.MaxTextBytes+1))}}
+		},
+		"reboot":         func(o *wire.Order) { o.Reboot, o.People = wire.RebootUser, nil },
+		"reboot_windows": func(o *wire.Order) { o.Reboot = wire.RebootWindow },
 	} {
 		o := order()
 		spoil(&o)
