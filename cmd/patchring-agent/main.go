@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	_ "time/tzdata" // windows of the local file are hours of the device's zone
 
 	"patchring/internal/endpoint/agent"
 	"patchring/internal/endpoint/facts"
@@ -33,12 +32,19 @@ const usage = `patchring-agent: the Patchring agent
   patchring-agent uninstall    remove the service; the enrolment stays
   patchring-agent status       what it does and whether it is connected [--json]
   patchring-agent scan         facts and missing patches now, without a server [--json] [--offline]
+  patchring-agent notices      what is announced to you, its deadline and your choices [--json]
+  patchring-agent defer [1h|evening|tomorrow]   later, or [--until YYYY-MM-DDTHH:MM]
+  patchring-agent install-now  begin as soon as it may
   patchring-agent version
+
+notices, defer and install-now are for everybody with a desktop session, and for
+root. They speak the language of LANG (fr, en).
 
 Every verb takes --dir DIR (default /var/lib/patchring-agent).
 
 Exit status: 0 done, 1 failed, 2 usage, 3 not enrolled, 4 enrolled already,
-5 not running (status), 6 running without its server (status).
+5 not running (status, notices, defer, install-now), 6 running without its
+server (status), 7 the answer was not taken (defer, install-now).
 `
 
 const (
@@ -48,12 +54,14 @@ const (
 	exitEnrolled    = 4
 	exitNotRunning  = 5
 	exitAlone       = 6
+	exitNotTaken    = 7
 )
 
 var (
 	errUsage      = errors.New("see patchring-agent help")
 	errNotRunning = errors.New("the agent does not run")
 	errAlone      = errors.New("the agent runs and does not reach its server")
+	errNotTaken   = errors.New("not taken")
 )
 
 func main() {
@@ -81,6 +89,8 @@ func exit(err error) int {
 		return exitNotRunning
 	case errors.Is(err, errAlone):
 		return exitAlone
+	case errors.Is(err, errNotTaken):
+		return exitNotTaken
 	default:
 		return exitFailed
 	}
@@ -93,6 +103,7 @@ type options struct {
 	again     bool
 	json      bool
 	offline   bool
+	until     string
 	scanEvery time.Duration
 }
 
@@ -117,6 +128,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return o.status(out)
 	case "scan":
 		return o.scan(ctx, out)
+	case "notices":
+		return o.notices(ctx, out)
+	case "defer":
+		return o.later(ctx, rest, out)
+	case "install-now":
+		return o.now(ctx, out)
+	case agent.HelperVerb:
+		return agent.Help(ctx)
 	case "version":
 		return say(out, "%s\n", version)
 	default:
@@ -135,8 +154,10 @@ func parse(args []string) (verb string, o options, rest []string, err error) {
 		f.BoolVar(&o.again, "again", false, "")
 	case "run":
 		f.DurationVar(&o.scanEvery, "scan-every", 0, "")
-	case "status":
+	case "status", "notices":
 		f.BoolVar(&o.json, "json", false, "")
+	case "defer":
+		f.StringVar(&o.until, "until", "", "")
 	case "scan":
 		f.BoolVar(&o.json, "json", false, "")
 		f.BoolVar(&o.offline, "offline", false, "")

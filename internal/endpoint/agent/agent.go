@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"patchring/internal/core/fault"
+	"patchring/internal/endpoint/desktop"
 	"patchring/internal/endpoint/executor"
 	"patchring/internal/endpoint/executor/local"
 	"patchring/internal/endpoint/facts"
@@ -38,13 +39,14 @@ type Device struct {
 	Uptime    func() time.Duration
 	BootID    func() (string, error)
 	Reboot    func(context.Context) error
+	Desktop   desktop.Options // whose helper runs people's notices
 }
 
 // ThisDevice is the one the agent runs on; dir is the agent's directory.
 func ThisDevice(dir string) Device {
 	return Device{
 		Host: facts.This(), Providers: all.Present(dir, time.Now), LocalFile: local.File, HooksDir: local.HooksDir,
-		Uptime: uptime(), BootID: bootID, Reboot: reboot,
+		Uptime: uptime(), BootID: bootID, Reboot: reboot, Desktop: desktop.Options{Helper: helper()},
 	}
 }
 
@@ -75,6 +77,7 @@ type Agent struct {
 	facts    *facts.Reader
 	executor *executor.Executor
 	link     *link.Link
+	desk     *desk
 	busy     sync.Mutex // held while a provider or the facts reader is used
 	scanNow  chan struct{}
 	started  time.Time
@@ -116,6 +119,7 @@ func New(o Options) (*Agent, error) {
 		o.Log.Error("the journal was broken and a new one was begun", "kept", aside)
 	}
 	a.seen.looked = a.lastScan()
+	a.desk = newDesk(a)
 	a.openExecutor()
 	a.link = link.New(link.Options{
 		Identity: id, Renewed: func(next journal.Identity) error { return journal.WriteIdentity(o.Dir, next) },
@@ -137,6 +141,7 @@ func (a *Agent) openExecutor() {
 		Now: time.Now, Uptime: d.Uptime, BootID: d.BootID,
 		Local: func() (local.Rules, error) { return local.Read(d.LocalFile) }, Disk: a.room,
 		Hooks: local.Hooks{Dir: d.HooksDir}.Run, Signals: a.signals, Reboot: d.Reboot,
+		Present: a.desk.present, Show: a.desk.show,
 		Changed: func() { a.link.Poke(); a.writeStatus() }, Ended: a.Scan, Log: a.Log,
 	})
 }
@@ -152,6 +157,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	}
 	parts := map[string]func(context.Context) error{
 		"orders": a.executor.Run, "link": a.link.Run, "scans": a.scans,
+		"desktops": a.desk.desktop.Run, "people": a.desk.serve,
 	}
 	defer context.AfterFunc(ctx, func() {
 		if doing := a.executor.Doing(); doing != "" {
