@@ -25,7 +25,7 @@ func TestPeoplesVerbsSayWhatIsWrong(t *testing.T) {
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", args, err, want)
 		}
-		if want == errNotRunning && !strings.Contains(err.Error(), "l'agent ne répond pas") {
+		if errors.Is(want, errNotRunning) && !strings.Contains(err.Error(), "l'agent ne répond pas") {
 			t.Errorf("%s: %v, want it in French", args, err)
 		}
 	}

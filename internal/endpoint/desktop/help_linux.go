@@ -33,16 +33,14 @@ const (
 
 // screen is the helper's state; one goroutine has it.
 type screen struct {
-	ctx     context.Context
-	conn    *dbus.Conn
-	out     *json.Encoder
-	env     map[string]string
-	said    state
-	wanted  []Popup
-	on      map[string]uint32 // popup key → the notification service's id
-	done    map[string]bool   // pressed or put away: not shown again
-	actions bool
-	markup  bool
+	ctx    context.Context
+	conn   *dbus.Conn
+	out    *json.Encoder
+	env    map[string]string
+	said   state
+	wanted []Popup
+	on     map[string]uint32 // popup key → the notification service's id
+	done   map[string]bool   // pressed or put away: not shown again
 }
 
 // Help is the helper itself: it runs with one person's credentials, shows what

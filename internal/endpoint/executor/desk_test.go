@@ -22,7 +22,6 @@ type desk struct {
 	screens []Announcement
 	seen    map[string]time.Duration // by person and countdown, since when (awake) it is on the screen
 	yes     map[string]time.Time     // until when a person's "now" is good, by person and act
-	laters  map[string]int
 }
 
 func (w *world) present(context.Context) (Presence, error) {

@@ -8,6 +8,8 @@
 package notice
 
 import (
+	_ "embed"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -34,89 +36,23 @@ func Of(locale string) Lang {
 	return English
 }
 
+//go:embed en.json
+var english []byte
+
+//go:embed fr.json
+var french []byte
+
+// words are the sentences of a language; a test reads every one of them.
 func words(l Lang) map[string]string {
+	text := english
 	if l == French {
-		return map[string]string{
-			"title.install":   "Mises à jour à installer",
-			"title.reboot":    "Redémarrage nécessaire",
-			"body.install":    "Votre service informatique doit installer des mises à jour sur ce poste.",
-			"body.reboot":     "Ce poste doit redémarrer pour terminer l'installation des mises à jour.",
-			"items":           "Mises à jour : %s.",
-			"more":            "%s et %d autres",
-			"deadline":        "Sans réponse, rien ne commence avant l'échéance : %s.",
-			"left":            "Reports restants : %d.",
-			"countdown":       "L'échéance est passée. Enregistrez votre travail : début %s.",
-			"agreed":          "Vous avez accepté.",
-			"postponed":       "Reporté : %s.",
-			"announced":       "Prévu. Échéance : %s.",
-			"plain":           "Pour répondre : patchring-agent install-now, ou patchring-agent defer 1h, evening ou tomorrow.",
-			"button.now":      "Installer maintenant",
-			"button.restart":  "Redémarrer maintenant",
-			"button.1h":       "Dans 1 h",
-			"button.evening":  "Ce soir (%s)",
-			"button.tomorrow": "Demain (%s)",
-			"none":            "Rien n'est annoncé.",
-			"taken.now":       "C'est noté : cela commence dès que possible.",
-			"taken.later":     "C'est noté : reporté.",
-			"today":           "aujourd'hui à %s",
-			"tomorrow":        "demain à %s",
-			"on":              "le %s %d %s à %s",
-			"days":            "dimanche lundi mardi mercredi jeudi vendredi samedi",
-			"months":          "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
-			"nothing_asked":   "rien ne vous est demandé pour l'instant",
-			"too_old":         "cette question n'est plus posée ; voyez patchring-agent notices",
-			"too_early":       "aucune fenêtre n'est proche ; possible à partir du moment suivant : %s",
-			"none_left":       "plus aucun report n'est possible",
-			"past_deadline":   "l'échéance serait dépassée : %s",
-			"deadline_over":   "l'échéance est passée : cela commence après le compte à rebours",
-			"no_window_then":  "aucune fenêtre à ce moment-là avant l'échéance : %s",
-			"already_later":   "déjà reporté : %s",
-			"not_yours":       "vous n'avez pas de session graphique sur ce poste",
-			"unreachable":     "l'agent ne répond pas ; est-il en service ?",
-			"bad_request":     "demande incomprise",
-			"failed":          "l'agent n'a pas pu enregistrer la réponse ; réessayez",
-		}
+		text = french
 	}
-	return map[string]string{
-		"title.install":   "Updates to install",
-		"title.reboot":    "Restart needed",
-		"body.install":    "Your IT department has updates to install on this computer.",
-		"body.reboot":     "This computer must restart to complete the installation of updates.",
-		"items":           "Updates: %s.",
-		"more":            "%s and %d more",
-		"deadline":        "Without an answer nothing begins before the deadline: %s.",
-		"left":            "Postponements left: %d.",
-		"countdown":       "The deadline has passed. Save your work: it begins %s.",
-		"agreed":          "You agreed.",
-		"postponed":       "Postponed: %s.",
-		"announced":       "Planned. Deadline: %s.",
-		"plain":           "To answer: patchring-agent install-now, or patchring-agent defer 1h, evening or tomorrow.",
-		"button.now":      "Install now",
-		"button.restart":  "Restart now",
-		"button.1h":       "In 1 h",
-		"button.evening":  "This evening (%s)",
-		"button.tomorrow": "Tomorrow (%s)",
-		"none":            "Nothing is announced.",
-		"taken.now":       "Noted: it begins as soon as it may.",
-		"taken.later":     "Noted: postponed.",
-		"today":           "today at %s",
-		"tomorrow":        "tomorrow at %s",
-		"on":              "on %s %d %s at %s",
-		"days":            "Sunday Monday Tuesday Wednesday Thursday Friday Saturday",
-		"months":          "January February March April May June July August September October November December",
-		"nothing_asked":   "nothing is asked of you now",
-		"too_old":         "that question does not stand any more; see patchring-agent notices",
-		"too_early":       "no window is near; possible from then on: %s",
-		"none_left":       "it cannot be postponed again",
-		"past_deadline":   "that would be past the deadline: %s",
-		"deadline_over":   "the deadline has passed: it begins after the countdown",
-		"no_window_then":  "there is no window then before the deadline: %s",
-		"already_later":   "postponed already: %s",
-		"not_yours":       "you have no desktop session on this computer",
-		"unreachable":     "the agent does not answer; does it run?",
-		"bad_request":     "request not understood",
-		"failed":          "the agent could not keep the answer; try again",
+	var w map[string]string
+	if err := json.Unmarshal(text, &w); err != nil {
+		panic("notice: words of " + string(l) + ": " + err.Error()) // they are part of the program
 	}
+	return w
 }
 
 // Text is one notice for one reader.
