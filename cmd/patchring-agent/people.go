@@ -26,14 +26,23 @@ func lang() notice.Lang {
 	return notice.English
 }
 
+// said is a refusal in the person's own language.
+type said struct {
+	text string
+	why  error
+}
+
+func (s said) Error() string { return s.text }
+func (s said) Unwrap() error { return s.why }
+
 func (o options) ask(ctx context.Context, r notice.Request) (notice.Reply, error) {
 	reply, err := notice.Call(ctx, notice.Path(o.dir), r)
 	why, at := reply.Why()
 	if err != nil || why == notice.Unreachable {
-		return reply, fmt.Errorf("%s (%w)", notice.Refused(lang(), notice.Unreachable, at, time.Now()), errNotRunning)
+		return reply, said{notice.Refused(lang(), notice.Unreachable, at, time.Now()), errNotRunning}
 	}
 	if why != "" {
-		return reply, fmt.Errorf("%s (%w)", notice.Refused(lang(), why, at, time.Now()), errNotTaken)
+		return reply, said{notice.Refused(lang(), why, at, time.Now()), errNotTaken}
 	}
 	return reply, nil
 }

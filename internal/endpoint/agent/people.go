@@ -154,21 +154,10 @@ func (d *desk) told(key string, problem error) {
 	}
 }
 
-// name is who a caller of the local socket is, for those with a desktop.
-func (d *desk) name(ctx context.Context, uid uint32) (string, bool, error) {
-	list, err := d.desktop.People(ctx)
-	for _, p := range list {
-		if p.UID == uid {
-			return p.Name, true, nil
-		}
-	}
-	return "", false, err
-}
-
 // serve answers people on the device's own socket.
 func (d *desk) serve(ctx context.Context) error {
 	s := notice.Server{
-		Path: notice.Path(d.a.Dir), Announced: d.a.executor.Announced, Answer: d.a.executor.Answer, Name: d.name, Log: d.a.Log,
+		Path: notice.Path(d.a.Dir), Announced: d.a.executor.Announced, Answer: d.a.executor.Answer, Name: d.desktop.Name, Log: d.a.Log,
 	}
 	return s.Run(ctx)
 }

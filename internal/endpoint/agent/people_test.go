@@ -157,6 +157,7 @@ func TestAPersonIsAskedOnTheirScreenAndBySocket(t *testing.T) {
 			return false
 		}
 	}
+	s.eventually("a check-in", func() bool { return len(s.checkins) > 0 })
 	o := order(1)
 	o.People = &wire.People{
 		Postpones: 1, DeadlineUS: time.Now().Add(30 * time.Minute).UnixMicro(), NoticeS: 60, CountdownS: 60, BatteryPercent: 50,

@@ -98,7 +98,22 @@ func New(o Options) *Desktop {
 	return &Desktop{Options: o, wake: make(chan struct{}, 1), helpers: map[uint32]*helper{}}
 }
 
-// People are those who are logged in to a desktop now.
+// Name is the login name of who has a desktop session; false is nobody.
+func (d *Desktop) Name(ctx context.Context, uid uint32) (string, bool, error) {
+	list, err := sessions(ctx, d.Bus)
+	if err != nil {
+		return "", false, fmt.Errorf("read sessions: %w", err)
+	}
+	for _, s := range list {
+		if s.UID == uid {
+			return s.Name, true, nil
+		}
+	}
+	return "", false, nil
+}
+
+// People are those who are logged in to a desktop now. It begins a helper for
+// each, to know whether they are busy.
 func (d *Desktop) People(ctx context.Context) ([]Person, error) {
 	list, err := sessions(ctx, d.Bus)
 	if err != nil {

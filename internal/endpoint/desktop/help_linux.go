@@ -27,7 +27,7 @@ const (
 )
 
 const (
-	busyEvery  = 10 * time.Second // how often a session is asked whether it is busy
+	busyEvery  = 30 * time.Second // how often a session is asked whether it is busy
 	askTimeout = 5 * time.Second  // of one question to the session
 )
 
