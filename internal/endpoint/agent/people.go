@@ -15,6 +15,7 @@ import (
 	"patchring/internal/endpoint/executor"
 	"patchring/internal/endpoint/executor/people"
 	"patchring/internal/endpoint/notice"
+	"patchring/wire"
 )
 
 // answerTimeout bounds what a press of a button may take.
@@ -29,11 +30,11 @@ type desk struct {
 	mu      sync.Mutex // guards the rest
 	persons map[string]desktop.Person
 	popups  map[string]executor.Announcement // on a screen, by key
-	shown   map[string]bool                  // told to the server, by what does not count down
+	shown   map[string]wire.NoticeWhat       // last told to the server, by what does not count down
 }
 
 func newDesk(a *Agent) *desk {
-	d := &desk{a: a, persons: map[string]desktop.Person{}, popups: map[string]executor.Announcement{}, shown: map[string]bool{}}
+	d := &desk{a: a, persons: map[string]desktop.Person{}, popups: map[string]executor.Announcement{}, shown: map[string]wire.NoticeWhat{}}
 	o := a.Device.Desktop
 	o.Pressed, o.Shown, o.Log = d.pressed, d.told, a.Log
 	d.desktop = desktop.New(o)
@@ -71,7 +72,7 @@ func (d *desk) show(list []executor.Announcement) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var popups []desktop.Popup
-	kept, shown := map[string]executor.Announcement{}, map[string]bool{}
+	kept, shown := map[string]executor.Announcement{}, map[string]wire.NoticeWhat{}
 	for _, a := range list {
 		person, here := d.persons[a.User]
 		if !here || a.State != people.StateAsked && a.State != people.StateCountdown {
@@ -137,13 +138,19 @@ func (d *desk) pressed(key, button string) {
 	}
 }
 
-// told is spooled once a notice, however often its screen came and went.
+// told is spooled once a notice, however often its screen came and went; that
+// it is seen at last is news too.
 func (d *desk) told(key string, problem error) {
+	what := wire.NoticeShown
+	if problem != nil {
+		what = wire.NoticeUnseen
+	}
 	d.mu.Lock()
 	a, stands := d.popups[key]
-	news := stands && !d.shown[steady(a)]
+	before := d.shown[steady(a)]
+	news := stands && before != what && before != wire.NoticeShown
 	if news {
-		d.shown[steady(a)] = true
+		d.shown[steady(a)] = what
 	}
 	d.mu.Unlock()
 	if !news {

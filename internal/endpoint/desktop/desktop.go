@@ -142,9 +142,14 @@ func (d *Desktop) Show(list []Popup) {
 	d.mu.Lock()
 	d.wanted = list
 	d.mu.Unlock()
+	d.look()
+}
+
+// look makes Run tend to the screens again.
+func (d *Desktop) look() {
 	select {
 	case d.wake <- struct{}{}:
-	default:
+	default: // it will look anyway
 	}
 }
 
@@ -235,6 +240,7 @@ func (d *Desktop) helper(p Person) *helper {
 		d.mu.Lock()
 		delete(d.helpers, p.UID)
 		d.mu.Unlock()
+		d.look() // what it showed is on no screen now
 		if err != nil {
 			d.Log.Warn("helper ended", "user", p.Name, "err", err)
 		}

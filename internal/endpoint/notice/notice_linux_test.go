@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -106,9 +107,23 @@ func TestANoticeReadsInTheReadersLanguage(t *testing.T) {
 
 // counter is a server with two people, of whom only one has a desktop.
 type counter struct {
-	path    string
+	path string
+
+	mu      sync.Mutex // guards the rest
 	answers []people.Reply
 	refuse  error
+}
+
+func (c *counter) said() []people.Reply {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.answers)
+}
+
+func (c *counter) refuses(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refuse = err
 }
 
 func open(t *testing.T) *counter {
@@ -126,6 +141,8 @@ func open(t *testing.T) *counter {
 			return []executor.Announcement{announcement("ann"), announcement("bob")}
 		},
 		Answer: func(_ context.Context, _ int64, r people.Reply) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
 			c.answers = append(c.answers, r)
 			return c.refuse
 		},
@@ -207,8 +224,8 @@ func TestAPersonAnswersForThemselvesAlone(t *testing.T) {
 	if r := c.call(t, ann, people.Hour); r.Refused != nil {
 		t.Errorf("ann is refused: %+v", r)
 	}
-	if len(c.answers) != 1 || c.answers[0].User != "ann" || c.answers[0].Choice != people.Hour {
-		t.Errorf("answers %+v", c.answers)
+	if got := c.said(); len(got) != 1 || got[0].User != "ann" || got[0].Choice != people.Hour {
+		t.Errorf("answers %+v", got)
 	}
 	for _, choice := range []people.Choice{"", people.Now} {
 		if why, _ := c.call(t, daemon, choice).Why(); why != people.NotYours {
@@ -218,14 +235,15 @@ func TestAPersonAnswersForThemselvesAlone(t *testing.T) {
 	if r := c.call(t, 0, ""); len(r.Notices) != 2 {
 		t.Errorf("root sees %+v", r)
 	}
-	if c.call(t, 0, people.Now); len(c.answers) != 3 || c.answers[2].User != "bob" {
-		t.Errorf("root answers %+v", c.answers)
+	c.call(t, 0, people.Now)
+	if got := c.said(); len(got) != 3 || got[2].User != "bob" {
+		t.Errorf("root answers %+v", got)
 	}
-	c.refuse = &people.Refusal{Why: people.NoneLeft}
+	c.refuses(&people.Refusal{Why: people.NoneLeft})
 	if why, _ := c.call(t, ann, people.Hour).Why(); why != people.NoneLeft {
 		t.Errorf("a refusal comes back as %q", why)
 	}
-	c.refuse = errors.New("disk full")
+	c.refuses(errors.New("disk full"))
 	if why, _ := c.call(t, ann, people.Hour).Why(); why != failed {
 		t.Errorf("a failure comes back as %q", why)
 	}
@@ -250,8 +268,8 @@ func TestNonsenseIsAnsweredAndCostsNothing(t *testing.T) {
 		}
 		conn.Close()
 	}
-	if len(c.answers) != 0 {
-		t.Errorf("answers %+v", c.answers)
+	if got := c.said(); len(got) != 0 {
+		t.Errorf("answers %+v", got)
 	}
 	if r, err := Call(t.Context(), c.path+".none", Request{}); err == nil || r.Refused == nil || r.Refused.Why != Unreachable {
 		t.Errorf("no agent: %+v %v", r, err)
