@@ -13,6 +13,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/register"
 	"patchring/internal/service/rulebook"
+	"patchring/wire"
 )
 
 const policyHead = `
@@ -283,4 +284,53 @@ func TestALimitStopsAfterTooManyFailures(t *testing.T) {
 	if !strings.Contains(strings.Join(codes, " "), string(fault.LimitStopped)) {
 		t.Errorf("why: %s", codes)
 	}
+}
+
+func TestOrdersSayHowPeopleAndRebootsAreTreated(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	pc := w.device("pc", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	srv := w.device("srv", fleet.Server, "it-pilots", versions("1"), versions("2"))
+	pc.breaks["nginx2"] = true
+	w.policy(`
+profiles:
+  - name: desks
+    devices: device.kind == "workstation"
+    reboot: {mode: user}
+    people: {postpones: 2, deadline: 30h, notice: 10m, countdown: 20m, battery_percent: 40, title: {fr: DSI, en: IT}}
+  - name: servers
+    devices: device.kind == "server"
+    people: {deadline: 3d}
+    reboot: {mode: window, windows: [{name: sunday, days: [sun], start: "03:00", end: "05:00"}]}
+`)
+	w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 30*time.Minute)
+	first := onlyOrder(t, pc)
+	if p := first.People; p == nil || p.Postpones != 2 || p.NoticeS != 600 || p.CountdownS != 1200 || p.BatteryPercent != 40 || p.Text.FR.Title != "DSI" || first.Reboot != wire.RebootUser {
+		t.Errorf("the workstation's order: %s, %+v", first.Reboot, p)
+	}
+	if at := time.UnixMicro(first.People.DeadlineUS); at.Sub(time.UnixMicro(first.IssuedUS)) != 30*time.Hour {
+		t.Errorf("the deadline is %s, the order of %s", at, time.UnixMicro(first.IssuedUS))
+	}
+	o := onlyOrder(t, srv)
+	sunday := time.Date(2026, 1, 18, 3, 0, 0, 0, paris)
+	if o.People != nil || o.Reboot != wire.RebootWindow || len(o.RebootWindows) == 0 || !time.UnixMicro(o.RebootWindows[0].StartUS).Equal(sunday) || o.ExpiresUS < o.RebootWindows[0].EndUS {
+		t.Errorf("the server's order: %+v", o)
+	}
+	// What failed is ordered again, and its deadline is the first one.
+	w.until(time.Date(2026, 1, 14, 19, 30, 0, 0, paris), 30*time.Minute)
+	again := onlyOrder(t, pc)
+	if again.ID == first.ID || again.People.DeadlineUS != first.People.DeadlineUS {
+		t.Errorf("written again: order %s with its deadline at %s, the first one's was %s", again.ID, time.UnixMicro(again.People.DeadlineUS), time.UnixMicro(first.People.DeadlineUS))
+	}
+}
+
+func onlyOrder(t *testing.T, d *fakeDevice) wire.Order {
+	t.Helper()
+	if len(d.orders) != 1 {
+		t.Fatalf("%d orders, want 1", len(d.orders))
+	}
+	for _, o := range d.orders {
+		return o
+	}
+	panic("unreachable")
 }

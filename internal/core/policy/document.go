@@ -109,6 +109,7 @@ type People struct {
 	Deadline  time.Duration // from the order on; then it is installed all the same
 	Notice    time.Duration // between the notice and the install
 	Countdown time.Duration // announced before the install or reboot at the deadline
+	Battery   int           // percent; before the deadline nothing begins on battery below it
 	Title     manifest.Text // of the organisation, over each notice; empty: none
 	Message   manifest.Text
 }

@@ -9,6 +9,7 @@ import (
 
 	"patchring/internal/core/calendar"
 	"patchring/internal/core/manifest"
+	"patchring/wire"
 )
 
 // maxConditions bounds what a device is asked; each is one bit of its Match.
@@ -87,7 +88,10 @@ func (r *parser) profile(o manifest.Object) Profile {
 		p.Reboot = r.reboot(r.Object(o.Field("reboot"), "mode", "windows"))
 	}
 	if o.Has("people") {
-		p.People = r.people(r.Object(o.Field("people"), "postpones", "deadline", "notice", "countdown", "title", "message"))
+		p.People = r.people(r.Object(o.Field("people"), "postpones", "deadline", "notice", "countdown", "battery_percent", "title", "message"))
+	}
+	if p.Reboot != nil && p.Reboot.Mode == RebootByUser && p.People == nil {
+		r.Warn(o.Or("people"), "nobody is asked, so mode: user reboots as if_needed", "say how people are asked, for example people: {deadline: 3d}")
 	}
 	if len(p.Rules) == 0 && len(p.Windows) == 0 && p.Reboot == nil && p.People == nil && !o.Written("rules") && !o.Written("windows") {
 		r.Warn(o.At, "profile "+p.Name+" says nothing of its devices", "give it rules, windows, reboot or people")
@@ -123,6 +127,7 @@ func (r *parser) people(o manifest.Object) *People {
 		Deadline:  o.Duration("deadline", 0),
 		Notice:    o.Duration("notice", 15*time.Minute),
 		Countdown: o.Duration("countdown", 15*time.Minute),
+		Battery:   o.Integer("battery_percent", 25, manifest.Limits{Low: 0, High: 100}),
 		Title:     o.Words("title"), Message: o.Words("message"),
 	}
 	for _, f := range []struct {
@@ -131,6 +136,11 @@ func (r *parser) people(o manifest.Object) *People {
 	}{{"notice", p.Notice}, {"countdown", p.Countdown}} {
 		if f.d < shortestNotice {
 			r.Refuse(o.Or(f.name), "is too short for a person to act on", "write 1m or more")
+		}
+	}
+	for name, text := range map[string]manifest.Text{"title": p.Title, "message": p.Message} {
+		if len(text.FR) > wire.MaxTextBytes || len(text.EN) > wire.MaxTextBytes {
+			r.Refuse(o.Field(name), fmt.Sprintf("is longer than %d bytes", wire.MaxTextBytes), "say it shorter: people read it on their screen")
 		}
 	}
 	if o.Has("deadline") && p.Deadline < p.Notice+p.Countdown {

@@ -12,7 +12,9 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/policy"
 	"patchring/internal/core/register"
+	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 	"patchring/wire"
 )
@@ -73,7 +75,7 @@ func (g *group) issue(ctx context.Context, row gen.CampaignDevice, device campai
 		d.Order, d.Look = nil, g.Clock().Add(placeLook)
 		return row.OrderID, nil
 	}
-	order, err := g.write(ctx, row, d.Order, id.String())
+	order, err := g.write(ctx, row, device, d.Order, id.String())
 	if err != nil {
 		return "", err
 	}
@@ -105,22 +107,59 @@ func (g *group) issue(ctx context.Context, row gen.CampaignDevice, device campai
 // placeLook is soon: another server took the last place in this very moment.
 const placeLook = 5 * time.Second
 
-func (g *group) write(ctx context.Context, row gen.CampaignDevice, spec *campaign.OrderSpec, id string) (wire.Order, error) {
+func (g *group) write(ctx context.Context, row gen.CampaignDevice, device campaign.Device, spec *campaign.OrderSpec, id string) (wire.Order, error) {
 	serial, err := g.tx.NextOrderSerial(ctx, row.Tenant, row.Device)
 	if err != nil {
 		return wire.Order{}, fmt.Errorf("take an order serial: %w", err)
 	}
 	terms := g.scene.terms()
+	settings := g.scene.rules.Policies.Settings(device.Match)
 	order := wire.Order{
 		ID: id, Serial: serial, Tenant: row.Tenant, Device: row.Device, Campaign: row.Campaign,
 		Ring: ringName(g.scene, row.Position), Kind: spec.Kind, Items: spec.Items,
-		IssuedUS: g.Clock().UnixMicro(), ExpiresUS: spec.Expires.UnixMicro(), Reboot: wire.RebootMode(terms.Reboot),
-		LockWaitS: int64(lockWait / time.Second), MarginS: int64(margin(terms.Margin, spec.Windows) / time.Second), AllowNew: true,
+		IssuedUS: g.Clock().UnixMicro(), ExpiresUS: spec.Expires.UnixMicro(), LockWaitS: int64(lockWait / time.Second), AllowNew: true,
+		Windows: onWire(spec.Windows),
 	}
-	for _, w := range spec.Windows {
-		order.Windows = append(order.Windows, wire.Interval{StartUS: w.Start.UnixMicro(), EndUS: w.End.UnixMicro()})
+	reboots := g.scene.reboots(settings, terms, g.Clock())
+	told, err := g.announce(ctx, row, settings, spec, reboots)
+	if err != nil {
+		return wire.Order{}, err
+	}
+	order.People, order.MarginS = told.People, int64(told.Margin/time.Second)
+	if order.Reboot = reboots.mode; order.Reboot == wire.RebootUser && order.People == nil {
+		order.Reboot = wire.RebootIfNeeded
+	}
+	if order.RebootWindows = onWire(reboots.windows); len(reboots.windows) > 0 {
+		order.ExpiresUS = max(order.ExpiresUS, reboots.windows[0].End.UnixMicro()) // it lives to see one of them
 	}
 	return order, g.attachCheckpoint(ctx, row, &order)
+}
+
+// announce is how the people at a device are treated: those at a workstation,
+// and never in a rollback, which mends what keeps them from working.
+func (g *group) announce(ctx context.Context, row gen.CampaignDevice, settings policy.Settings, spec *campaign.OrderSpec, r reboots) (campaign.Announcement, error) {
+	out := campaign.Announcement{Margin: margin(g.scene.terms().Margin, spec.Windows)}
+	asked := settings.People != nil && spec.Kind == wire.OrderInstall && fleet.Kind(g.batch.Devices[row.Device].Kind) == fleet.Workstation
+	if !asked {
+		return out, nil
+	}
+	first, err := g.tx.FirstInstallOrder(ctx, gen.FirstInstallOrderParams{Tenant: row.Tenant, Device: row.Device, Campaign: row.Campaign})
+	if err != nil {
+		return out, fmt.Errorf("read the first order: %w", err)
+	}
+	since := store.Instant(first)
+	if since.IsZero() {
+		since = g.Clock()
+	}
+	return campaign.Announce(*settings.People, since, campaign.Acts{Install: spec.Windows, Reboot: r.windows, Margin: out.Margin}), nil
+}
+
+func onWire(windows []interval) []wire.Interval {
+	var out []wire.Interval
+	for _, w := range windows {
+		out = append(out, wire.Interval{StartUS: w.Start.UnixMicro(), EndUS: w.End.UnixMicro()})
+	}
+	return out
 }
 
 // lockWait is how long an agent waits for another holder of the package

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"patchring/internal/core/calendar"
+	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
@@ -13,6 +14,7 @@ import (
 	"patchring/internal/core/procedure"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
+	"patchring/wire"
 )
 
 // policies in force for a tenant: its own and the provider's.
@@ -99,6 +101,31 @@ func frozen(settings policy.Settings, now time.Time) fault.Reason {
 		return fault.Reason{}
 	}
 	return fault.Because(fault.Frozen, "freeze", f.Name, "reason_fr", f.Reason.FR, "reason_en", f.Reason.EN, "until", f.Interval().End.UTC().Format(time.RFC3339))
+}
+
+// reboots is when an order may restart its device.
+type reboots struct {
+	mode    wire.RebootMode
+	windows []interval // of wire.RebootWindow
+}
+
+// reboots by the device's profile, else by the procedure. A compressed campaign
+// is a rehearsal of minutes: it does not wait for a Sunday night. Where no
+// window for reboots lies ahead, none happens.
+func (s *scene) reboots(settings policy.Settings, terms campaign.Terms, now time.Time) reboots {
+	switch {
+	case settings.Reboot == nil:
+		return reboots{mode: wire.RebootMode(terms.Reboot)}
+	case settings.Reboot.Mode != policy.RebootInWindow:
+		return reboots{mode: wire.RebootMode(settings.Reboot.Mode)}
+	case !s.schedule.Compress.IsZero():
+		return reboots{mode: wire.RebootIfNeeded}
+	}
+	windows := settings.WindowsIn(calendar.Intervals(settings.Reboot.Windows, now, now.Add(horizon)))
+	if len(windows) == 0 {
+		return reboots{mode: wire.RebootNever}
+	}
+	return reboots{wire.RebootWindow, windows}
 }
 
 // holdersAtOnce is how many devices are read together for their matches.

@@ -37,6 +37,26 @@ func (q *Queries) AddPolicyVersion(ctx context.Context, arg AddPolicyVersionPara
 	return err
 }
 
+const firstInstallOrder = `-- name: FirstInstallOrder :one
+SELECT CAST(COALESCE(MIN(issued_us), 0) AS BIGINT) FROM device_order
+WHERE tenant = $1 AND device = $2 AND campaign = $3 AND kind = 'install'
+`
+
+type FirstInstallOrderParams struct {
+	Tenant   string
+	Device   string
+	Campaign string
+}
+
+// FirstInstallOrder is when a device was first ordered to install anything of a
+// campaign; 0: never.
+func (q *Queries) FirstInstallOrder(ctx context.Context, arg FirstInstallOrderParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, firstInstallOrder, arg.Tenant, arg.Device, arg.Campaign)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const membersAfter = `-- name: MembersAfter :many
 SELECT device FROM campaign_device WHERE tenant = $1 AND campaign = $2 AND amendment = 0 AND device > $3
 ORDER BY device LIMIT $4

@@ -30,3 +30,9 @@ WHERE d.tenant = @tenant AND d.retired_us = 0 AND d.id > @id ORDER BY d.id LIMIT
 -- name: MembersAfter :many
 SELECT device FROM campaign_device WHERE tenant = @tenant AND campaign = @campaign AND amendment = 0 AND device > @device
 ORDER BY device LIMIT @max;
+
+-- FirstInstallOrder is when a device was first ordered to install anything of a
+-- campaign; 0: never.
+-- name: FirstInstallOrder :one
+SELECT CAST(COALESCE(MIN(issued_us), 0) AS BIGINT) FROM device_order
+WHERE tenant = @tenant AND device = @device AND campaign = @campaign AND kind = 'install';
