@@ -93,11 +93,12 @@ func (w *weighing) broken() bool {
 	return !w.undo && !w.ring.Stopped.IsZero() && w.failed.IsZero()
 }
 
-// out tells that an item is no part of what this device is to get.
+// out tells that an item is no part of what this device is to get. One under an
+// exception is counted, as exempt, and yet no order may bring it.
 func (w *weighing) out(id patch.ID) bool {
 	for i := range w.items {
 		if w.items[i].Item == id {
-			return !w.items[i].Counted
+			return !w.items[i].Counted || w.items[i].Reason.Code == fault.ExceptionInForce
 		}
 	}
 	_, in := w.contentAt(id)

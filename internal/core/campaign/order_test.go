@@ -46,6 +46,10 @@ func TestAnOrderInFlight(t *testing.T) {
 			"not_reached order_cancelled cancel", "", noon},
 		{"is taken back when a patch of it is delayed", func(s *situation) { both(s, wire.StepWait); s.decided(openssl, policy.Delayed, inHour) },
 			"not_reached order_cancelled cancel", "", noon},
+		{"is taken back when an exception leaves a patch of it out", func(s *situation) {
+			both(s, wire.StepWait)
+			s.Rules.Exceptions = []policy.Exception{{ID: "e1", Patch: policy.ScopeOf(openssl.ID), Owner: "it", From: monday, Until: inHour}}
+		}, "not_reached order_cancelled cancel", "", noon},
 		{"is taken back when nothing approves it any more", func(s *situation) { both(s, wire.StepWait); s.Rules.Classes = nil }, "exempt patch_pending cancel", "", noon},
 		{"is taken back when the content does not have it", func(s *situation) { both(s, wire.StepWait); s.content(nginx) },
 			"not_reached order_cancelled cancel", "", noon},
