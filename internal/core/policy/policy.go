@@ -20,6 +20,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"patchring/internal/core/fleet"
@@ -59,6 +60,17 @@ func ScopeOf(id patch.ID) Scope { return Scope(id) }
 
 // ScopeOfName is the scope of every version of a name.
 func ScopeOfName(provider, name string) Scope { return Scope("name:" + provider + "/" + name) }
+
+// Name is the name that a scope has every version of; false when it is one
+// exact patch, or nothing.
+func (s Scope) Name() (provider, name string, every bool) {
+	rest, every := strings.CutPrefix(string(s), "name:")
+	if !every {
+		return "", "", false
+	}
+	provider, name, _ = strings.Cut(rest, "/")
+	return provider, name, true
+}
 
 // Decision is one verdict given by hand.
 type Decision struct {
