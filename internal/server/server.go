@@ -26,6 +26,7 @@ import (
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
 	"patchring/internal/service/conductor"
+	"patchring/internal/service/desk"
 	"patchring/internal/service/gateway"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/roster"
@@ -52,6 +53,7 @@ type Server struct {
 	Conductor *conductor.Conductor
 	Gateway   *gateway.Gateway
 	Roster    *roster.Roster
+	Desk      *desk.Desk
 	Passport  *passport.Office
 	View      *view.Reader
 	Broker    *broker.Broker
@@ -177,6 +179,7 @@ func (s *Server) openServices() {
 		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin),
 	})
 	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock, Replace: s.Conductor.Replace, Wake: s.Conductor.Wake})
+	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake})
 	s.Passport = passport.New(passport.Options{DB: s.DB, Clock: s.Clock, Key: s.Keys.RegisterKey})
 }
 
@@ -241,6 +244,7 @@ func (s *Server) Run(ctx context.Context) error {
 		g.run("reports of "+t.ID, func() error { return serving.Run(ctx) })
 	}
 	g.run("conductor", func() error { return s.Conductor.Run(ctx) })
+	g.run("desk", func() error { return s.Desk.Run(ctx) })
 	g.run("housekeeping", func() error { return s.housekeep(ctx) })
 	g.run("https", func() error { return s.serveHTTP(ctx) })
 	err = g.wait()

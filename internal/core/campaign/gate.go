@@ -58,7 +58,7 @@ func (r Ring) Judge() (Verdict, []Evidence, []fault.Reason) {
 	} else {
 		reasons = r.failedCriteria()
 	}
-	reasons = append(reasons, r.missingSignOffs()...)
+	reasons = append(append(reasons, r.openTasks()...), r.missingSignOffs()...)
 	switch {
 	case insufficient:
 		return InsufficientEvidence, r.evidence(), reasons
@@ -161,6 +161,14 @@ func (r Ring) Breaker() fault.Reason {
 		return fault.Reason{}
 	}
 	return fault.Because(fault.GateFailedTooMany, "have", strconv.Itoa(r.Counters.Failed), "max", strconv.Itoa(r.Gate.MaxFailed))
+}
+
+// openTasks: what a person still has to do in the ring is not done by waiting.
+func (r Ring) openTasks() []fault.Reason {
+	if r.OpenTasks == 0 {
+		return nil
+	}
+	return because(fault.Because(fault.GateTaskOpen, "count", strconv.Itoa(r.OpenTasks)))
 }
 
 // missingSignOffs: each role the gate asks for must have said yes, last. A

@@ -139,6 +139,22 @@ func TestSignOffs(t *testing.T) {
 	}
 }
 
+func TestAGateWaitsForOpenTasks(t *testing.T) {
+	r := campaign.Ring{Gate: theGate, Counters: campaign.Counters{Done: 20}, OpenTasks: 2}
+	verdict, _, reasons := r.Judge()
+	if verdict != campaign.Stop || len(reasons) != 1 || reasons[0].Code != fault.GateTaskOpen || reasons[0].Args["count"] != "2" {
+		t.Errorf("got %s %v, want a stop for two tasks", verdict, reasons)
+	}
+	r.Counters = campaign.Counters{Done: 1}
+	if verdict, _, reasons := r.Judge(); verdict != campaign.InsufficientEvidence || !slices.Equal(reasonCodes(reasons), []fault.Code{fault.GateTooFew, fault.GateTaskOpen}) {
+		t.Errorf("got %s %v, want too few devices, and the tasks beside it", verdict, reasons)
+	}
+	r.OpenTasks, r.Counters = 0, campaign.Counters{Done: 20}
+	if verdict, _, _ := r.Judge(); verdict != campaign.Pass {
+		t.Errorf("with every task closed the gate says %s", verdict)
+	}
+}
+
 func TestBreaker(t *testing.T) {
 	r := campaign.Ring{Gate: procedure.Gate{MaxFailed: 1}, Counters: campaign.Counters{Failed: 1}}
 	if why := r.Breaker(); !why.IsZero() {

@@ -19,6 +19,9 @@ const (
 	ReasonRequired Code = "reason_required" //
 	NoSuchRole     Code = "no_such_role"    // role, roles
 	NothingToDo    Code = "nothing_to_do"   // what
+	ProofMissing   Code = "proof_missing"   // proof
+	NotRescanned   Code = "not_rescanned"   // device, at
+	StillMissing   Code = "still_missing"   // device, patch
 )
 
 // What an operator wrote in two languages (the reason of a freeze) is one
@@ -128,6 +131,7 @@ const (
 	GateIncidentOpen   Code = "gate_incident_open"    // severity, count
 	GateSignOffMissing Code = "gate_sign_off_missing" // role, title
 	GateSignOffRefused Code = "gate_sign_off_refused" // role, by, comment
+	GateTaskOpen       Code = "gate_task_open"        // count
 	GatePassed         Code = "gate_passed"           //
 	Expedited          Code = "expedited"             // by, reason
 )

@@ -55,6 +55,10 @@ const (
 	AccountAdded       Kind = "account_added"
 	AccountChanged     Kind = "account_changed" // its roles or its password
 	AccountClosed      Kind = "account_closed"
+	TaskOpened         Kind = "task_opened"
+	TaskReminded       Kind = "task_reminded" // who was told that it waits
+	TaskClosed         Kind = "task_closed"   // with its proof
+	TaskReopened       Kind = "task_reopened"
 	TokenCreated       Kind = "token_created" // of the API
 	TokenRevoked       Kind = "token_revoked"
 )

@@ -26,6 +26,7 @@ import (
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
 	"patchring/internal/service/conductor"
+	"patchring/internal/service/desk"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/roster"
 )
@@ -40,6 +41,7 @@ type Options struct {
 	View      *view.Reader
 	Conductor *conductor.Conductor
 	Roster    *roster.Roster
+	Desk      *desk.Desk
 	Passport  *passport.Office
 	// Listen hears that a campaign changed, until stop is called; the channel
 	// is closed when the server stops.
@@ -107,6 +109,7 @@ func (a *API) register() {
 	a.registerPatches()
 	a.registerCampaigns()
 	a.registerActs()
+	a.registerDesk()
 	a.registerRegister()
 }
 
@@ -123,11 +126,12 @@ type operation struct {
 	tag                       string
 	status                    int
 	public                    bool
+	maxBody                   int64 // when it is not what every request may be
 }
 
 func (o operation) huma() huma.Operation {
 	op := huma.Operation{
-		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Tags: []string{o.tag}, DefaultStatus: o.status,
+		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Tags: []string{o.tag}, DefaultStatus: o.status, MaxBodyBytes: o.maxBody,
 		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 	}
 	if o.act != "" && !o.public {

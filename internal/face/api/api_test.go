@@ -29,6 +29,7 @@ import (
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
 	"patchring/internal/service/conductor"
+	"patchring/internal/service/desk"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/roster"
 	"patchring/wire"
@@ -75,7 +76,7 @@ func newSite(t *testing.T) *site {
 	must(err)
 	admin, err := s.access.Login(t.Context(), "admin", first.Password)
 	must(err)
-	token, err := s.access.CreateToken(t.Context(), admin, "test", time.Hour)
+	token, err := s.access.CreateToken(t.Context(), admin, "test", 30*24*time.Hour)
 	must(err)
 	s.token = token.Text
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -84,6 +85,7 @@ func newSite(t *testing.T) *site {
 	handler := api.New(api.Options{
 		Access: s.access, Sessions: s.access.Sessions(), View: view.NewReader(s.db.Pool(), view.Options{Clock: clock}),
 		Conductor: s.conductor, Roster: roster.New(roster.Options{DB: s.db, Clock: clock, Replace: s.conductor.Replace, Wake: s.conductor.Wake}),
+		Desk:     desk.New(desk.Options{DB: s.db, Clock: clock, Log: log, Wake: s.conductor.Wake}),
 		Passport: passport.New(passport.Options{DB: s.db, Clock: clock, Key: k.RegisterKey}),
 		Listen:   func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return s.changed, func() {} },
 		Backup:   func(_ context.Context, w io.Writer) error { _, err := w.Write([]byte("SQLite format 3")); return err },
@@ -283,6 +285,7 @@ func bodyFor(operation string) any {
 		"create-campaign": api.CreateCampaign{Procedure: "x", Now: true}, "hold-campaign": api.Hold{Reason: "x"}, "incident-campaign": api.Incident{Severity: "minor", What: "x"}, "resume-campaign": api.Resume{},
 		"expedite-campaign": api.Expedite{Ring: "R0", Reason: "x"}, "withdraw-campaign": api.Withdraw{Patch: "x", Reason: "x"},
 		"amend-campaign": api.Amend{Patches: []string{"x"}, Reason: "x"}, "rollback-campaign": api.Rollback{}, "close-campaign": api.CloseCampaign{},
+		"grant-exception": api.GrantException{}, "end-exception": api.EndException{Reason: "x"}, "open-task": api.OpenTask{}, "reopen-task": api.ReopenTask{Reason: "x"},
 	}
 	return bodies[operation]
 }

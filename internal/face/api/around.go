@@ -15,10 +15,23 @@ import (
 
 	"patchring/internal/core/fault"
 	"patchring/internal/service/access"
+	"patchring/internal/service/desk"
 )
 
-// maxBody bounds a request; a procedure file is the largest thing sent.
-const maxBody = 1 << 20
+// maxBody bounds a request; a procedure file is the largest thing sent, but for
+// a proof: a file of 1 MiB in base64, with its name.
+const (
+	maxBody  = 1 << 20
+	maxProof = desk.MaxFile/3*4 + 8<<10
+)
+
+// bound is the bound of one request.
+func bound(r *http.Request) int64 {
+	if strings.HasPrefix(r.URL.Path, "/tasks/") && strings.HasSuffix(r.URL.Path, "/close") {
+		return maxProof
+	}
+	return maxBody
+}
 
 type contextKey struct{}
 
@@ -72,7 +85,7 @@ func public(path string) bool { return strings.HasPrefix(path, "/openapi") }
 
 func (a *API) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, bound(r))
 		if public(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return

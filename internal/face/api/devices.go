@@ -61,7 +61,12 @@ func (a *API) registerDevices() {
 	const tag, groups = "devices", "groups"
 	handle(a, operation{method: http.MethodGet, path: "/today", id: "today", summary: "What needs somebody", tag: tag, act: access.See},
 		func(ctx context.Context, p access.Principal, _ *struct{}) (view.Today, error) {
-			return a.View.Today(ctx, p.Tenant)
+			t, err := a.View.Today(ctx, p.Tenant)
+			if err != nil {
+				return t, err
+			}
+			t.MyTasks, err = a.View.MyTasks(ctx, p.Tenant, p.Names())
+			return t, err
 		})
 	handle(a, operation{method: http.MethodGet, path: "/devices", id: "list-devices", summary: "Devices", tag: tag, act: access.See}, a.listDevices)
 	handle(a, operation{method: http.MethodGet, path: "/devices/{device}", id: "show-device", summary: "One device", tag: tag, act: access.See},

@@ -54,7 +54,7 @@ func statusOf(code fault.Code) int {
 		return http.StatusInternalServerError
 	case fault.NotFound, fault.DeviceUnknown:
 		return http.StatusNotFound
-	case fault.InvalidField, fault.ReasonRequired, fault.NoSuchRole:
+	case fault.InvalidField, fault.ReasonRequired, fault.NoSuchRole, fault.ProofMissing:
 		return http.StatusUnprocessableEntity
 	case fault.Unauthorized, fault.TokenInvalid, fault.TokenExpired, fault.TokenSpent:
 		return http.StatusUnauthorized

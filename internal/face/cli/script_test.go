@@ -59,9 +59,11 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PASSWORD", site.srv.First.Password)
 			env.Setenv("FINGERPRINT", site.srv.Keys.Fingerprint().String())
 			env.Setenv("EXAMPLES", examples())
+			env.Setenv("SOON", time.Now().AddDate(0, 0, 7).Format(time.DateOnly))
+			env.Setenv("LATER", time.Now().AddDate(0, 0, 60).Format(time.DateOnly))
 			return os.WriteFile(filepath.Join(env.WorkDir, "secret"), []byte(site.srv.First.Password+"\n"), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "unkept": unkept, "halt": halt, "serve": again, "flip": flip, "mode": mode},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "unkept": unkept, "halt": halt, "serve": again, "flip": flip, "mode": mode, "keep": keep},
 	})
 }
 
@@ -236,4 +238,9 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 	if got := "0" + strconv.FormatInt(int64(info.Mode().Perm()), 8); got != args[1] {
 		ts.Fatalf("%s has mode %s, want %s", args[0], got, args[1])
 	}
+}
+
+// keep NAME keeps what was just written, for later commands.
+func keep(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }

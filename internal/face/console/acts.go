@@ -1,14 +1,17 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"patchring/internal/core/fault"
 	"patchring/internal/face/console/page"
 	"patchring/internal/face/console/ui"
 	"patchring/internal/service/access"
+	"patchring/internal/service/desk"
 )
 
 // act is one thing a person can do: what it needs, its form, and the doing.
@@ -38,6 +41,11 @@ func acts() map[string]act {
 		"/patches/{id}/approve":    {access.DecideAct, "done.decide", decideForm("approve"), decide("approve")},
 		"/patches/{id}/delay":      {access.DecideAct, "done.decide", decideForm("delay"), decide("delay")},
 		"/patches/{id}/decline":    {access.DecideAct, "done.decide", decideForm("decline"), decide("decline")},
+		"/exceptions/new":          {access.ExceptAct, "done.except", (*Console).exceptForm, (*Console).except},
+		"/exceptions/{id}/end":     {access.ExceptAct, "done.end_exception", (*Console).endExceptionForm, (*Console).endException},
+		"/tasks/new":               {access.TaskAct, "done.open_task", (*Console).openTaskForm, (*Console).openTask},
+		"/tasks/{id}/close":        {"", "done.close_task", (*Console).closeTaskForm, (*Console).closeTask},
+		"/tasks/{id}/reopen":       {access.TaskAct, "done.reopen_task", (*Console).reopenTaskForm, (*Console).reopenTask},
 		"/patches/{id}/amend":      {access.RunAct, "done.amend", (*Console).amendForm, (*Console).amend},
 	}
 }
@@ -73,9 +81,8 @@ func (c *Console) ask(a act) func(visit) {
 // to be one.
 func (c *Console) do(a act) func(visit) {
 	return func(v visit) {
-		v.Body = http.MaxBytesReader(v.w, v.Body, maxForm)
-		if err := v.ParseForm(); err != nil {
-			c.problem(v, invalid("form", "unreadable", ""))
+		if err := v.parse(); err != nil {
+			c.problem(v, err)
 			return
 		}
 		if !c.allowed(v, a) {
@@ -100,6 +107,28 @@ func (c *Console) do(a act) func(visit) {
 		}
 		fm.Error = v.words.Error(refused)
 		c.form(v, http.StatusUnprocessableEntity, filled(fm, v.PostForm))
+	}
+}
+
+// maxUpload bounds a form with a proof's file.
+const maxUpload = desk.MaxFile + maxForm
+
+// parse reads what a form sends, files and all.
+func (v visit) parse() error {
+	most, read := int64(maxForm), v.ParseForm
+	if strings.HasPrefix(v.Header.Get("Content-Type"), "multipart/") {
+		most, read = maxUpload, func() error { return v.ParseMultipartForm(maxUpload) }
+	}
+	v.Body = http.MaxBytesReader(v.w, v.Body, most)
+	err := read()
+	var large *http.MaxBytesError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &large):
+		return invalid("form", "too_long", "≤ 1 MiB")
+	default:
+		return invalid("form", "unreadable", "")
 	}
 }
 

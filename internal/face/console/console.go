@@ -20,11 +20,14 @@ import (
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/patch"
 	"patchring/internal/core/register"
 	"patchring/internal/face/console/assets"
 	"patchring/internal/face/console/page"
 	"patchring/internal/face/console/source"
+	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
+	"patchring/internal/service/desk"
 	"patchring/internal/service/roster"
 )
 
@@ -46,6 +49,14 @@ type Reader interface {
 	Procedures(ctx context.Context, who source.Viewer) (page.Procedures, error)
 	Procedure(ctx context.Context, who source.Viewer, name string, version int64) (page.Procedure, error)
 	Register(ctx context.Context, who source.Viewer, q page.RegisterQuery) (page.Register, error)
+	Exceptions(ctx context.Context, who source.Viewer, q page.ExceptionQuery) (page.Exceptions, error)
+	Exception(ctx context.Context, who source.Viewer, id string) (page.Exception, error)
+	Tasks(ctx context.Context, who source.Viewer, q page.TaskQuery) (page.Tasks, error)
+	Task(ctx context.Context, who source.Viewer, id string) (page.Task, error)
+	ProofFile(ctx context.Context, who source.Viewer, task, proof string) (view.StoredFile, error)
+	// PatchID is the patch that people name: by its id, its name, or both name
+	// and version.
+	PatchID(ctx context.Context, who source.Viewer, named string) (patch.ID, error)
 }
 
 // Acts is what operators ask of campaigns and patches; the conductor does it.
@@ -78,11 +89,21 @@ type Roster interface {
 	Describe(ctx context.Context, tenant fleet.TenantID, by register.Actor, device fleet.DeviceID, ask fleet.Describe) (roster.Changed, error)
 }
 
+// Desk keeps exceptions and manual tasks; desk.Desk does.
+type Desk interface {
+	Grant(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.Grant) (string, error)
+	End(ctx context.Context, tenant fleet.TenantID, by register.Actor, id, reason string) error
+	Open(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.Open) (string, error)
+	Close(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.Show) error
+	Reopen(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.Reopen) error
+}
+
 // Options of a console.
 type Options struct {
 	Reader   Reader
 	Acts     Acts
 	Roster   Roster
+	Desk     Desk
 	Accounts Accounts
 	Sessions *scs.SessionManager
 	// Listen tells that a campaign changed, until stop is called; the channel is

@@ -45,6 +45,7 @@ var fragments = []fragment{
 	{"board-holds", page.BoardHolds},
 	{"board-content", page.BoardContent},
 	{"board-amendments", page.BoardAmendments},
+	{"board-tasks", page.BoardTasks},
 	{"board-activity", page.BoardActivity},
 }
 

@@ -25,7 +25,7 @@ type visit struct {
 }
 
 func (v visit) viewer() source.Viewer {
-	return source.Viewer{Tenant: v.who.Tenant, Roles: v.who.Roles, Words: v.words}
+	return source.Viewer{Tenant: v.who.Tenant, Names: v.who.Names(), Roles: v.who.Roles, Words: v.words}
 }
 
 // member lets only people who are logged in through. Whoever is not is sent to
@@ -77,6 +77,7 @@ func (c *Console) frame(v visit, section ui.Section, title string) ui.Frame {
 func account(p access.Principal) *ui.Account {
 	return &ui.Account{Name: p.Name, Roles: p.Roles, May: ui.May{
 		Run: p.May(access.RunAct), Decide: p.May(access.DecideAct), Fleet: p.May(access.FleetAct),
+		Except: p.May(access.ExceptAct), Tasks: p.May(access.TaskAct),
 	}}
 }
 

@@ -20,11 +20,15 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/patch"
 	"patchring/internal/core/register"
+	"patchring/internal/core/task"
 	"patchring/internal/face/console/page"
 	"patchring/internal/face/console/source"
 	"patchring/internal/face/console/stories"
+	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
+	"patchring/internal/service/desk"
 	"patchring/internal/service/roster"
 )
 
@@ -46,7 +50,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	handler, err := New(Options{
-		Reader: w.reader, Acts: w.acts, Roster: w.acts, Accounts: w.accounts, Sessions: scs.New(), Zone: zone,
+		Reader: w.reader, Acts: w.acts, Roster: w.acts, Desk: deskLedger{w.acts}, Accounts: w.accounts, Sessions: scs.New(), Zone: zone,
 		Listen: func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return w.beat, func() {} },
 		Clock:  func() time.Time { return stories.Now }, Log: slog.New(slog.DiscardHandler),
 	})
@@ -253,6 +257,32 @@ func (l *ledger) Describe(_ context.Context, _ fleet.TenantID, by register.Actor
 	return roster.Changed{Device: device, Places: []campaign.Place{{Name: "2026-01", From: "R1", To: "GLOBAL"}}}, nil
 }
 
+// deskLedger keeps what was asked of the desk.
+type deskLedger struct{ *ledger }
+
+func (l deskLedger) Grant(_ context.Context, _ fleet.TenantID, by register.Actor, ask desk.Grant) (string, error) {
+	return "e-9", l.keep(by, ask.Reason, ask)
+}
+
+func (l deskLedger) End(_ context.Context, _ fleet.TenantID, by register.Actor, id, reason string) error {
+	return l.keep(by, reason, id)
+}
+
+func (l deskLedger) Open(_ context.Context, _ fleet.TenantID, by register.Actor, ask desk.Open) (string, error) {
+	return "t-9", l.keep(by, "none needed", ask)
+}
+
+func (l deskLedger) Close(_ context.Context, _ fleet.TenantID, by register.Actor, ask desk.Show) error {
+	if ask.Proof == task.File && len(ask.File) == 0 {
+		return fault.New(fault.InvalidField, "field", "file", "problem", "empty", "fix", "name_a_file")
+	}
+	return l.keep(by, "none needed", ask)
+}
+
+func (l deskLedger) Reopen(_ context.Context, _ fleet.TenantID, by register.Actor, ask desk.Reopen) error {
+	return l.keep(by, ask.Reason, ask)
+}
+
 // last is what was asked last.
 func (l *ledger) last(t *testing.T) any {
 	t.Helper()
@@ -360,4 +390,38 @@ func (s *storyteller) Register(_ context.Context, _ source.Viewer, q page.Regist
 	out := stories.Register()
 	out.Query = q
 	return out, nil
+}
+
+func (s *storyteller) Exceptions(_ context.Context, _ source.Viewer, q page.ExceptionQuery) (page.Exceptions, error) {
+	out := stories.Exceptions()
+	out.Query = q
+	return out, nil
+}
+
+func (s *storyteller) Exception(context.Context, source.Viewer, string) (page.Exception, error) {
+	return stories.Exceptions().Rows[0], nil
+}
+
+func (s *storyteller) Tasks(_ context.Context, _ source.Viewer, q page.TaskQuery) (page.Tasks, error) {
+	out := stories.Tasks()
+	out.Query = q
+	return out, nil
+}
+
+// Task answers with a task of IT; "any" takes any proof.
+func (s *storyteller) Task(_ context.Context, _ source.Viewer, id string) (page.Task, error) {
+	out := stories.Task()
+	out.ID = id
+	if id == "any" {
+		out.Proof = ""
+	}
+	return out, nil
+}
+
+func (s *storyteller) ProofFile(context.Context, source.Viewer, string, string) (view.StoredFile, error) {
+	return view.StoredFile{Name: "page.html", Bytes: []byte("<script>alert(1)</script>")}, nil
+}
+
+func (s *storyteller) PatchID(_ context.Context, _ source.Viewer, named string) (patch.ID, error) {
+	return patch.ID("id-of-" + named), nil
 }

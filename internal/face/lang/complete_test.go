@@ -67,6 +67,8 @@ var stored = []struct {
 	{"internal/core/register/entry.go", "Kind", Act},
 	{"internal/core/procedure/schedule.go", "NoteCode", CalendarNote},
 	{"internal/core/procedure/procedure.go", "Severity", Severity},
+	{"internal/core/task/task.go", "State", TaskState},
+	{"internal/core/task/task.go", "Proof", ProofKind},
 	{"wire/order.go", "Step", Step},
 	{"wire/order.go", "OrderKind", Goal},
 	{"wire/patches.go", "ScanStatus", Scan},

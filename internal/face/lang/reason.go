@@ -54,7 +54,7 @@ var meanings = map[string]meaning{
 	"have": Words.amount, "need": Words.amount, "max": Words.amount, "count": Words.amount,
 	"not_reached": Words.amount, "attempts": Words.amount, "size": Words.amount, "boots": Words.amount,
 	"by": Words.Actor, "role": Words.Role, "roles": Words.roles,
-	"step": word(Step), "severity": word(Severity), "what": word(Thing),
+	"step": word(Step), "proof": word(ProofKind), "severity": word(Severity), "what": word(Thing),
 	"state": Words.anyState, "wanted": Words.anyState,
 	"packages": Words.commas, "cause": Words.nested, "why": Words.nested,
 	"problem": Words.problem, "fix": Words.problem,

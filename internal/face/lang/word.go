@@ -7,32 +7,35 @@ type Family string
 
 // Families.
 const (
-	PatchState    Family = "patch_state"
-	CampaignState Family = "campaign_state"
-	RingState     Family = "ring_state"
-	DeviceState   Family = "device_state"
-	OrderState    Family = "order_state"
-	Verdict       Family = "verdict"
-	Gate          Family = "gate"     // what a gate decided
-	Evidence      Family = "evidence" // what a gate measures
-	Bucket        Family = "bucket"   // the five numbers
-	Outcome       Family = "outcome"  // of one device, as a bucket counts it
-	Step          Family = "step"     // of an order
-	Kind          Family = "kind"     // of a device
-	Class         Family = "class"    // of a patch
-	Offer         Family = "offer"    // how a patch is offered on a device
-	Scan          Family = "scan"     // how a scan ended
-	Answer        Family = "answer"   // of a sign-off
-	Goal          Family = "goal"     // install or rollback
-	Act           Family = "act"      // register entry kinds
-	Check         Family = "check"    // links of the chain that leads to an install
-	Severity      Family = "severity"
-	Rollback      Family = "rollback"      // readiness
-	RebootSignal  Family = "reboot_signal" // why a reboot is wanted
-	CalendarNote  Family = "note"
-	Origin        Family = "origin" // of a campaign
-	Thing         Family = "thing"  // what a refusal speaks of
-	role          Family = "role"
+	PatchState     Family = "patch_state"
+	CampaignState  Family = "campaign_state"
+	RingState      Family = "ring_state"
+	DeviceState    Family = "device_state"
+	OrderState     Family = "order_state"
+	Verdict        Family = "verdict"
+	Gate           Family = "gate"     // what a gate decided
+	Evidence       Family = "evidence" // what a gate measures
+	Bucket         Family = "bucket"   // the five numbers
+	Outcome        Family = "outcome"  // of one device, as a bucket counts it
+	Step           Family = "step"     // of an order
+	Kind           Family = "kind"     // of a device
+	Class          Family = "class"    // of a patch
+	Offer          Family = "offer"    // how a patch is offered on a device
+	Scan           Family = "scan"     // how a scan ended
+	Answer         Family = "answer"   // of a sign-off
+	Goal           Family = "goal"     // install or rollback
+	Act            Family = "act"      // register entry kinds
+	Check          Family = "check"    // links of the chain that leads to an install
+	Severity       Family = "severity"
+	Rollback       Family = "rollback"      // readiness
+	RebootSignal   Family = "reboot_signal" // why a reboot is wanted
+	CalendarNote   Family = "note"
+	Origin         Family = "origin" // of a campaign
+	TaskState      Family = "task_state"
+	ProofKind      Family = "proof" // that a manual task asks for
+	ExceptionState Family = "exception_state"
+	Thing          Family = "thing" // what a refusal speaks of
+	role           Family = "role"
 )
 
 // Word is the word of a stored value. A value without one (a role of the

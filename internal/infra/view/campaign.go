@@ -110,6 +110,7 @@ type Board struct {
 	At         time.Time        `json:"at"` // when this was read
 	Amendments []BoardAmendment `json:"amendments"`
 	Holds      []HoldRow        `json:"holds"`  // in force, of the campaign and of the tenant's devices and patches
+	Tasks      []TaskRow        `json:"tasks"`  // open manual ones, at most 50
 	Events     []Event          `json:"events"` // the latest, newest first
 }
 
@@ -239,6 +240,12 @@ type Today struct {
 	Unheld             []UnheldRole         `json:"unheld"`      // sign-offs that nobody can give
 	Quarantined        []Stuck              `json:"quarantined"` // at most 50
 	Campaigns          []CampaignRow        `json:"campaigns"`   // open
+
+	OpenTasks    int64          `json:"open_tasks"`    // TaskQuery.Which
+	OverdueTasks int64          `json:"overdue_tasks"` // TaskQuery.Which
+	MyTasks      []TaskRow      `json:"my_tasks"`      // open ones of who asks, at most 50
+	LateTasks    []TaskRow      `json:"late_tasks"`    // overdue ones of everybody, at most 50
+	Expiring     []ExceptionRow `json:"expiring"`      // exceptions that end soon, at most 50
 }
 
 // UnheldRole is a role whose sign-off a ring's gate needs, or is going to

@@ -26,12 +26,14 @@ func (r *Reader) Device(ctx context.Context, tenant fleet.TenantID, id fleet.Dev
 		DeviceRow: page.Rows[0], MachineID: c.machineID, BootID: c.bootID, Booted: instant(c.bootedUS),
 		Lists: instant(c.listsUS), ScanCause: reason(c.scanCause), RetiredWhy: c.retiredWhy, Capability: c.capability,
 	}
-	var e1, e2, e3, e4 error
+	var e1, e2, e3, e4, e5, e6 error
 	out.Facts, e1 = r.facts(ctx, tenant, id)
 	out.Campaigns, e2 = r.deviceCampaigns(ctx, tenant, id)
 	out.Order, e3 = r.openOrder(ctx, tenant, id)
 	out.Holds, e4 = r.holds(ctx, holdsOfDevice(tenant, id))
-	if err := errors.Join(e1, e2, e3, e4); err != nil {
+	out.Exceptions, e5 = r.exceptionsOfDevice(ctx, tenant, id, out.Groups)
+	out.Tasks, e6 = r.openTasks(ctx, tenant, TaskQuery{Device: id})
+	if err := errors.Join(e1, e2, e3, e4, e5, e6); err != nil {
 		return DeviceDetail{}, err
 	}
 	out.Patches, err = r.missingOf(ctx, tenant, id, out.Campaigns)

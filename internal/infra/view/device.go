@@ -77,6 +77,8 @@ type DeviceDetail struct {
 	Campaigns  []DeviceCampaign `json:"campaigns"`
 	Order      *OpenOrder       `json:"order,omitempty"`
 	Holds      []HoldRow        `json:"holds"`
+	Exceptions []ExceptionRow   `json:"exceptions"` // in force on it, its groups or everywhere
+	Tasks      []TaskRow        `json:"tasks"`      // open manual ones, at most 50
 }
 
 // DeviceFacts are what the device last said of itself.

@@ -57,9 +57,10 @@ type Decision struct {
 // PatchDetail is everything about one patch; its devices are PatchDevices.
 type PatchDetail struct {
 	PatchRow
-	Decisions []Decision      `json:"decisions"` // on it and on its name, also past ones
-	Campaigns []PatchCampaign `json:"campaigns"`
-	Versions  []PatchRow      `json:"versions"` // the other versions and suites of the name, at most 20
+	Decisions  []Decision      `json:"decisions"`  // on it and on its name, also past ones
+	Exceptions []ExceptionRow  `json:"exceptions"` // in force on it or on its name
+	Campaigns  []PatchCampaign `json:"campaigns"`
+	Versions   []PatchRow      `json:"versions"` // the other versions and suites of the name, at most 20
 }
 
 // PatchCampaign is a campaign that carries the patch.

@@ -216,6 +216,9 @@ ORDER BY p.first_seen_us DESC, p.id LIMIT 20`, tenant, row.Provider, row.Name, i
 			out.Decisions = append(out.Decisions, d)
 		}
 	}
+	if out.Exceptions, err = r.exceptionsOfPatch(ctx, tenant, row.key()); err != nil {
+		return PatchDetail{}, err
+	}
 	out.Campaigns, err = r.patchCampaigns(ctx, tenant, id)
 	return out, err
 }

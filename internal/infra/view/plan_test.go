@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/infra/store"
 )
@@ -71,6 +72,20 @@ func TestNoPageWalksTheFleet(t *testing.T) {
 		_, err := r.ImpossibleRollbacks(t.Context(), tenant, ImpossibleQuery{Campaign: "c", Paging: Paging{Cursor: later}})
 		return err
 	}
+	for _, which := range ExceptionFilters() {
+		read["exceptions "+which] = func() error {
+			_, err := r.Exceptions(t.Context(), tenant, ExceptionQuery{Which: which})
+			return err
+		}
+	}
+	for _, which := range TaskFilters() {
+		later := Paging{Cursor: cursor{Sort: which, N: 1, ID: "1"}.String()}
+		for name, q := range map[string]TaskQuery{"all": {}, "later": {Paging: later}, "mine": {Mine: []string{"it", "alice"}}, "of a device": {Device: "d"}, "of a campaign": {Campaign: "c"}} {
+			q.Which = which
+			read["tasks "+which+" "+name] = func() error { _, err := r.Tasks(t.Context(), tenant, q); return err }
+		}
+	}
+	read["a task"] = func() error { _, err := r.Task(t.Context(), tenant, "t"); return ignored(err) }
 	for name, f := range read {
 		asked = nil
 		if err := f(); err != nil {
@@ -87,6 +102,14 @@ func TestNoPageWalksTheFleet(t *testing.T) {
 			}
 		}
 	}
+}
+
+// ignored: what is not there was asked for as well as what is.
+func ignored(err error) error {
+	if fault.CodeOf(err) == fault.NotFound {
+		return nil
+	}
+	return err
 }
 
 func plan(t *testing.T, db *sql.DB, q query) []string {

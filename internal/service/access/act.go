@@ -21,6 +21,8 @@ const (
 	RunAct     Act = "run"        // campaigns: create, hold, resume, expedite, withdraw, amend, roll back, close
 	DecideAct  Act = "decide"     // verdicts on patches
 	Procedures Act = "procedures" // apply a procedure
+	ExceptAct  Act = "except"     // grant and end exceptions
+	TaskAct    Act = "tasks"      // open, close and reopen every manual task; its owner closes it without
 	FleetAct   Act = "fleet"      // groups, and retiring a device
 	EnrollAct  Act = "enroll"     // enrolment tokens
 	Export     Act = "export"     // the register, whole or a device's passport
@@ -43,6 +45,8 @@ var granted = map[Act][]string{
 	See:        {anyone},
 	RunAct:     {Admin, Operator},
 	DecideAct:  {Admin, Operator},
+	ExceptAct:  {Admin, Operator},
+	TaskAct:    {Admin, Operator},
 	Procedures: {Admin, Operator},
 	FleetAct:   {Admin, Operator},
 	EnrollAct:  {Admin, Operator},
@@ -89,6 +93,18 @@ func (p Principal) NeedRole(role string) error {
 		return nil
 	}
 	return fault.New(fault.Forbidden, "role", role)
+}
+
+// Names are what a task may call the principal by: its name and its roles.
+func (p Principal) Names() []string { return append([]string{p.Name}, p.Roles...) }
+
+// NeedTask refuses to close a task that is somebody else's. Those it belongs to
+// are its owner and, once it has escalated, the one above.
+func (p Principal) NeedTask(belongs ...string) error {
+	if p.May(TaskAct) || slices.ContainsFunc(p.Names(), func(name string) bool { return slices.Contains(belongs, name) }) {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "role", strings.Join(append(slices.Clone(granted[TaskAct]), belongs...), ","))
 }
 
 var roleWord = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)

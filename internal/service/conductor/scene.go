@@ -29,6 +29,7 @@ type scene struct {
 	holds     []campaign.Hold
 	signOffs  []gen.SignOff
 	rules     policy.Rules
+	tasks     map[string]int  // open manual tasks by ring; those of no ring under ""
 	amended   map[int64]int64 // amendment → created
 	cache     map[devicePlace]openings
 }
@@ -84,7 +85,10 @@ func (c *Conductor) scene(ctx context.Context, q *gen.Queries, row gen.Campaign)
 		return nil, fmt.Errorf("read campaign %s: %w", row.Name, err)
 	}
 	s.rules.Classes = p.Classes
-	s.rules.Policies, err = c.scenes.policies(ctx, q, row.Tenant)
+	if s.rules.Policies, err = c.scenes.policies(ctx, q, row.Tenant); err != nil {
+		return nil, err
+	}
+	s.rules.Exceptions, err = exceptions(ctx, q, row.Tenant, c.Clock())
 	return s, err
 }
 
@@ -111,6 +115,9 @@ func (s *scene) load(ctx context.Context, q *gen.Queries) error {
 		s.amended[a.Number] = a.CreatedUs
 	}
 	if s.holds, err = holds(ctx, q, tenant); err != nil {
+		return err
+	}
+	if s.tasks, err = openTasks(ctx, q, tenant, id); err != nil {
 		return err
 	}
 	s.rules.Decisions, err = decisions(ctx, q, tenant)
@@ -158,6 +165,34 @@ func decisions(ctx context.Context, q *gen.Queries, tenant string) (map[policy.S
 	return out, nil
 }
 
+// exceptions are those in force, and to come.
+func exceptions(ctx context.Context, q *gen.Queries, tenant string, now time.Time) ([]policy.Exception, error) {
+	rows, err := q.ExceptionsInForce(ctx, tenant, now.UnixMicro())
+	if err != nil {
+		return nil, fmt.Errorf("read exceptions: %w", err)
+	}
+	out := make([]policy.Exception, 0, len(rows))
+	for _, e := range rows {
+		out = append(out, policy.Exception{
+			ID: e.ID, Device: fleet.DeviceID(e.Device), Group: e.GroupName, Patch: policy.Scope(e.Scope), Owner: e.Owner, Reason: e.Reason,
+			From: store.Instant(e.FromUs), Until: store.Instant(e.UntilUs),
+		})
+	}
+	return out, nil
+}
+
+func openTasks(ctx context.Context, q *gen.Queries, tenant, campaign string) (map[string]int, error) {
+	rows, err := q.OpenTasksOfCampaign(ctx, tenant, campaign)
+	if err != nil {
+		return nil, fmt.Errorf("read open tasks: %w", err)
+	}
+	out := map[string]int{}
+	for _, r := range rows {
+		out[r.Ring] = int(r.Tasks)
+	}
+	return out, nil
+}
+
 // devices is the device side of the scene for one amendment.
 func (s *scene) devices(amendment int64) campaign.Scene {
 	out := campaign.Scene{
@@ -199,7 +234,7 @@ func (s *scene) ring(r gen.CampaignRing) campaign.Ring {
 	out := campaign.Ring{
 		Campaign: campaign.ID(s.row.ID), State: campaign.State(s.row.State), Name: r.Ring, Ring: campaign.RingState(r.State),
 		Verdict: campaign.Verdict(r.Verdict), Opens: store.Instant(r.OpensUs), Closes: store.Instant(r.ClosesUs), Opened: store.Instant(r.OpenedUs), SoakUntil: store.Instant(r.SoakUntilUs),
-		Soak: rule.Soak, Expedited: r.ExpeditedBy != "", Gate: rule.Gate, Holds: s.holds, First: r.Position == 0,
+		Soak: rule.Soak, Expedited: r.ExpeditedBy != "", Gate: rule.Gate, Holds: s.holds, OpenTasks: s.tasks[r.Ring], First: r.Position == 0,
 		Counters: campaign.Counters{
 			Done: int(r.Done), Failed: int(r.Failed), NotReached: int(r.NotReached), Unreachable: int(r.Unreachable), Exempt: int(r.Exempt),
 		},

@@ -120,7 +120,8 @@ func (c *Conductor) record(tx *store.Tx, s *scene, e register.Entry) {
 	tx.Record(e)
 }
 
-// fiveNumbers of each ring, as the register keeps them at the verification.
+// fiveNumbers of each ring, as the register keeps them at the verification, and
+// how many manual tasks people still have to do.
 func (s *scene) fiveNumbers() map[string]any {
 	rings := make([]any, 0, len(s.rings))
 	for _, r := range s.rings {
@@ -129,7 +130,11 @@ func (s *scene) fiveNumbers() map[string]any {
 			"not_reached": r.NotReached, "unreachable": r.Unreachable, "exempt": r.Exempt,
 		})
 	}
-	return map[string]any{"rings": rings}
+	tasks := 0
+	for _, n := range s.tasks {
+		tasks += n
+	}
+	return map[string]any{"rings": rings, "open_tasks": tasks}
 }
 
 // sealWait is how long the sealing waits for scans that were asked for when

@@ -28,8 +28,9 @@ type Board struct {
 	Amendments       []Amendment
 	Content          []Item
 	Holds            []Hold
-	Causes           []Cause // of failures, most frequent first, of the first few hundred
-	Events           []Event // newest first, the last few
+	Tasks            []TaskLine // open manual ones
+	Causes           []Cause    // of failures, most frequent first, of the first few hundred
+	Events           []Event    // newest first, the last few
 }
 
 // Ring is a column of the board.

@@ -64,6 +64,8 @@ type Device struct {
 	Campaigns    []DeviceCampaign // open ones that concern it
 	Patches      []DevicePatch
 	Holds        []Hold
+	Exceptions   []Exception // in force on it
+	Tasks        []TaskLine  // open manual ones
 	Events       []Event
 }
 

@@ -44,14 +44,15 @@ type PatchLine struct {
 // Patch is one patch with the devices it concerns.
 type Patch struct {
 	PatchLine
-	Origin    string
-	Summary   string
-	Decisions []PatchDecision // on it and on its name, also past ones, newest first
-	Campaigns []PatchCampaign
-	Versions  []PatchLine // the others of the name
-	Where     []PatchDevice
-	Query     PatchDeviceQuery
-	Next      string
+	Origin     string
+	Summary    string
+	Decisions  []PatchDecision // on it and on its name, also past ones, newest first
+	Exceptions []Exception     // in force on it or on its name
+	Campaigns  []PatchCampaign
+	Versions   []PatchLine // the others of the name
+	Where      []PatchDevice
+	Query      PatchDeviceQuery
+	Next       string
 }
 
 // Heading names the page.

@@ -23,6 +23,11 @@ type Today struct {
 	Campaigns          []CampaignLine // open
 	Dates              []Date         // next ones, soonest first
 	Devices            int64          // in the fleet
+
+	Tasks    []TaskLine  // the reader's turn, those due first, first
+	Late     []TaskLine  // overdue ones of everybody, the first few
+	Overdue  int64       // all of those
+	Expiring []Exception // that end soon
 }
 
 // Count is a number with the list behind it.

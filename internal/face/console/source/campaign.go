@@ -73,7 +73,7 @@ func (s *Source) Board(ctx context.Context, who Viewer, id string) (page.Board, 
 		ID: c.ID, Name: c.Name, State: campaign.State(c.State), Held: c.Held, Origin: campaign.Origin(c.Origin),
 		Procedure: c.Procedure, ProcedureVersion: c.ProcedureVersion, Starts: c.Starts, Verification: c.Verification,
 		Sealed: c.Sealed, Closed: c.Closed, Day: time.Duration(c.DayS) * time.Second, Zone: b.Zone,
-		Holds: holds(b.Holds), Events: events(who.Words, b.Events),
+		Holds: holds(b.Holds), Tasks: taskLines(b.Tasks), Events: events(who.Words, b.Events),
 	}
 	for _, a := range b.Amendments {
 		rings := rings(who.Words, a)

@@ -49,7 +49,7 @@ func (s *Source) Patch(ctx context.Context, who Viewer, id string, q page.PatchD
 	if err != nil {
 		return page.Patch{}, err
 	}
-	out := page.Patch{PatchLine: patchLine(p.PatchRow), Origin: p.Origin, Summary: p.Summary, Query: q, Next: where.Next}
+	out := page.Patch{PatchLine: patchLine(p.PatchRow), Origin: p.Origin, Summary: p.Summary, Exceptions: exceptions(p.Exceptions), Query: q, Next: where.Next}
 	for _, d := range p.Decisions {
 		out.Decisions = append(out.Decisions, page.PatchDecision{
 			Verdict: d.Verdict, Name: ofName(d.Scope), Until: d.Until, Reason: d.Reason, By: d.Actor, At: d.At,

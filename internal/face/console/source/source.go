@@ -34,6 +34,7 @@ type Source struct {
 // Viewer is for whom a page is read.
 type Viewer struct {
 	Tenant fleet.TenantID
+	Names  []string // by which tasks may call them: the account's, and the roles
 	Roles  []string // whose sign-offs are awaited
 	Words  lang.Words
 }

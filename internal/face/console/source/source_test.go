@@ -32,6 +32,7 @@ const tenant fleet.TenantID = "main"
 type site struct {
 	*source.Source
 	t         *testing.T
+	db        *store.DB
 	conductor *conductor.Conductor
 	id        campaign.ID
 	now       time.Time
@@ -46,6 +47,7 @@ func newSite(t *testing.T) *site {
 		Notary: func(string, register.Checkpoint) (string, error) { return "", nil },
 	})
 	s.must(err)
+	s.db = db
 	t.Cleanup(func() { s.must(db.Close()) })
 	_, key, err := ed25519.GenerateKey(nil)
 	s.must(err)

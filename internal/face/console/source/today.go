@@ -68,7 +68,7 @@ func (s *Source) Today(ctx context.Context, who Viewer) (page.Today, error) {
 			out.Campaigns = append(out.Campaigns, campaignLine(c))
 		}
 	}
-	return out, nil
+	return out, s.desk(ctx, who, t, &out)
 }
 
 // Impossible fills the page of what could not be put back.

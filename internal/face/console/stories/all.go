@@ -43,6 +43,17 @@ func All() []Story {
 		{Name: "calendar", Section: ui.Calendar, Title: "nav.calendar", Account: op, Page: show(page.CalendarPage, Calendar())},
 		{Name: "procedures", Section: ui.Procedures, Title: "nav.procedures", Account: op, Page: show(page.ProceduresPage, Procedures())},
 		{Name: "procedure", Section: ui.Procedures, Title: "nav.procedures", Account: op, Page: show(page.ProcedurePage, Procedure())},
+		{Name: "exceptions", Section: ui.Exceptions, Title: "nav.exceptions", Account: op, Page: show(page.ExceptionsPage, Exceptions())},
+		{Name: "exceptions-ended", Section: ui.Exceptions, Title: "nav.exceptions", Account: op, Page: show(page.ExceptionsPage, EndedExceptions())},
+		{Name: "exceptions-none", Section: ui.Exceptions, Title: "nav.exceptions", Account: Reader(), Page: show(page.ExceptionsPage, page.Exceptions{Query: page.ExceptionQuery{Which: "expiring"}})},
+		{Name: "tasks", Section: ui.Tasks, Title: "nav.tasks", Account: op, Page: show(page.TasksPage, Tasks())},
+		{Name: "tasks-closed", Section: ui.Tasks, Title: "nav.tasks", Account: op, Page: show(page.TasksPage, ClosedTasks())},
+		{Name: "tasks-none", Section: ui.Tasks, Title: "nav.tasks", Account: Reader(), Page: show(page.TasksPage, page.Tasks{Query: page.TaskQuery{Which: "overdue"}})},
+		{Name: "task", Section: ui.Tasks, Title: "nav.tasks", Account: op, Page: show(page.TaskPage, Task())},
+		{Name: "task-new", Section: ui.Tasks, Title: "nav.tasks", Account: Reader(), Page: show(page.TaskPage, NewTask())},
+		{Name: "task-closed", Section: ui.Tasks, Title: "nav.tasks", Account: op, Page: show(page.TaskPage, ClosedTask())},
+		{Name: "act-except", Section: ui.Exceptions, Title: "act_except.open", Account: op, Page: worded(ExceptForm)},
+		{Name: "act-close-task", Section: ui.Tasks, Title: "act_close_task.open", Account: op, Page: worded(CloseTaskForm)},
 		{Name: "register", Section: ui.Campaigns, Title: "register.title", Account: op, Page: show(page.RegisterPage, Register())},
 		{Name: "search", Title: "frame.search", Account: op, Page: show(page.SearchPage, Search())},
 		{Name: "login", Title: "login.title", Page: show(page.LoginPage, page.Login{Back: "/"})},
@@ -70,6 +81,11 @@ func describeAct(f ui.Frame) templ.Component {
 			{Name: "reason", Kind: ui.Area, Label: f.T("field.reason"), Hint: f.T("field.reason_hint"), Required: true},
 		},
 	})
+}
+
+// worded is the form of an act, in the reader's words.
+func worded(form func(ui.Frame) ui.Form) func(ui.Frame) templ.Component {
+	return func(f ui.Frame) templ.Component { return page.ActPage(f, form(f)) }
 }
 
 // show binds a page to its view.

@@ -72,7 +72,7 @@ func Device() page.Device {
 		},
 		Campaigns: []page.DeviceCampaign{{ID: Board().ID, Name: "2026-01", Ring: "R1", Bucket: campaign.Failed, Goal: "install", Reason: fault.Because(fault.DiskFull, "mount", "/var", "need", "1240000000", "free", "192000000")}},
 		Patches:   devicePatches(),
-		Holds:     Board().Holds,
+		Holds:     Board().Holds, Exceptions: exceptionLines()[:2], Tasks: taskLines()[3:],
 		Events: []page.Event{
 			{Index: 4820, At: Now.Add(-3 * time.Minute), Kind: string(register.OrderResult), Actor: "agent:d-compta-02", Ring: "R1", Reason: fault.Because(fault.DiskFull, "mount", "/var", "need", "1240000000", "free", "192000000")},
 			{Index: 4711, At: at(15, 0, 1), Kind: string(register.OrderIssued), Actor: "system:conductor", Ring: "R1"},

@@ -28,10 +28,11 @@ func Patches() page.Patches {
 func Patch() page.Patch {
 	return page.Patch{
 		PatchLine: patchLines()[2], Origin: "Debian", Summary: "Common UNIX Printing System",
-		Decisions: []page.PatchDecision{{Verdict: policy.Declined, Until: time.Date(2026, 2, 28, 12, 0, 0, 0, time.UTC), Reason: "imprimantes de l'étage 3 muettes", By: "user:exploitation", At: at(14, 10, 3), Name: true}},
-		Campaigns: []page.PatchCampaign{{ID: Board().ID, Name: "2026-01", Ring: "R0", Withdrawn: true, Open: true, Done: 9, RolledBack: 3}},
-		Versions:  []page.PatchLine{{ID: "p-cups-8", Version: "2.4.2-3+deb12u8", Suite: "bookworm", Devices: 4}},
-		Query:     page.PatchDeviceQuery{Which: "missing"},
+		Decisions:  []page.PatchDecision{{Verdict: policy.Declined, Until: time.Date(2026, 2, 28, 12, 0, 0, 0, time.UTC), Reason: "imprimantes de l'étage 3 muettes", By: "user:exploitation", At: at(14, 10, 3), Name: true}},
+		Exceptions: exceptionLines()[1:],
+		Campaigns:  []page.PatchCampaign{{ID: Board().ID, Name: "2026-01", Ring: "R0", Withdrawn: true, Open: true, Done: 9, RolledBack: 3}},
+		Versions:   []page.PatchLine{{ID: "p-cups-8", Version: "2.4.2-3+deb12u8", Suite: "bookworm", Devices: 4}},
+		Query:      page.PatchDeviceQuery{Which: "missing"},
 		Where: []page.PatchDevice{
 			{Device: "d-compta-02", Name: "compta-02", State: patch.Waiting, Since: at(11, 9, 0), Reason: fault.Because(fault.PatchDeclined, "by", "user:exploitation", "reason", "imprimantes de l'étage 3 muettes")},
 			{Device: "d-rh-03", Name: "rh-03", State: patch.RolledBack, Since: at(14, 11, 20)},

@@ -9,6 +9,7 @@ type Form struct {
 	Action      string
 	Submit      string
 	Danger      bool
+	Upload      bool // it has a file
 	Back        string
 	Error       string
 	Fields      []Field
@@ -26,6 +27,8 @@ const (
 	Select FieldKind = "select"
 	Ticks  FieldKind = "ticks" // check boxes
 	Hidden FieldKind = "hidden"
+	Time   FieldKind = "time" // of a day
+	File   FieldKind = "file"
 )
 
 // Field is one value a form asks for.
@@ -42,6 +45,13 @@ type Field struct {
 
 // Option is one choice of a field.
 type Option struct{ Value, Label string }
+
+func encoding(fm Form) string {
+	if fm.Upload {
+		return "multipart/form-data"
+	}
+	return "application/x-www-form-urlencoded"
+}
 
 func (fd Field) chosen(value string) bool {
 	if fd.Value == value && value != "" {

@@ -18,6 +18,8 @@ type May struct {
 	Run    bool // campaigns: hold, resume, expedite, withdraw, amend, roll back, close
 	Decide bool // approve, delay, decline patches
 	Fleet  bool // retire devices
+	Except bool // grant and end exceptions
+	Tasks  bool // open and reopen manual tasks
 }
 
 // Account is who looks at the page.
@@ -69,6 +71,8 @@ const (
 	Patches    Section = "patches"
 	Calendar   Section = "calendar"
 	Procedures Section = "procedures"
+	Tasks      Section = "tasks"
+	Exceptions Section = "exceptions"
 )
 
 // Flash is what the last act of this person led to, told once.
@@ -102,6 +106,8 @@ var sections = []navigation{
 	{Patches, "/patches", "package", "p"},
 	{Calendar, "/calendar", "calendar-days", "k"},
 	{Procedures, "/procedures", "file-text", "o"},
+	{Tasks, "/tasks", "list-checks", "m"},
+	{Exceptions, "/exceptions", "shield-alert", "x"},
 }
 
 // With is an address with query values; pairs with an empty value are left out.

@@ -227,6 +227,25 @@ type Enrollment struct {
 	Actor      string
 }
 
+type Exception struct {
+	Tenant    string
+	ID        string
+	Device    string
+	GroupName string
+	Scope     string
+	Patch     string
+	Owner     string
+	Reason    string
+	Control   string
+	FromUs    int64
+	UntilUs   int64
+	RemindUs  int64
+	Actor     string
+	EndedUs   int64
+	EndedBy   string
+	EndedWhy  string
+}
+
 type FleetGroup struct {
 	Tenant    string
 	Name      string
@@ -353,6 +372,12 @@ type ProcedureVersion struct {
 	AtUs    int64
 }
 
+type ProofFile struct {
+	Tenant string
+	Sha256 string
+	Body   []byte
+}
+
 type RegisterEntry struct {
 	Tenant   string
 	Idx      int64
@@ -394,6 +419,44 @@ type SignOff struct {
 	Ticked    string
 	Actor     string
 	AtUs      int64
+}
+
+type Task struct {
+	Tenant        string
+	ID            string
+	Title         string
+	What          string
+	Device        string
+	Campaign      string
+	Ring          string
+	Patch         string
+	Owner         string
+	EscalateTo    string
+	EscalateAfter int64
+	Proof         string
+	DueUs         int64
+	CreatedUs     int64
+	OpenedUs      int64
+	Actor         string
+	Reminded      int64
+	RemindUs      int64
+	EscalateUs    int64
+	ClosedUs      int64
+	ClosedBy      string
+}
+
+type TaskProof struct {
+	Tenant   string
+	ID       string
+	Task     string
+	Kind     string
+	Text     string
+	Output   string
+	FileName string
+	Sha256   string
+	Size     int64
+	Actor    string
+	AtUs     int64
 }
 
 type Tenant struct {
