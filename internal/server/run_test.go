@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"patchring/internal/core/register"
 	"patchring/internal/server"
+	"patchring/internal/service/desk"
 )
 
 // A server as `patchring serve` runs it: every face on its port, and an end
@@ -137,5 +139,46 @@ func TestAStartThatFailsMakesNoAdministrator(t *testing.T) {
 	defer srv.Close()
 	if srv.First.Password == "" {
 		t.Error("the next start shows no password: the failed one kept it to itself")
+	}
+}
+
+// Nothing else reminds people: the desk has to run with the server.
+func TestTheDeskKeepsHouseWhileTheServerRuns(t *testing.T) {
+	now := time.Date(2026, 1, 12, 9, 0, 0, 0, time.UTC)
+	srv, err := server.New(t.Context(), server.Options{
+		Config: server.Config{Data: t.TempDir(), Listen: "127.0.0.1:0", Broker: "127.0.0.1:0", Names: []string{"127.0.0.1"}}, Version: "test", Log: quiet(),
+		Clock: func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := srv.Desk.Open(t.Context(), "main", "user:admin", desk.Open{Title: "Look", Owner: "it", Due: "2026-01-13"}); err != nil {
+		t.Fatal(err)
+	}
+	now = now.AddDate(0, 0, 3) // before it runs: nobody reads the clock meanwhile
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Run(ctx) }()
+	told := func() bool {
+		for row, err := range srv.DB.RegisterEntries(t.Context(), "main") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e, err := register.Decode(row.Raw); err != nil || e.Kind == register.TaskReminded {
+				return err == nil
+			}
+		}
+		return false
+	}
+	for deadline := time.Now().Add(30 * time.Second); !told(); {
+		if time.Now().After(deadline) {
+			t.Error("nobody was reminded")
+			break
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	stop()
+	if err := errors.Join(<-ended, srv.Close()); err != nil {
+		t.Error(err)
 	}
 }
