@@ -1,6 +1,9 @@
 package policy
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Sheet judges a list of patches for many devices: what rules say is worked out
 // once for all devices of a match. It belongs to one goroutine.
@@ -22,13 +25,20 @@ func NewSheet(rules Rules, patches []Patch, now time.Time) *Sheet {
 	return &Sheet{rules: rules, patches: patches, made: now, rows: map[Match][]cell{}}
 }
 
+// Add puts one more patch on the sheet and gives its place: a fleet is read page
+// by page, and what it misses is known at the end only.
+func (s *Sheet) Add(p Patch) int {
+	s.patches = append(s.patches, p)
+	return len(s.patches) - 1
+}
+
 func (s *Sheet) cell(at int, m Match) *cell {
-	row, ok := s.rows[m]
-	if !ok {
-		row = make([]cell, len(s.patches))
-		for i := range s.patches {
+	row := s.rows[m]
+	if at >= len(row) {
+		row = slices.Grow(row, len(s.patches)-len(row))
+		for i := len(row); i < len(s.patches); i++ {
 			p := &s.patches[i]
-			row[i] = cell{s.rules.Policies.matching(m, p, s.made), s.rules.Policies.safeguard(m, p, s.made)}
+			row = append(row, cell{s.rules.Policies.matching(m, p, s.made), s.rules.Policies.safeguard(m, p, s.made)})
 		}
 		s.rows[m] = row
 	}

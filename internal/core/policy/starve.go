@@ -37,7 +37,7 @@ func Starve(rules Rules, matches []Match, history []Patch, from, now time.Time) 
 			return cmp.Or(a.Released.Compare(b.Released), cmp.Compare(a.Key.Version, b.Key.Version))
 		})
 		for _, m := range matches {
-			if rule, starved := starves(rules, m, chain, now); starved {
+			if rule, starved := starves(rules, m, chain, from, now); starved {
 				out = append(out, Starved{key.provider, key.name, key.suite, len(chain), rule})
 				break
 			}
@@ -52,7 +52,9 @@ func Starve(rules Rules, matches []Match, history []Patch, from, now time.Time) 
 // starves tells whether no version was approved while it was the newest. The
 // device lacks the chain since its first version: nothing of it was installed.
 // A previews' class is made to wait, so a chain of previews starves nobody.
-func starves(rules Rules, m Match, chain []Patch, now time.Time) (rule string, starved bool) {
+// A delay that is not over yet, and shorter than the time that is played, keeps
+// back what is young.
+func starves(rules Rules, m Match, chain []Patch, from, now time.Time) (rule string, starved bool) {
 	h := Holder{Match: m, Exposed: chain[0].Released}
 	for i := range chain {
 		p, end := &chain[i], now
@@ -69,6 +71,9 @@ func starves(rules Rules, m Match, chain []Patch, now time.Time) (rule string, s
 				return "", false
 			}
 			rule = o.Rule
+			if o.Verdict == Delayed && !o.Until.IsZero() && !o.Until.Before(now) && o.Until.Sub(h.Exposed) < now.Sub(from) {
+				return "", false
+			}
 			if o.Until.IsZero() || !o.Until.Before(end) || !o.Until.After(at) {
 				break
 			}
