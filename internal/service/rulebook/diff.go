@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,7 +20,7 @@ type Diff struct {
 	Devices  int         `json:"devices"` // of the fleet
 	Changed  int         `json:"changed"` // devices for which anything changes
 	Verdicts []Moved     `json:"verdicts"`
-	Places   []Resettled `json:"places"`
+	Settings []Resettled `json:"settings"`
 }
 
 // Moved is one patch whose verdict changes, on how many devices.
@@ -33,19 +34,24 @@ type Moved struct {
 	Examples []string `json:"examples"` // names of a few of them
 }
 
-// Said is a verdict with its rule.
+// Said is a verdict with its rule. Devices lack a patch since different days,
+// so a delay ends between two instants.
 type Said struct {
-	Verdict policy.Verdict `json:"verdict"`
-	Rule    string         `json:"rule"`
-	Until   time.Time      `json:"until"`
+	Verdict   policy.Verdict `json:"verdict"`
+	Rule      string         `json:"rule"`
+	Safeguard string         `json:"safeguard,omitempty" doc:"what holds the patch back whatever the verdict"`
+	Until     time.Time      `json:"until,omitzero" doc:"on the device where it ends first"`
+	UntilLast time.Time      `json:"until_last,omitzero" doc:"on the device where it ends last, when that is another instant"`
 }
 
-// Resettled is a change of profiles, on how many devices.
+// Resettled is a change of what policies say beside verdicts, on how many
+// devices.
 type Resettled struct {
-	Before   []string `json:"before"`
-	After    []string `json:"after"`
-	Devices  int      `json:"devices"`
-	Examples []string `json:"examples"`
+	Parts    []policy.Part `json:"parts" doc:"in which something changes: profiles, windows, freezes, reboot, people, limits"`
+	Before   []string      `json:"before" doc:"profiles"`
+	After    []string      `json:"after" doc:"profiles"`
+	Devices  int           `json:"devices"`
+	Examples []string      `json:"examples"`
 }
 
 const (
@@ -70,16 +76,13 @@ func (b *Rulebook) Diff(ctx context.Context, tenant fleet.TenantID, file string,
 		}
 		candidate := inForce
 		candidate.Tenant = &p
-		w := weighing{
-			tenant: string(tenant), now: now, before: policy.Rules{Policies: inForce}, after: policy.Rules{Policies: candidate},
-			moved: map[movedKey]*Moved{}, places: map[string]*Resettled{}, matches: map[policy.Match]bool{},
-		}
+		w := newWeighing(string(tenant), now, policy.Rules{Policies: inForce}, policy.Rules{Policies: candidate})
 		if err := w.fleet(ctx, r); err != nil {
 			return err
 		}
 		out = w.diff()
-		out.Name, out.Warnings = p.Name, p.Warnings
-		out.Starved, err = starvedBy(ctx, r, string(tenant), w.after, w.matchList(), now)
+		out.Checked = checked(p)
+		out.Starved, err = starvedBy(ctx, r, string(tenant), w.after.rules, w.matchList(), now)
 		return err
 	})
 	return out, err
@@ -89,22 +92,52 @@ func (b *Rulebook) Diff(ctx context.Context, tenant fleet.TenantID, file string,
 type weighing struct {
 	tenant        string
 	now           time.Time
-	before, after policy.Rules
+	before, after side
+	patches       map[patch.ID]int // their places on both sheets
 	devices       int
 	changed       int
 	moved         map[movedKey]*Moved
-	places        map[string]*Resettled
-	matches       map[policy.Match]bool // of the policy to come
+	pairs         map[[2]policy.Match]*Resettled // nil: nothing changes
+	matches       map[policy.Match]bool          // of the policy to come
+}
+
+// side is one of the two policies that are weighed.
+type side struct {
+	rules policy.Rules
+	sheet *policy.Sheet
+}
+
+func newWeighing(tenant string, now time.Time, before, after policy.Rules) *weighing {
+	return &weighing{
+		tenant: tenant, now: now, before: side{before, policy.NewSheet(before, nil, now)}, after: side{after, policy.NewSheet(after, nil, now)},
+		patches: map[patch.ID]int{}, moved: map[movedKey]*Moved{}, pairs: map[[2]policy.Match]*Resettled{}, matches: map[policy.Match]bool{},
+	}
+}
+
+func (s side) says(at int, h policy.Holder, now time.Time) Said {
+	o := s.sheet.Judge(at, h, now)
+	said := Said{Verdict: o.Verdict, Rule: o.Rule, Until: utc(o.Until)}
+	if guard := s.sheet.Safeguard(at, h); guard != nil {
+		said.Safeguard = guard.Name
+	}
+	return said
+}
+
+// utc leaves the zero instant zero.
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC()
 }
 
 type movedKey struct {
-	patch                 patch.ID
-	before, after         policy.Verdict
-	ruleBefore, ruleAfter string
+	patch         patch.ID
+	before, after Said // without their ends
 }
 
 func (w *weighing) fleet(ctx context.Context, r store.Reads) error {
-	software := w.before.Policies.AskSoftware() || w.after.Policies.AskSoftware()
+	software := w.before.rules.Policies.AskSoftware() || w.after.rules.Policies.AskSoftware()
 	return eachDevice(ctx, r, w.tenant, software, func(id fleet.DeviceID, d *policy.Device, missing []store.MissingPatch) error {
 		w.device(id, d, missing)
 		return nil
@@ -140,49 +173,86 @@ func eachDevice(ctx context.Context, r store.Reads, tenant string, withSoftware 
 
 func (w *weighing) device(id fleet.DeviceID, d *policy.Device, missing []store.MissingPatch) {
 	w.devices++
-	before := policy.Holder{Device: id, Groups: d.Groups, Match: w.before.Policies.Match(d, w.now)}
-	after := policy.Holder{Device: id, Groups: d.Groups, Match: w.after.Policies.Match(d, w.now)}
+	before := policy.Holder{Device: id, Groups: d.Groups, Match: w.before.rules.Policies.Match(d, w.now)}
+	after := policy.Holder{Device: id, Groups: d.Groups, Match: w.after.rules.Policies.Match(d, w.now)}
 	w.matches[after.Match] = true
 	changed := w.resettle(d.Name, before.Match, after.Match)
 	for _, m := range missing {
 		before.Exposed = store.Instant(m.ExposedUs)
 		after.Exposed = before.Exposed
-		subject := store.PatchSubject(m.Of)
-		changed = w.verdict(d.Name, patch.ID(m.Patch), w.before.Judge(&subject, before, w.now), w.after.Judge(&subject, after, w.now), m) || changed
+		at := w.place(m)
+		changed = w.verdict(d.Name, m, w.before.says(at, before, w.now), w.after.says(at, after, w.now)) || changed
 	}
 	if changed {
 		w.changed++
 	}
 }
 
+// place of a patch on both sheets.
+func (w *weighing) place(m store.MissingPatch) int {
+	id := patch.ID(m.Patch)
+	at, known := w.patches[id]
+	if !known {
+		subject := store.PatchSubject(m.Of)
+		at = w.before.sheet.Add(subject)
+		w.after.sheet.Add(subject)
+		w.patches[id] = at
+	}
+	return at
+}
+
 func (w *weighing) resettle(name string, before, after policy.Match) bool {
-	from, to := w.before.Policies.Settings(before).Profiles, w.after.Policies.Settings(after).Profiles
-	if slices.Equal(from, to) {
+	pair := [2]policy.Match{before, after}
+	change, known := w.pairs[pair]
+	if !known {
+		from, to := w.before.rules.Policies.Settings(before), w.after.rules.Policies.Settings(after)
+		if parts := from.Differing(to); len(parts) > 0 {
+			change = &Resettled{Parts: parts, Before: orEmpty(from.Profiles), After: orEmpty(to.Profiles)}
+		}
+		w.pairs[pair] = change
+	}
+	if change == nil {
 		return false
 	}
-	key := fmt.Sprint(from, to)
-	if w.places[key] == nil {
-		w.places[key] = &Resettled{Before: orEmpty(from), After: orEmpty(to)}
-	}
-	w.places[key].Devices++
-	w.places[key].Examples = example(w.places[key].Examples, name)
+	change.Devices++
+	change.Examples = example(change.Examples, name)
 	return true
 }
 
-func (w *weighing) verdict(name string, id patch.ID, before, after policy.Outcome, m store.MissingPatch) bool {
-	if before.Verdict == after.Verdict && before.Rule == after.Rule && before.Until.Equal(after.Until) {
+func (w *weighing) verdict(name string, m store.MissingPatch, before, after Said) bool {
+	if before == after {
 		return false
 	}
-	key := movedKey{id, before.Verdict, after.Verdict, before.Rule, after.Rule}
-	if w.moved[key] == nil {
-		w.moved[key] = &Moved{
-			Patch: id, Name: m.Of.Name, Version: m.Of.Version,
-			Before: Said{before.Verdict, before.Rule, before.Until}, After: Said{after.Verdict, after.Rule, after.Until},
-		}
+	key := movedKey{patch.ID(m.Patch), before, after}
+	key.before.Until, key.after.Until = time.Time{}, time.Time{}
+	moved := w.moved[key]
+	if moved == nil {
+		moved = &Moved{Patch: key.patch, Name: m.Of.Name, Version: m.Of.Version, Before: before, After: after}
+		w.moved[key] = moved
 	}
-	w.moved[key].Devices++
-	w.moved[key].Examples = example(w.moved[key].Examples, name)
+	moved.Before.widen(before.Until)
+	moved.After.widen(after.Until)
+	moved.Devices++
+	moved.Examples = example(moved.Examples, name)
 	return true
+}
+
+// widen lets the ends of a delay include one more.
+func (s *Said) widen(until time.Time) {
+	last := s.UntilLast
+	if last.IsZero() {
+		last = s.Until
+	}
+	if until.Before(s.Until) {
+		s.Until = until
+	}
+	if until.After(last) {
+		last = until
+	}
+	s.UntilLast = time.Time{}
+	if last.After(s.Until) {
+		s.UntilLast = last
+	}
 }
 
 func example(list []string, name string) []string {
@@ -193,18 +263,44 @@ func example(list []string, name string) []string {
 }
 
 func (w *weighing) diff() Diff {
-	out := Diff{Devices: w.devices, Changed: w.changed, Verdicts: make([]Moved, 0, len(w.moved)), Places: make([]Resettled, 0, len(w.places))}
+	out := Diff{Devices: w.devices, Changed: w.changed, Verdicts: make([]Moved, 0, len(w.moved)), Settings: w.resettled()}
 	for _, m := range w.moved {
 		out.Verdicts = append(out.Verdicts, *m)
 	}
-	for _, p := range w.places {
-		out.Places = append(out.Places, *p)
-	}
 	slices.SortFunc(out.Verdicts, func(a, b Moved) int {
-		return cmp.Or(-cmp.Compare(a.Devices, b.Devices), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Patch, b.Patch), cmp.Compare(a.After.Rule, b.After.Rule))
+		return cmp.Or(-cmp.Compare(a.Devices, b.Devices), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Patch, b.Patch),
+			cmp.Compare(a.After.Rule, b.After.Rule), cmp.Compare(a.Before.Rule, b.Before.Rule))
 	})
-	slices.SortFunc(out.Places, func(a, b Resettled) int {
-		return cmp.Or(-cmp.Compare(a.Devices, b.Devices), slices.Compare(a.After, b.After), slices.Compare(a.Before, b.Before))
+	return out
+}
+
+// resettled joins the changes that read alike.
+func (w *weighing) resettled() []Resettled {
+	alike := map[string]*Resettled{}
+	for _, pair := range slices.SortedFunc(maps.Keys(w.pairs), func(a, b [2]policy.Match) int {
+		return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]))
+	}) {
+		change := w.pairs[pair]
+		if change == nil {
+			continue
+		}
+		key := fmt.Sprint(change.Parts, change.Before, change.After)
+		known := alike[key]
+		if known == nil {
+			alike[key] = change
+			continue
+		}
+		known.Devices += change.Devices
+		for _, name := range change.Examples {
+			known.Examples = example(known.Examples, name)
+		}
+	}
+	out := make([]Resettled, 0, len(alike))
+	for _, change := range alike {
+		out = append(out, *change)
+	}
+	slices.SortFunc(out, func(a, b Resettled) int {
+		return cmp.Or(-cmp.Compare(a.Devices, b.Devices), slices.Compare(a.After, b.After), slices.Compare(a.Before, b.Before), slices.Compare(a.Parts, b.Parts))
 	})
 	return out
 }
@@ -220,7 +316,7 @@ func (w *weighing) matchList() []policy.Match {
 
 // starved plays the catalogue over for the matches of the fleet.
 func (b *Rulebook) starved(ctx context.Context, r store.Reads, tenant fleet.TenantID, rules policy.Rules, now time.Time) ([]policy.Starved, error) {
-	w := weighing{tenant: string(tenant), now: now, after: rules, moved: map[movedKey]*Moved{}, places: map[string]*Resettled{}, matches: map[policy.Match]bool{}}
+	w := newWeighing(string(tenant), now, policy.Rules{}, rules)
 	if err := w.fleet(ctx, r); err != nil {
 		return nil, err
 	}

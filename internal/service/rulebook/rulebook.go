@@ -36,8 +36,8 @@ type Rulebook struct{ Options }
 // New makes a Rulebook.
 func New(o Options) *Rulebook { return &Rulebook{o} }
 
-// Version is one version of a policy.
-type Version struct {
+// PolicyVersion is one version of a policy.
+type PolicyVersion struct {
 	Name    string    `json:"name"`
 	Version int64     `json:"version"`
 	SHA256  string    `json:"sha256"`
@@ -54,8 +54,8 @@ type Checked struct {
 	Starved []policy.Starved `json:"starved"`
 }
 
-// Applied is the outcome of Apply.
-type Applied struct {
+// AppliedPolicy is the outcome of Apply.
+type AppliedPolicy struct {
 	Checked
 	Version   int64 `json:"version"`
 	Unchanged bool  `json:"unchanged"` // this very text is in force
@@ -67,7 +67,7 @@ func (b *Rulebook) Check(ctx context.Context, tenant fleet.TenantID, file string
 	if err != nil {
 		return Checked{}, err
 	}
-	out := Checked{Name: p.Name, Warnings: p.Warnings, Starved: []policy.Starved{}}
+	out := checked(p)
 	err = b.DB.Snapshot(ctx, func(r store.Reads) error {
 		now, before, err := b.inForce(ctx, r, tenant)
 		if err != nil {
@@ -80,14 +80,18 @@ func (b *Rulebook) Check(ctx context.Context, tenant fleet.TenantID, file string
 	return out, err
 }
 
+func checked(p policy.Policy) Checked {
+	return Checked{Name: p.Name, Warnings: append([]manifest.Problem{}, p.Warnings...), Starved: []policy.Starved{}}
+}
+
 // Apply puts a policy in force, with an entry in the register. Orders that it
 // no longer allows are taken back when their devices are decided again.
-func (b *Rulebook) Apply(ctx context.Context, tenant fleet.TenantID, by register.Actor, file string, text []byte) (Applied, error) {
+func (b *Rulebook) Apply(ctx context.Context, tenant fleet.TenantID, by register.Actor, file string, text []byte) (AppliedPolicy, error) {
 	checked, err := b.Check(ctx, tenant, file, text)
 	if err != nil {
-		return Applied{}, err
+		return AppliedPolicy{}, err
 	}
-	out := Applied{Checked: checked}
+	out := AppliedPolicy{Checked: checked}
 	sum := sha256.Sum256(text)
 	digest := hex.EncodeToString(sum[:])
 	err = b.DB.Write(ctx, func(tx *store.Tx) error {
@@ -138,34 +142,37 @@ func touchCampaigns(ctx context.Context, tx *store.Tx, tenant string) error {
 }
 
 // List lists the versions of a tenant's policy, the one in force first.
-func (b *Rulebook) List(ctx context.Context, tenant fleet.TenantID) ([]Version, error) {
+func (b *Rulebook) List(ctx context.Context, tenant fleet.TenantID) ([]PolicyVersion, error) {
 	rows, err := b.DB.Read().PolicyVersions(ctx, string(tenant))
 	if err != nil {
 		return nil, fmt.Errorf("list policies: %w", err)
 	}
-	out := make([]Version, 0, len(rows))
+	out := make([]PolicyVersion, 0, len(rows))
 	for _, r := range rows {
-		out = append(out, Version{Name: r.Name, Version: r.Version, SHA256: r.Sha256, By: r.Actor, At: store.Instant(r.AtUs)})
+		out = append(out, PolicyVersion{Name: r.Name, Version: r.Version, SHA256: r.Sha256, By: r.Actor, At: store.Instant(r.AtUs)})
 	}
 	return out, nil
 }
 
 // Show gives one version with its text; 0 is the one in force.
-func (b *Rulebook) Show(ctx context.Context, tenant fleet.TenantID, version int64) (Version, error) {
+func (b *Rulebook) Show(ctx context.Context, tenant fleet.TenantID, version int64) (PolicyVersion, error) {
 	if version == 0 {
 		var err error
 		if version, err = b.DB.Read().PolicyHead(ctx, string(tenant)); err != nil {
-			return Version{}, fmt.Errorf("read the policy's version: %w", err)
+			return PolicyVersion{}, fmt.Errorf("read the policy's version: %w", err)
+		}
+		if version == 0 {
+			return PolicyVersion{}, fault.New(fault.NotFound, "what", "policy")
 		}
 	}
 	row, err := b.DB.Read().PolicyVersion(ctx, string(tenant), version)
 	if store.IsNone(err) {
-		return Version{}, fault.New(fault.NotFound, "what", "policy", "name", fmt.Sprint(version))
+		return PolicyVersion{}, fault.New(fault.NotFound, "what", "policy", "name", fmt.Sprint(version))
 	}
 	if err != nil {
-		return Version{}, fmt.Errorf("read policy version %d: %w", version, err)
+		return PolicyVersion{}, fmt.Errorf("read policy version %d: %w", version, err)
 	}
-	return Version{Name: row.Name, Version: row.Version, SHA256: row.Sha256, By: row.Actor, At: store.Instant(row.AtUs), Body: row.Body}, nil
+	return PolicyVersion{Name: row.Name, Version: row.Version, SHA256: row.Sha256, By: row.Actor, At: store.Instant(row.AtUs), Body: row.Body}, nil
 }
 
 // inForce reads the clock and the policies in force.
