@@ -3,7 +3,6 @@ package server_test
 import (
 	"cmp"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +12,6 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/register"
-	"patchring/internal/service/rulebook"
 	"patchring/wire"
 )
 
@@ -26,9 +24,8 @@ timezone: Europe/Paris
 
 func (w *world) policy(text string) {
 	w.t.Helper()
-	book := rulebook.New(rulebook.Options{DB: w.srv.DB, Clock: func() time.Time { return w.now }, Changed: w.srv.Conductor.Wake})
 	w.ask(func() error {
-		_, err := book.Apply(w.t.Context(), "main", w.by, "fleet.yaml", []byte(policyHead+text))
+		_, err := w.srv.Rulebook.Apply(w.t.Context(), "main", w.by, "fleet.yaml", []byte(policyHead+text))
 		return err
 	})
 }
@@ -334,30 +331,4 @@ func onlyOrder(t *testing.T, d *fakeDevice) wire.Order {
 		return o
 	}
 	panic("unreachable")
-}
-
-// Whatever the fleet does, no more than a limit allows are down at once.
-func TestNeverMoreThanTheLimitAtOnce(t *testing.T) {
-	for seed := range uint64(4) {
-		rnd := rand.New(rand.NewPCG(seed, 1))
-		w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
-		allowed := 1 + rnd.IntN(3)
-		var names []string
-		for i := range 3 + rnd.IntN(5) {
-			name := fmt.Sprintf("srv-%d", i)
-			d := w.device(name, fleet.Server, "it-pilots", versions("1"), versions("2"))
-			d.breaks["nginx2"] = rnd.IntN(4) == 0
-			names = append(names, name)
-		}
-		w.policy(fmt.Sprintf(`limits: [{name: l, devices: device.kind == "server", at_most: %d}]`, allowed))
-		w.campaign(t, "2026-01")
-		for w.now.Before(time.Date(2026, 1, 16, 23, 0, 0, 0, paris)) {
-			w.until(w.now.Add(time.Duration(5+rnd.IntN(90))*time.Minute), 15*time.Minute)
-			d := w.devices[names[rnd.IntN(len(names))]]
-			d.away = rnd.IntN(3) == 0
-		}
-		if most := w.downTogether(names...); most > allowed || most == 0 {
-			t.Errorf("seed %d: %d were down together, %d allowed", seed, most, allowed)
-		}
-	}
 }

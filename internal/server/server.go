@@ -30,6 +30,7 @@ import (
 	"patchring/internal/service/gateway"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/roster"
+	"patchring/internal/service/rulebook"
 	"patchring/wire"
 )
 
@@ -53,6 +54,7 @@ type Server struct {
 	Conductor *conductor.Conductor
 	Gateway   *gateway.Gateway
 	Roster    *roster.Roster
+	Rulebook  *rulebook.Rulebook
 	Desk      *desk.Desk
 	Passport  *passport.Office
 	View      *view.Reader
@@ -179,6 +181,7 @@ func (s *Server) openServices() {
 		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin),
 	})
 	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock, Replace: s.Conductor.Replace, Wake: s.Conductor.Wake})
+	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Changed: s.Conductor.Wake})
 	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake})
 	s.Passport = passport.New(passport.Options{DB: s.DB, Clock: s.Clock, Key: s.Keys.RegisterKey})
 }

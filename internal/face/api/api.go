@@ -29,6 +29,7 @@ import (
 	"patchring/internal/service/desk"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/roster"
+	"patchring/internal/service/rulebook"
 )
 
 // Prefix is what every path of the API begins with.
@@ -41,6 +42,7 @@ type Options struct {
 	View      *view.Reader
 	Conductor *conductor.Conductor
 	Roster    *roster.Roster
+	Rulebook  *rulebook.Rulebook
 	Desk      *desk.Desk
 	Passport  *passport.Office
 	// Listen hears that a campaign changed, until stop is called; the channel
@@ -107,6 +109,7 @@ func (a *API) register() {
 	a.registerPeople()
 	a.registerDevices()
 	a.registerPatches()
+	a.registerPolicies()
 	a.registerCampaigns()
 	a.registerActs()
 	a.registerDesk()

@@ -32,6 +32,7 @@ import (
 	"patchring/internal/service/desk"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/roster"
+	"patchring/internal/service/rulebook"
 	"patchring/wire"
 )
 
@@ -47,6 +48,7 @@ type site struct {
 	token     string // of the administrator
 	now       time.Time
 	changed   chan struct{}
+	decided   int // how often campaigns were told to decide again
 }
 
 func newSite(t *testing.T) *site {
@@ -85,6 +87,7 @@ func newSite(t *testing.T) *site {
 	handler := api.New(api.Options{
 		Access: s.access, Sessions: s.access.Sessions(), View: view.NewReader(s.db.Pool(), view.Options{Clock: clock}),
 		Conductor: s.conductor, Roster: roster.New(roster.Options{DB: s.db, Clock: clock, Replace: s.conductor.Replace, Wake: s.conductor.Wake}),
+		Rulebook: rulebook.New(rulebook.Options{DB: s.db, Clock: clock, Changed: func() { s.decided++ }}),
 		Desk:     desk.New(desk.Options{DB: s.db, Clock: clock, Log: log, Wake: s.conductor.Wake}),
 		Passport: passport.New(passport.Options{DB: s.db, Clock: clock, Key: k.RegisterKey}),
 		Listen:   func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return s.changed, func() {} },
@@ -281,7 +284,7 @@ func bodyFor(operation string) any {
 		"create-user": api.CreateUser{Name: "x", Roles: []string{"it"}}, "set-roles": api.SetRoles{Roles: []string{"it"}},
 		"create-enrollment": api.Invite{}, "retire-device": api.Retire{Reason: "x"}, "put-group": api.PutGroup{}, "describe-device": api.Describe{},
 		"add-to-group": api.Members{Devices: []string{"x"}}, "remove-from-group": api.Members{Devices: []string{"x"}},
-		"decide": api.Decide{Patch: "x", Verdict: "approved"}, "apply-procedure": api.ApplyProcedure{File: "x", Text: "x"},
+		"decide": api.Decide{Patch: "x", Verdict: "approved"}, "apply-procedure": api.ApplyProcedure{File: "x", Text: "x"}, "apply-policy": api.PolicyFile{File: "x", Text: "x"},
 		"create-campaign": api.CreateCampaign{Procedure: "x", Now: true}, "hold-campaign": api.Hold{Reason: "x"}, "incident-campaign": api.Incident{Severity: "minor", What: "x"}, "resume-campaign": api.Resume{},
 		"expedite-campaign": api.Expedite{Ring: "R0", Reason: "x"}, "withdraw-campaign": api.Withdraw{Patch: "x", Reason: "x"},
 		"amend-campaign": api.Amend{Patches: []string{"x"}, Reason: "x"}, "rollback-campaign": api.Rollback{}, "close-campaign": api.CloseCampaign{},

@@ -105,6 +105,7 @@ PATCHRING_TOKEN and PATCHRING_CA (a file) take the place of a login.
 		c.group("device", "Devices", c.deviceList(), c.deviceShow(), c.deviceWhy(), c.deviceSet(), c.deviceRetire()),
 		c.group("group", "Groups of devices", c.groupList(), c.groupCreate(), c.groupAdd(), c.groupRemove(), c.groupDrop()),
 		c.group("patch", "Patches, and decisions on them", c.patchList(), c.patchShow(), c.patchApprove(), c.patchDelay(), c.patchDecline()),
+		c.group("policy", "The policy: what may be installed where and when", c.policyApply(), c.policyCheck(), c.policyDiff(), c.policyShow(), c.policyList(), c.policyFields()),
 		c.group("procedure", "Procedures", c.procedureApply(), c.procedureList(), c.procedureShow()),
 		c.group("campaign", "Campaigns", c.campaignList(), c.campaignCreate(), c.campaignShow(), c.campaignWatch(), c.campaignSign(), c.campaignHold(), c.campaignIncident(),
 			c.campaignResume(), c.campaignExpedite(), c.campaignWithdraw(), c.campaignAmend(), c.campaignRollback(), c.campaignClose()),
@@ -152,6 +153,7 @@ type verb struct {
 	args                      int  // exactly so many; -1: at least one
 	optional                  int  // and up to so many more
 	asks                      bool // it destroys: --yes
+	offline                   bool // without a login it is run all the same, with no client
 	run                       func(ctx context.Context, api *client, args []string) error
 }
 
@@ -165,7 +167,8 @@ func (c *cli) verb(v verb) *cobra.Command {
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		api, err := c.connect()
-		if err != nil {
+		var no *refused
+		if err != nil && (!v.offline || !errors.As(err, &no)) {
 			return err
 		}
 		return v.run(cmd.Context(), api, args)
@@ -219,7 +222,7 @@ func sayError(w lang.Words, err error) string {
 	}
 	text := w.Reason(no.reason())
 	for _, p := range no.Problems {
-		text += "\n  " + p.String()
+		text += "\n  " + no.file + p.String()
 	}
 	return text
 }

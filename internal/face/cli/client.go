@@ -87,6 +87,16 @@ type refused struct {
 	Args     map[string]string  `json:"args"`
 	Retry    bool               `json:"retry"`
 	Problems []manifest.Problem `json:"problems"`
+	file     string             // that the problems are of, with a colon
+}
+
+// inFile names the file that a refusal's problems are of.
+func inFile(name string, err error) error {
+	var no *refused
+	if errors.As(err, &no) && len(no.Problems) > 0 {
+		no.file = name + ":"
+	}
+	return err
 }
 
 func (r *refused) reason() fault.Reason { return fault.Reason{Code: r.Code, Args: r.Args} }
@@ -129,7 +139,7 @@ func (c *client) get(ctx context.Context, path string, query url.Values, into an
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	return c.call(ctx, http.MethodGet, path, nil, into)
+	return c.call(ctx, request{method: http.MethodGet, path: path}, into)
 }
 
 // send writes. It carries a key, so that a second try after a broken
@@ -138,27 +148,39 @@ func (c *client) send(ctx context.Context, method, path string, in body, into an
 	if in == nil {
 		in = body{}
 	}
-	return c.call(ctx, method, path, in, into)
+	return c.call(ctx, request{method, path, in, uuid.NewString()}, into)
 }
 
 func (c *client) post(ctx context.Context, path string, in body, into any) error {
 	return c.send(ctx, http.MethodPost, path, in, into)
 }
 
+// weigh asks a question that is too long for an address. It changes nothing, so
+// it carries no key, and the server keeps no answer.
+func (c *client) weigh(ctx context.Context, path string, in body, into any) error {
+	return c.call(ctx, request{http.MethodPost, path, in, ""}, into)
+}
+
+// request is one call; key is what makes it harmless to repeat.
+type request struct {
+	method, path string
+	in           body
+	key          string
+}
+
 const tries = 2
 
-func (c *client) call(ctx context.Context, method, path string, in body, into any) error {
+func (c *client) call(ctx context.Context, r request, into any) error {
 	var content []byte
-	if in != nil && method != http.MethodDelete {
+	if r.in != nil && r.method != http.MethodDelete {
 		var err error
-		if content, err = json.Marshal(in); err != nil {
+		if content, err = json.Marshal(r.in); err != nil {
 			return fmt.Errorf("encode request: %w", err)
 		}
 	}
-	key := uuid.NewString()
-	response, err := c.do(ctx, method, path, content, key)
+	response, err := c.do(ctx, r.method, r.path, content, r.key)
 	for try := 1; err != nil && try < tries && ctx.Err() == nil; try++ {
-		response, err = c.do(ctx, method, path, content, key)
+		response, err = c.do(ctx, r.method, r.path, content, r.key)
 	}
 	if err != nil {
 		return fmt.Errorf("reach %s: %w", c.base, err)
@@ -182,7 +204,7 @@ func (c *client) do(ctx context.Context, method, path string, content []byte, ke
 	if content != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	if method != http.MethodGet {
+	if key != "" {
 		request.Header.Set("Idempotency-Key", key)
 	}
 	return c.http.Do(request)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,13 +19,13 @@ func (c *cli) procedureApply() *cobra.Command {
 		long: `Everything wrong with the file is listed, each with its line. The same text twice
 is the same version. Campaigns that have begun keep theirs.`,
 		run: func(ctx context.Context, api *client, _ []string) error {
-			name, text, err := readText(file, c.In)
+			name, text, err := readText("procedure", file, c.In)
 			if err != nil {
 				return err
 			}
 			var applied conductor.Applied
 			if err := api.post(ctx, "/procedures", body{"file": name, "text": text}, &applied); err != nil {
-				return err
+				return inFile(name, err)
 			}
 			for _, p := range applied.Warnings {
 				c.tell(name + ":" + p.String() + "\n")
@@ -41,17 +40,18 @@ is the same version. Campaigns that have begun keep theirs.`,
 	return cmd
 }
 
-func readText(file string, in io.Reader) (name, text string, err error) {
+// readText reads the file of a procedure or a policy.
+func readText(what, file string, in io.Reader) (name, text string, err error) {
 	switch file {
 	case "":
-		return "", "", usage{errors.New("no procedure: name its file with -f")}
+		return "", "", usage{fmt.Errorf("no %s: name its file with -f", what)}
 	case "-":
 		raw, err := io.ReadAll(in)
 		return "stdin", string(raw), err
 	}
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return "", "", fmt.Errorf("read procedure: %w", err)
+		return "", "", fmt.Errorf("read %s: %w", what, err)
 	}
 	return filepath.Base(file), string(raw), nil
 }

@@ -68,7 +68,7 @@ func TestScripts(t *testing.T) {
 }
 
 func examples() string {
-	path, err := filepath.Abs("../../../examples/procedures")
+	path, err := filepath.Abs("../../../examples")
 	if err != nil {
 		panic(err)
 	}

@@ -29,6 +29,7 @@ import (
 	"patchring/internal/service/access"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/roster"
+	"patchring/internal/service/rulebook"
 )
 
 // Reader fills the pages; source.Source does it from the read models, stories
@@ -48,6 +49,7 @@ type Reader interface {
 	Calendar(ctx context.Context, who source.Viewer, q page.CalendarQuery) (page.Calendar, error)
 	Procedures(ctx context.Context, who source.Viewer) (page.Procedures, error)
 	Procedure(ctx context.Context, who source.Viewer, name string, version int64) (page.Procedure, error)
+	Policy(ctx context.Context, who source.Viewer, version int64) (page.Policy, error)
 	Register(ctx context.Context, who source.Viewer, q page.RegisterQuery) (page.Register, error)
 	Exceptions(ctx context.Context, who source.Viewer, q page.ExceptionQuery) (page.Exceptions, error)
 	Exception(ctx context.Context, who source.Viewer, id string) (page.Exception, error)
@@ -89,6 +91,13 @@ type Roster interface {
 	Describe(ctx context.Context, tenant fleet.TenantID, by register.Actor, device fleet.DeviceID, ask fleet.Describe) (roster.Changed, error)
 }
 
+// Rulebook weighs policies and puts them in force; rulebook.Rulebook does.
+type Rulebook interface {
+	Check(ctx context.Context, tenant fleet.TenantID, file string, text []byte) (rulebook.Checked, error)
+	Diff(ctx context.Context, tenant fleet.TenantID, file string, text []byte) (rulebook.Diff, error)
+	Apply(ctx context.Context, tenant fleet.TenantID, by register.Actor, file string, text []byte) (rulebook.AppliedPolicy, error)
+}
+
 // Desk keeps exceptions and manual tasks; desk.Desk does.
 type Desk interface {
 	Grant(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.Grant) (string, error)
@@ -103,6 +112,7 @@ type Options struct {
 	Reader   Reader
 	Acts     Acts
 	Roster   Roster
+	Rulebook Rulebook
 	Desk     Desk
 	Accounts Accounts
 	Sessions *scs.SessionManager
@@ -147,6 +157,7 @@ func (c *Console) routes() http.Handler {
 	for pattern, h := range c.pages() {
 		mux.Handle("GET "+pattern, h)
 	}
+	mux.Handle("POST /policy/edit", c.member(c.weighPolicy))
 	mux.Handle("GET /campaigns/{id}/live", c.member(c.stream))
 	for pattern, a := range acts() {
 		mux.Handle("GET "+pattern, c.member(c.ask(a)))

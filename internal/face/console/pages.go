@@ -38,6 +38,8 @@ func (c *Console) pages() map[string]http.Handler {
 		"/tasks/{id}/proofs/{proof}":   c.member(c.proofFile),
 		"/procedures":                  screen(c, ui.Procedures, page.ProceduresPage, c.procedures),
 		"/procedures/{name}":           screen(c, ui.Procedures, page.ProcedurePage, c.procedure),
+		"/policy":                      screen(c, ui.Policies, page.PolicyPage, c.policy),
+		"/policy/edit":                 screen(c, ui.Policies, page.PolicyEditPage, c.policyEdit),
 		"/register":                    screen(c, ui.NoSection, page.RegisterPage, c.wholeRegister),
 		"/search":                      screen(c, ui.NoSection, page.SearchPage, c.search),
 	}

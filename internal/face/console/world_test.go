@@ -30,6 +30,7 @@ import (
 	"patchring/internal/service/access"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/roster"
+	"patchring/internal/service/rulebook"
 )
 
 // world is a console over the storybook: what is read are stories, what is
@@ -44,13 +45,22 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return worldWith(t, nil)
+}
+
+// worldWith has a rulebook for policies, in place of stories.
+func worldWith(t *testing.T, rules *rulebook.Rulebook) *world {
+	t.Helper()
 	w := &world{accounts: &people{}, acts: &ledger{}, reader: &storyteller{}, beat: make(chan struct{}, 1)}
+	if rules != nil {
+		w.reader.rules = rules
+	}
 	zone, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
 		t.Fatal(err)
 	}
 	handler, err := New(Options{
-		Reader: w.reader, Acts: w.acts, Roster: w.acts, Desk: deskLedger{w.acts}, Accounts: w.accounts, Sessions: scs.New(), Zone: zone,
+		Reader: w.reader, Acts: w.acts, Roster: w.acts, Rulebook: rules, Desk: deskLedger{w.acts}, Accounts: w.accounts, Sessions: scs.New(), Zone: zone,
 		Listen: func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return w.beat, func() {} },
 		Clock:  func() time.Time { return stories.Now }, Log: slog.New(slog.DiscardHandler),
 	})
@@ -299,6 +309,7 @@ type storyteller struct {
 	mu     sync.Mutex // guards board
 	board  *page.Board
 	boards atomic.Int64 // read so far
+	rules  source.Rules // nil: policies are stories
 }
 
 func (s *storyteller) set(b page.Board) {
@@ -384,6 +395,14 @@ func (s *storyteller) Procedures(context.Context, source.Viewer) (page.Procedure
 
 func (s *storyteller) Procedure(context.Context, source.Viewer, string, int64) (page.Procedure, error) {
 	return stories.Procedure(), nil
+}
+
+// Policy is a story, or what a test's rulebook has.
+func (s *storyteller) Policy(ctx context.Context, who source.Viewer, version int64) (page.Policy, error) {
+	if s.rules != nil {
+		return (&source.Source{Rules: s.rules}).Policy(ctx, who, version)
+	}
+	return stories.Policy(), nil
 }
 
 func (s *storyteller) Register(_ context.Context, _ source.Viewer, q page.RegisterQuery) (page.Register, error) {

@@ -67,6 +67,8 @@ var stored = []struct {
 	{"internal/core/register/entry.go", "Kind", Act},
 	{"internal/core/procedure/schedule.go", "NoteCode", CalendarNote},
 	{"internal/core/procedure/procedure.go", "Severity", Severity},
+	{"internal/core/policy/compare.go", "Part", Part},
+	{"internal/core/policy/fields.go", "FieldType", FieldType},
 	{"internal/core/task/task.go", "State", TaskState},
 	{"internal/core/task/task.go", "Proof", ProofKind},
 	{"wire/order.go", "Step", Step},

@@ -66,6 +66,8 @@ var meaningsOf = map[fault.Code]map[string]meaning{
 	fault.DiskFull:       {"need": Words.size, "free": Words.size},
 	fault.ClockJumped:    {"by": Words.duration},
 	fault.Superseded:     {"by": Words.asIs},
+	fault.DeclinedByRule: {"rule": Words.Rule},
+	fault.DelayedByRule:  {"rule": Words.Rule},
 	fault.PackageFailed:  {"state": Words.asIs},
 	fault.NothingToDo:    {"what": Words.problem},
 	fault.Unavailable:    {"what": Words.problem},

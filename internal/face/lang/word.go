@@ -34,7 +34,9 @@ const (
 	TaskState      Family = "task_state"
 	ProofKind      Family = "proof" // that a manual task asks for
 	ExceptionState Family = "exception_state"
-	Thing          Family = "thing" // what a refusal speaks of
+	Thing          Family = "thing"      // what a refusal speaks of
+	Part           Family = "part"       // of what policies say beside verdicts
+	FieldType      Family = "field_type" // of what conditions may ask
 	role           Family = "role"
 )
 

@@ -184,8 +184,8 @@ func TestRolesGrantActs(t *testing.T) {
 	}{
 		{[]string{"it"}, []access.Act{access.See}},
 		{[]string{access.Auditor}, []access.Act{access.See, access.Export}},
-		{[]string{access.Operator}, []access.Act{access.See, access.RunAct, access.DecideAct, access.Procedures, access.FleetAct, access.EnrollAct, access.Export}},
-		{[]string{access.Admin}, []access.Act{access.See, access.RunAct, access.DecideAct, access.Procedures, access.FleetAct, access.EnrollAct, access.Export, access.Accounts, access.Backup}},
+		{[]string{access.Operator}, []access.Act{access.See, access.RunAct, access.DecideAct, access.Procedures, access.Policies, access.FleetAct, access.EnrollAct, access.Export}},
+		{[]string{access.Admin}, []access.Act{access.See, access.RunAct, access.DecideAct, access.Procedures, access.Policies, access.FleetAct, access.EnrollAct, access.Export, access.Accounts, access.Backup}},
 	}
 	all := tests[len(tests)-1].may
 	for _, tt := range tests {

@@ -21,6 +21,7 @@ const (
 	RunAct     Act = "run"        // campaigns: create, hold, resume, expedite, withdraw, amend, roll back, close
 	DecideAct  Act = "decide"     // verdicts on patches
 	Procedures Act = "procedures" // apply a procedure
+	Policies   Act = "policies"   // put a policy in force
 	ExceptAct  Act = "except"     // grant and end exceptions
 	TaskAct    Act = "tasks"      // open, close and reopen every manual task; its owner closes it without
 	FleetAct   Act = "fleet"      // groups, and retiring a device
@@ -48,6 +49,7 @@ var granted = map[Act][]string{
 	ExceptAct:  {Admin, Operator},
 	TaskAct:    {Admin, Operator},
 	Procedures: {Admin, Operator},
+	Policies:   {Admin, Operator},
 	FleetAct:   {Admin, Operator},
 	EnrollAct:  {Admin, Operator},
 	Export:     {Admin, Operator, Auditor},

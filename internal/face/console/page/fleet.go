@@ -67,6 +67,7 @@ type Device struct {
 	Exceptions   []Exception // in force on it
 	Tasks        []TaskLine  // open manual ones
 	Events       []Event
+	Policy       DevicePolicy
 }
 
 // Heading names the page.
@@ -141,6 +142,7 @@ type DevicePatch struct {
 	Rollback    string // ready, impossible; empty: not known yet
 	RollbackWhy string // code or text
 	Packages    []Package
+	Policy      PolicySaid // what rules say of it; empty: nothing
 }
 
 // Package is one package a patch changes.

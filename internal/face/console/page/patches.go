@@ -53,6 +53,8 @@ type Patch struct {
 	Where      []PatchDevice
 	Query      PatchDeviceQuery
 	Next       string
+	Rules      []PatchRule // of policies, the strongest place first
+	Guards     []PatchGuard
 }
 
 // Heading names the page.

@@ -36,6 +36,8 @@ func detail(w lang.Words, d map[string]any) string {
 		return joined(word, text("why"))
 	case text("procedure") != "":
 		return w.T("detail.procedure", "name", text("procedure"), "version", number("version"))
+	case text("policy") != "":
+		return w.T("detail.procedure", "name", text("policy"), "version", number("version"))
 	case number("devices") != "" && number("items") != "":
 		return w.T("detail.rollback", "devices", number("devices"), "items", number("items"), "impossible", number("impossible"))
 	}

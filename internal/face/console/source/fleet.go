@@ -65,6 +65,11 @@ func (s *Source) Device(ctx context.Context, who Viewer, id string) (page.Device
 	if d.Facts != nil {
 		out.Facts = facts(*d.Facts)
 	}
+	if d.Retired.IsZero() {
+		if err := s.policyOf(ctx, who, &out); err != nil {
+			return page.Device{}, err
+		}
+	}
 	for _, c := range d.Campaigns {
 		if campaign.State(c.State) == campaign.Closed {
 			continue

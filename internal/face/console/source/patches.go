@@ -61,6 +61,9 @@ func (s *Source) Patch(ctx context.Context, who Viewer, id string, q page.PatchD
 			Open: campaign.State(c.State) != campaign.Closed, Done: c.Done, Failed: c.Failed, Pending: c.Pending, RolledBack: c.RolledBack,
 		})
 	}
+	if err := s.rulesOf(ctx, who, p.ID, &out); err != nil {
+		return page.Patch{}, err
+	}
 	for _, v := range p.Versions {
 		out.Versions = append(out.Versions, patchLine(v))
 	}

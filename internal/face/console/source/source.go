@@ -17,6 +17,7 @@ import (
 	"patchring/internal/face/lang"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/conductor"
+	"patchring/internal/service/rulebook"
 )
 
 // Explainer gives the chain of what leads to an install.
@@ -24,10 +25,19 @@ type Explainer interface {
 	Why(ctx context.Context, tenant fleet.TenantID, device fleet.DeviceID, id patch.ID) ([]conductor.Explanation, error)
 }
 
+// Rules tells what policies say; rulebook.Rulebook does.
+type Rules interface {
+	List(ctx context.Context, tenant fleet.TenantID) ([]rulebook.PolicyVersion, error)
+	Show(ctx context.Context, tenant fleet.TenantID, version int64) (rulebook.PolicyVersion, error)
+	OfDevice(ctx context.Context, tenant fleet.TenantID, device fleet.DeviceID) (rulebook.Standing, error)
+	OfPatch(ctx context.Context, tenant fleet.TenantID, id patch.ID) (rulebook.Spoken, error)
+}
+
 // Source reads for the console.
 type Source struct {
 	View  *view.Reader
 	Why   Explainer
+	Rules Rules
 	Clock func() time.Time
 }
 

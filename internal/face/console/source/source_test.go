@@ -14,6 +14,7 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/patch"
 	"patchring/internal/core/procedure"
 	"patchring/internal/core/register"
 	"patchring/internal/face/console/page"
@@ -23,6 +24,8 @@ import (
 	"patchring/internal/infra/store/gen"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/conductor"
+	"patchring/internal/service/rulebook"
+	"patchring/wire"
 )
 
 const tenant fleet.TenantID = "main"
@@ -34,6 +37,7 @@ type site struct {
 	t         *testing.T
 	db        *store.DB
 	conductor *conductor.Conductor
+	rules     *rulebook.Rulebook
 	id        campaign.ID
 	now       time.Time
 }
@@ -56,7 +60,8 @@ func newSite(t *testing.T) *site {
 		OrderKey: func(fleet.TenantID) (ed25519.PrivateKey, error) { return key, nil },
 		Publish:  func(context.Context, fleet.TenantID, string, []byte) error { return nil },
 	})
-	s.Source = &source.Source{View: view.NewReader(db.Pool(), view.Options{Clock: clock}), Why: s.conductor, Clock: clock}
+	s.rules = rulebook.New(rulebook.Options{DB: db, Clock: clock, Changed: func() {}})
+	s.Source = &source.Source{View: view.NewReader(db.Pool(), view.Options{Clock: clock}), Why: s.conductor, Rules: s.rules, Clock: clock}
 	s.seed(db)
 	return s
 }
@@ -276,6 +281,68 @@ func TestADeviceTellsItsCampaignsAndItsChain(t *testing.T) {
 	s.must(err)
 	if len(list.Devices) != 1 || list.Devices[0].Name != "pilote-01" || !slices.Equal(list.Groups, []string{"it-pilots"}) {
 		t.Errorf("it-pilots lists %+v of %q", list.Devices, list.Groups)
+	}
+}
+
+const sourcePolicy = `policy: parc
+title: {fr: Parc, en: Fleet}
+owner: Exploitation
+timezone: Europe/Paris
+rules:
+  - {name: securite, patches: 'patch.class == "security"', verdict: approve}
+profiles:
+  - name: postes
+    title: {fr: Postes de travail, en: Workstations}
+    devices: device.kind == "workstation"
+    rules: [{name: lent, patches: 'patch.name == "openssl"', verdict: delay 7d}]
+    windows: [{name: soir, days: [mon, tue, wed, thu, fri], start: "19:00", end: "23:00"}]
+freezes:
+  - {name: cloture, devices: 'device.name == "compta-02"', from: 2026-01-10, to: 2026-01-31, reason: {fr: Clôture, en: Closing}}
+safeguards:
+  - {name: vieux, devices: 'device.name == "compta-02"', patches: 'patch.name == "openssl"', reason: {fr: écran noir, en: black screen}}
+`
+
+func TestPolicyIsToldOfItselfOfDevicesAndOfPatches(t *testing.T) {
+	s := newSite(t)
+	if p, err := s.Policy(t.Context(), viewer(lang.French), 0); err != nil || p.Text != "" || len(p.Versions) != 0 {
+		t.Errorf("no policy: %+v, %v", p, err)
+	}
+	_, err := s.rules.Apply(t.Context(), tenant, register.User("exploitation"), "parc.yaml", []byte(sourcePolicy))
+	s.must(err)
+	p, err := s.Policy(t.Context(), viewer(lang.French), 0)
+	s.must(err)
+	if p.File == nil || len(p.File.Profiles) != 1 || p.Number != 1 || p.Text != sourcePolicy || len(p.Versions) != 1 || p.TimeZone() != "Europe/Paris" {
+		t.Errorf("the policy is %+v", p)
+	}
+	key := patch.Key{Provider: "apt", Name: "openssl", Version: "3", Suite: "bookworm"}
+	since := s.now.AddDate(0, 0, -2)
+	s.must(s.db.Write(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.PutPatch(t.Context(), gen.PutPatchParams{Tenant: string(tenant), ID: string(key.ID()), Provider: key.Provider, Name: key.Name,
+			Version: key.Version, Suite: key.Suite, Class: string(patch.Security), FirstSeenUs: since.UnixMicro()})
+		return errors.Join(err, tx.PutMissing(t.Context(), gen.PutMissingParams{Tenant: string(tenant), Device: "d-compta-02", Patch: string(key.ID()),
+			State: wire.PatchOffered, Packages: "[]", SinceUs: since.UnixMicro(), ExposedUs: since.UnixMicro()}))
+	}))
+	d, err := s.Device(t.Context(), viewer(lang.French), "d-compta-02")
+	s.must(err)
+	if got := d.Policy; len(got.Profiles) != 1 || got.Profiles[0].Title != "Postes de travail" || len(got.Windows) != 1 || got.Frozen == nil || got.Frozen.Reason != "Clôture" {
+		t.Errorf("the device's policy is %+v", got)
+	}
+	if got := d.Policy.Windows[0].Start; !got.Equal(time.Date(2026, 2, 2, 18, 0, 0, 0, time.UTC)) {
+		t.Errorf("the window opens %s, want the first evening after the freeze", got)
+	}
+	at := slices.IndexFunc(d.Patches, func(p page.DevicePatch) bool { return p.ID == string(key.ID()) })
+	if at < 0 || d.Patches[at].Policy.Rule != "profile:postes/lent" || d.Patches[at].Policy.Safeguard != "vieux" || !d.Patches[at].Policy.Until.Equal(since.AddDate(0, 0, 7)) {
+		t.Errorf("patches %+v", d.Patches)
+	}
+	of, err := s.Patch(t.Context(), viewer(lang.English), string(key.ID()), page.PatchDeviceQuery{Which: "missing"})
+	s.must(err)
+	if len(of.Rules) != 2 || of.Rules[0].Profile != "Workstations" || of.Rules[0].Delay != 7*24*time.Hour || of.Rules[1].Rule != "tenant/securite" || len(of.Guards) != 1 {
+		t.Errorf("rules %+v, guards %+v", of.Rules, of.Guards)
+	}
+	r, err := s.Register(t.Context(), viewer(lang.French), page.RegisterQuery{})
+	s.must(err)
+	if at := slices.IndexFunc(r.Events, func(e page.Event) bool { return e.Kind == string(register.PolicyApplied) }); at < 0 || r.Events[at].Detail != "parc, version 1" {
+		t.Errorf("the register tells %+v", r.Events)
 	}
 }
 

@@ -72,7 +72,14 @@ func Device() page.Device {
 		},
 		Campaigns: []page.DeviceCampaign{{ID: Board().ID, Name: "2026-01", Ring: "R1", Bucket: campaign.Failed, Goal: "install", Reason: fault.Because(fault.DiskFull, "mount", "/var", "need", "1240000000", "free", "192000000")}},
 		Patches:   devicePatches(),
-		Holds:     Board().Holds, Exceptions: exceptionLines()[:2], Tasks: taskLines()[3:],
+		Policy: page.DevicePolicy{
+			Profiles: []page.PolicyProfile{{Name: "comptabilite", Title: "Comptabilité"}, {Name: "postes", Title: "Postes de travail"}},
+			Windows:  []page.PolicyWindow{{Name: "pause", Start: at(15, 12, 0), End: at(15, 14, 0)}, {Name: "hiver"}},
+			Frozen:   &page.PolicyFreeze{Name: "cloture", Reason: "Clôture annuelle", From: at(5, 0, 0), Until: at(17, 0, 0)},
+			Freezes:  []page.PolicyFreeze{{Name: "bilan", Reason: "Bilan", From: at(28, 0, 0), Until: at(31, 0, 0)}},
+			Limits:   []string{"par-site", "parc"},
+		},
+		Holds: Board().Holds, Exceptions: exceptionLines()[:2], Tasks: taskLines()[3:],
 		Events: []page.Event{
 			{Index: 4820, At: Now.Add(-3 * time.Minute), Kind: string(register.OrderResult), Actor: "agent:d-compta-02", Ring: "R1", Reason: fault.Because(fault.DiskFull, "mount", "/var", "need", "1240000000", "free", "192000000")},
 			{Index: 4711, At: at(15, 0, 1), Kind: string(register.OrderIssued), Actor: "system:conductor", Ring: "R1"},
@@ -94,7 +101,7 @@ func devicePatches() []page.DevicePatch {
 			Packages: []page.Package{{Name: "linux-image-6.1.0-42-amd64", To: "6.1.158-1"}}},
 		{ID: "p-cups", Name: "cups", Version: "2.4.2-3+deb12u9", Class: patch.Quality, Offer: "offered", State: patch.Waiting, Verdict: policy.Declined,
 			Reason: fault.Because(fault.ItemWithdrawn, "by", "user:exploitation", "reason", "imprimantes de l'étage 3 muettes")},
-		{ID: "p-tz", Name: "tzdata", Version: "2025b-0+deb12u2", Class: patch.Unknown, Offer: "held", State: patch.Waiting, Reason: fault.Because(fault.HeldOnDevice, "packages", "tzdata")},
+		{ID: "p-tz", Name: "tzdata", Version: "2025b-0+deb12u2", Class: patch.Unknown, Policy: page.PolicySaid{Verdict: policy.Delayed, Rule: "profile:comptabilite/une-semaine", Until: at(21, 9, 0), Safeguard: "horloges"}, Offer: "held", State: patch.Waiting, Reason: fault.Because(fault.HeldOnDevice, "packages", "tzdata")},
 	}
 }
 

@@ -26,7 +26,9 @@ func Patches() page.Patches {
 
 // Patch is one that was declined.
 func Patch() page.Patch {
+	rules, guards := patchRules()
 	return page.Patch{
+		Rules: rules, Guards: guards,
 		PatchLine: patchLines()[2], Origin: "Debian", Summary: "Common UNIX Printing System",
 		Decisions:  []page.PatchDecision{{Verdict: policy.Declined, Until: time.Date(2026, 2, 28, 12, 0, 0, 0, time.UTC), Reason: "imprimantes de l'étage 3 muettes", By: "user:exploitation", At: at(14, 10, 3), Name: true}},
 		Exceptions: exceptionLines()[1:],

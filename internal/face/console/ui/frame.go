@@ -18,8 +18,10 @@ type May struct {
 	Run    bool // campaigns: hold, resume, expedite, withdraw, amend, roll back, close
 	Decide bool // approve, delay, decline patches
 	Fleet  bool // retire devices
-	Except bool // grant and end exceptions
-	Tasks  bool // open and reopen manual tasks
+	// Policies: put one in force. Everybody may look and weigh.
+	Policies bool
+	Except   bool // grant and end exceptions
+	Tasks    bool // open and reopen manual tasks
 }
 
 // Account is who looks at the page.
@@ -71,6 +73,7 @@ const (
 	Patches    Section = "patches"
 	Calendar   Section = "calendar"
 	Procedures Section = "procedures"
+	Policies   Section = "policy"
 	Tasks      Section = "tasks"
 	Exceptions Section = "exceptions"
 )
@@ -106,6 +109,7 @@ var sections = []navigation{
 	{Patches, "/patches", "package", "p"},
 	{Calendar, "/calendar", "calendar-days", "k"},
 	{Procedures, "/procedures", "file-text", "o"},
+	{Policies, "/policy", "milestone", "y"},
 	{Tasks, "/tasks", "list-checks", "m"},
 	{Exceptions, "/exceptions", "shield-alert", "x"},
 }

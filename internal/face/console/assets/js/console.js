@@ -35,6 +35,28 @@
   document.addEventListener("htmx:sse:error", live("off"));
   document.addEventListener("htmx:sse:close", live("off"));
 
+  // The policy's editor: a problem's line is selected, a field goes to the cursor.
+  document.addEventListener("click", (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    const source = document.getElementById("f-text");
+    if (!target || !source) return;
+    const line = target.closest("[data-line]");
+    if (line) {
+      event.preventDefault();
+      const lines = source.value.split("\n");
+      const at = Math.max(1, Math.min(Number(line.dataset.line) || 1, lines.length));
+      const start = lines.slice(0, at - 1).reduce((n, l) => n + l.length + 1, 0);
+      source.focus();
+      source.setSelectionRange(start, start + lines[at - 1].length);
+      source.scrollTop = (source.scrollHeight / lines.length) * Math.max(0, at - 5);
+    }
+    const insert = target.closest("[data-insert]");
+    if (insert) {
+      source.setRangeText(insert.dataset.insert, source.selectionStart, source.selectionEnd, "end");
+      source.focus();
+    }
+  });
+
   document.addEventListener("change", (event) => {
     const form = event.target instanceof Element && event.target.closest("form[data-auto]");
     if (form && event.target.matches("select")) form.requestSubmit();
