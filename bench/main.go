@@ -36,6 +36,7 @@ func sections() []section {
 	return []section{
 		{"report", "check-in and reports, in the server's own process", benchReports},
 		{"decide", "deciding a campaign", benchDecide},
+		{"policy", "verdicts of a policy, and what a change of it would do", benchPolicy},
 		{"tick", "a tick after one report in a large fleet", benchTick},
 		{"fleet", "connected agents, beside the bare broker", benchFleet},
 		{"agent", "the agent on a real host, beside plain apt", benchAgent},
