@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
 	"patchring/internal/infra/store/gen"
@@ -40,6 +41,29 @@ func PatchSubject(p gen.Patch) policy.Patch {
 		Key:   patch.Key{Provider: p.Provider, Name: p.Name, Version: p.Version, Suite: p.Suite},
 		Class: patch.ParseClass(p.Class), Origin: p.Origin, Summary: p.Summary, Bytes: p.DownloadBytes, Released: Instant(p.FirstSeenUs),
 	}
+}
+
+// Decisions are verdicts given by hand, as rules weigh them.
+func Decisions(rows []gen.PatchDecision) map[policy.Scope]policy.Decision {
+	out := make(map[policy.Scope]policy.Decision, len(rows))
+	for _, d := range rows {
+		out[policy.Scope(d.Scope)] = policy.Decision{
+			Verdict: policy.Verdict(d.Verdict), Until: Instant(d.UntilUs), Reason: d.Reason, Actor: d.Actor, At: Instant(d.AtUs),
+		}
+	}
+	return out
+}
+
+// Exceptions are those that rules weigh.
+func Exceptions(rows []gen.Exception) []policy.Exception {
+	out := make([]policy.Exception, 0, len(rows))
+	for _, e := range rows {
+		out = append(out, policy.Exception{
+			ID: e.ID, Device: fleet.DeviceID(e.Device), Group: e.GroupName, Patch: policy.Scope(e.Scope), Owner: e.Owner, Reason: e.Reason,
+			From: Instant(e.FromUs), Until: Instant(e.UntilUs),
+		})
+	}
+	return out
 }
 
 // FleetDevice is what a rehearsal reads of a device.

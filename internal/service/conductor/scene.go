@@ -156,13 +156,7 @@ func decisions(ctx context.Context, q *gen.Queries, tenant string) (map[policy.S
 	if err != nil {
 		return nil, fmt.Errorf("read decisions on patches: %w", err)
 	}
-	out := make(map[policy.Scope]policy.Decision, len(rows))
-	for _, d := range rows {
-		out[policy.Scope(d.Scope)] = policy.Decision{
-			Verdict: policy.Verdict(d.Verdict), Until: store.Instant(d.UntilUs), Reason: d.Reason, Actor: d.Actor, At: store.Instant(d.AtUs),
-		}
-	}
-	return out, nil
+	return store.Decisions(rows), nil
 }
 
 // exceptions are those in force, and to come.
@@ -171,14 +165,7 @@ func exceptions(ctx context.Context, q *gen.Queries, tenant string, now time.Tim
 	if err != nil {
 		return nil, fmt.Errorf("read exceptions: %w", err)
 	}
-	out := make([]policy.Exception, 0, len(rows))
-	for _, e := range rows {
-		out = append(out, policy.Exception{
-			ID: e.ID, Device: fleet.DeviceID(e.Device), Group: e.GroupName, Patch: policy.Scope(e.Scope), Owner: e.Owner, Reason: e.Reason,
-			From: store.Instant(e.FromUs), Until: store.Instant(e.UntilUs),
-		})
-	}
-	return out, nil
+	return store.Exceptions(rows), nil
 }
 
 func openTasks(ctx context.Context, q *gen.Queries, tenant, campaign string) (map[string]int, error) {

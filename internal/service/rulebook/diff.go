@@ -76,7 +76,13 @@ func (b *Rulebook) Diff(ctx context.Context, tenant fleet.TenantID, file string,
 		}
 		candidate := inForce
 		candidate.Tenant = &p
-		w := newWeighing(string(tenant), now, policy.Rules{Policies: inForce}, policy.Rules{Policies: candidate})
+		hand, err := byHand(ctx, r, string(tenant), now)
+		if err != nil {
+			return err
+		}
+		before, after := hand, hand
+		before.Policies, after.Policies = inForce, candidate
+		w := newWeighing(string(tenant), now, before, after)
 		if err := w.fleet(ctx, r); err != nil {
 			return err
 		}
@@ -86,6 +92,20 @@ func (b *Rulebook) Diff(ctx context.Context, tenant fleet.TenantID, file string,
 		return err
 	})
 	return out, err
+}
+
+// byHand are the rules that people gave: they stand before every policy, so what
+// they decide no change of policy changes.
+func byHand(ctx context.Context, r store.Reads, tenant string, now time.Time) (policy.Rules, error) {
+	decisions, err := r.Decisions(ctx, tenant)
+	if err != nil {
+		return policy.Rules{}, fmt.Errorf("read decisions on patches: %w", err)
+	}
+	exceptions, err := r.ExceptionsInForce(ctx, tenant, now.UnixMicro())
+	if err != nil {
+		return policy.Rules{}, fmt.Errorf("read exceptions: %w", err)
+	}
+	return policy.Rules{Decisions: store.Decisions(decisions), Exceptions: store.Exceptions(exceptions)}, nil
 }
 
 // weighing goes through a fleet.

@@ -327,6 +327,22 @@ func wantSettings(t *testing.T, d rulebook.Diff, device string, parts []policy.P
 	t.Errorf("%s: no setting changes", device)
 }
 
+// What a person decided stands before every policy: no change of policy moves it.
+func TestDiffLeavesWhatPeopleDecided(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		d.apply(first)
+		d.write(func(tx *store.Tx) error {
+			return tx.PutDecision(t.Context(), gen.PutDecisionParams{Tenant: string(tenant), Scope: string(policy.ScopeOfName("apt", "linux")),
+				Verdict: string(policy.Approved), Reason: "incident", Actor: "user:claire", AtUs: 1})
+		})
+		for _, m := range d.diff(second).Verdicts {
+			if m.After.Safeguard == "" {
+				t.Errorf("%+v changes, though it was decided by hand", m)
+			}
+		}
+	})
+}
+
 // A delay ends on another day for each device; what is told is from when to when.
 func TestDiffTellsTheWholeRangeOfADelay(t *testing.T) {
 	each(t, func(t *testing.T, d *desk) {
