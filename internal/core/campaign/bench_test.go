@@ -75,12 +75,16 @@ const batch = 501 // the conductor takes 500; a third of each kind here
 func BenchmarkDecideDevices(b *testing.B) {
 	for _, n := range []int{1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("devices=%d", n), func(b *testing.B) {
-			scene, devices := benchFleet(batch)
+			unprepared, devices := benchFleet(batch)
+			scene := unprepared
 			b.ReportAllocs()
 			buckets := map[campaign.Bucket]int{}
 			for b.Loop() {
 				clear(buckets)
 				for i := range n {
+					if i%batch == 0 { // once for each batch, as the conductor does
+						scene = unprepared.Prepared(noon)
+					}
 					buckets[campaign.DecideDevice(noon, scene, devices[i%batch]).Bucket]++
 				}
 			}

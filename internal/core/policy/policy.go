@@ -99,15 +99,23 @@ type Exception struct {
 	Until  time.Time
 }
 
-// Covers tells whether the exception leaves the patch out on the device.
-func (e Exception) Covers(h Holder, p *Patch, now time.Time) bool {
+// scopes are those in which people may have spoken of a patch.
+type scopes [2]Scope
+
+func scopesOf(p *Patch) scopes {
+	return scopes{ScopeOf(p.Key.ID()), ScopeOfName(p.Key.Provider, p.Key.Name)}
+}
+
+// covers tells whether the exception leaves the patch of these scopes out on the
+// device.
+func (e Exception) covers(h Holder, of scopes, now time.Time) bool {
 	if now.Before(e.From) || !now.Before(e.Until) {
 		return false
 	}
 	if e.Device != "" && e.Device != h.Device || e.Group != "" && !slices.Contains(h.Groups, e.Group) {
 		return false
 	}
-	return e.Patch == "" || e.Patch == ScopeOf(p.Key.ID()) || e.Patch == ScopeOfName(p.Key.Provider, p.Key.Name)
+	return e.Patch == "" || slices.Contains(of[:], e.Patch)
 }
 
 // Holder is the device that a verdict is for. The zero Holder is no device: what
@@ -139,9 +147,9 @@ type Outcome struct {
 }
 
 // byHand is what people said of this very patch; the zero Outcome when nobody did.
-func (r Rules) byHand(p *Patch, h Holder, now time.Time) Outcome {
+func (r Rules) byHand(of scopes, h Holder, now time.Time) Outcome {
 	for _, e := range r.Exceptions {
-		if e.Covers(h, p, now) {
+		if e.covers(h, of, now) {
 			return Outcome{Verdict: Declined, Until: e.Until, Rule: "exception:" + e.ID, Exception: e}
 		}
 	}
@@ -149,7 +157,7 @@ func (r Rules) byHand(p *Patch, h Holder, now time.Time) Outcome {
 	if len(r.Decisions) == 0 {
 		return best
 	}
-	for _, scope := range [...]Scope{ScopeOf(p.Key.ID()), ScopeOfName(p.Key.Provider, p.Key.Name)} {
+	for _, scope := range of {
 		d, ok := r.Decisions[scope]
 		if !ok || !d.inForce(now) || rank(d.Verdict) <= rank(best.Verdict) {
 			continue
@@ -161,7 +169,7 @@ func (r Rules) byHand(p *Patch, h Holder, now time.Time) Outcome {
 
 // Judge gives the verdict on a patch for a device.
 func (r Rules) Judge(p *Patch, h Holder, now time.Time) Outcome {
-	if o := r.byHand(p, h, now); o.Verdict != "" {
+	if o := r.byHand(scopesOf(p), h, now); o.Verdict != "" {
 		return r.cap(o, p, h, now)
 	}
 	return r.byRules(r.Policies.matching(h.Match, p, now), p, h, now)
@@ -202,7 +210,7 @@ func exposed(p *Patch, h Holder) time.Time {
 // person said of the patch, or a rule that declines it everywhere. The zero
 // Outcome when there is none.
 func (r Rules) ForAll(p *Patch, now time.Time) Outcome {
-	if o := r.byHand(p, Holder{}, now); o.Verdict != "" {
+	if o := r.byHand(scopesOf(p), Holder{}, now); o.Verdict != "" {
 		return o
 	}
 	if o := r.Judge(p, Holder{}, now); o.Verdict == Declined {
@@ -219,10 +227,18 @@ func (r Rules) byRules(matched []matched, p *Patch, h Holder, now time.Time) Out
 		}
 	}
 	if slices.Contains(r.Classes, p.Class) {
-		return Outcome{Verdict: Approved, Rule: "class:" + string(p.Class)}
+		return r.plain(p)
 	}
 	if o := strictest(matched, ofProvider, p, h, now); o.Verdict != "" {
 		return r.cap(o, p, h, now)
+	}
+	return r.plain(p)
+}
+
+// plain is the verdict on a patch of which nobody and no policy speaks.
+func (r Rules) plain(p *Patch) Outcome {
+	if slices.Contains(r.Classes, p.Class) {
+		return Outcome{Verdict: Approved, Rule: "class:" + string(p.Class)}
 	}
 	return Outcome{Verdict: Pending, Rule: undecided}
 }

@@ -10,8 +10,15 @@ import (
 type Sheet struct {
 	rules   Rules
 	patches []Patch
+	said    []said // of each patch
 	made    time.Time
 	rows    map[Match][]cell
+}
+
+// said is what does not depend on the device.
+type said struct {
+	scopes scopes
+	plain  Outcome
 }
 
 // cell is all that policies say of one patch on devices of one match.
@@ -22,13 +29,18 @@ type cell struct {
 
 // NewSheet judges these patches by these rules.
 func NewSheet(rules Rules, patches []Patch, now time.Time) *Sheet {
-	return &Sheet{rules: rules, patches: patches, made: now, rows: map[Match][]cell{}}
+	s := &Sheet{rules: rules, patches: patches, said: make([]said, 0, len(patches)), made: now, rows: map[Match][]cell{}}
+	for i := range patches {
+		s.said = append(s.said, said{scopesOf(&patches[i]), rules.plain(&patches[i])})
+	}
+	return s
 }
 
 // Add puts one more patch on the sheet and gives its place: a fleet is read page
 // by page, and what it misses is known at the end only.
 func (s *Sheet) Add(p Patch) int {
 	s.patches = append(s.patches, p)
+	s.said = append(s.said, said{scopesOf(&p), s.rules.plain(&p)})
 	return len(s.patches) - 1
 }
 
@@ -53,11 +65,15 @@ func (s *Sheet) Current(now time.Time) bool {
 
 // Judge gives the verdict on the patch at a place of the list, as Rules.Judge.
 func (s *Sheet) Judge(at int, h Holder, now time.Time) Outcome {
-	p := &s.patches[at]
-	if o := s.rules.byHand(p, h, now); o.Verdict != "" {
+	p, known := &s.patches[at], &s.said[at]
+	if o := s.rules.byHand(known.scopes, h, now); o.Verdict != "" {
 		return s.rules.cap(o, p, h, now)
 	}
-	return s.rules.byRules(s.cell(at, h.Match).matched, p, h, now)
+	matched := s.cell(at, h.Match).matched
+	if len(matched) == 0 {
+		return known.plain
+	}
+	return s.rules.byRules(matched, p, h, now)
 }
 
 // Safeguard is what holds the patch at a place back from the device, or nil.
