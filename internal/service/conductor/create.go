@@ -75,7 +75,7 @@ func (c *Conductor) CreateCampaign(ctx context.Context, tenant fleet.TenantID, b
 	if err != nil {
 		return "", err
 	}
-	schedule, err := c.schedule(p, ask)
+	schedule, err := ask.Schedule(p, c.Clock())
 	if err != nil {
 		return "", err
 	}
@@ -92,40 +92,6 @@ func (c *Conductor) latest(ctx context.Context, tenant fleet.TenantID, name stri
 	}
 	p, err := c.scenes.procedure(ctx, c.DB.Read(), string(tenant), name, row.Version)
 	return p, row.Version, err
-}
-
-// schedule works out the dates. A campaign started now keeps the procedure's
-// days, counted from now, in real time unless a shorter day was asked for.
-func (c *Conductor) schedule(p procedure.Procedure, ask campaign.Create) (procedure.Schedule, error) {
-	now := c.Clock().In(p.Zone)
-	if !ask.Now {
-		month, err := time.ParseInLocation("2006-01", ask.Month, p.Zone)
-		if err != nil {
-			return procedure.Schedule{}, fault.New(fault.InvalidField, "field", "month", "problem", "not_a_month", "fix", "2026-12")
-		}
-		s := p.Schedule(month.Year(), month.Month())
-		if s.Verification.Before(now) {
-			return procedure.Schedule{}, fault.New(fault.InvalidField, "field", "month", "problem", "month_is_over", "fix", "later_month_or_now")
-		}
-		return s, nil
-	}
-	s := p.Schedule(now.Year(), now.Month())
-	if ask.Day > 0 {
-		return s.Compressed(now, ask.Day), nil
-	}
-	return shifted(s, now), nil
-}
-
-// shifted moves a schedule so that its first ring opens at start.
-func shifted(s procedure.Schedule, start time.Time) procedure.Schedule {
-	by := start.Sub(s.Rings[0].Opens)
-	out := s
-	out.Notes, out.Release, out.Verification = nil, start, s.Verification.Add(by)
-	out.Rings = nil
-	for _, r := range s.Rings {
-		out.Rings = append(out.Rings, procedure.RingSpan{Ring: r.Ring, Opens: r.Opens.Add(by), Closes: r.Closes.Add(by)})
-	}
-	return out
 }
 
 type newCampaign struct {

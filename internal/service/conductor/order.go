@@ -22,7 +22,7 @@ import (
 type interval = calendar.Interval
 
 func clip(list []interval, now time.Time) []interval {
-	return calendar.Intersect(list, []interval{{Start: now, End: now.Add(horizon)}})
+	return calendar.Intersect(list, []interval{{Start: now, End: now.Add(campaign.Horizon)}})
 }
 
 // States of an order.
@@ -138,7 +138,7 @@ func (g *group) write(ctx context.Context, row gen.CampaignDevice, device campai
 // announce is how the people at a device are treated: those at a workstation,
 // and never in a rollback, which mends what keeps them from working.
 func (g *group) announce(ctx context.Context, row gen.CampaignDevice, settings policy.Settings, spec *campaign.OrderSpec, r reboots) (campaign.Announcement, error) {
-	out := campaign.Announcement{Margin: margin(g.scene.terms().Margin, spec.Windows)}
+	out := campaign.Announcement{Margin: g.scene.terms().MarginIn(spec.Windows)}
 	asked := settings.People != nil && spec.Kind == wire.OrderInstall && fleet.Kind(g.batch.Devices[row.Device].Kind) == fleet.Workstation
 	if !asked {
 		return out, nil
@@ -165,14 +165,6 @@ func onWire(windows []interval) []wire.Interval {
 // lockWait is how long an agent waits for another holder of the package
 // manager's lock before it reports who holds it.
 const lockWait = 10 * time.Minute
-
-// margin never eats more than half of the shortest window.
-func margin(want time.Duration, windows []interval) time.Duration {
-	for _, w := range windows {
-		want = min(want, w.Length()/2)
-	}
-	return want
-}
 
 // attachCheckpoint gives the device the register's latest checkpoint, with the
 // proof that it extends the one the device remembers: every agent is a witness.

@@ -75,32 +75,24 @@ func (s *scene) openingsFor(m fleet.Member, match policy.Match, now time.Time) o
 	at := devicePlace{s.procedure.RulesFor(m), match}
 	cached, ok := s.cache[at]
 	if !ok {
-		settings := s.rules.Policies.Settings(match)
-		cached = openings{settings.WindowsIn(s.windowsOf(at.rules, settings, now)), frozen(settings, now)}
+		cached = s.openingsAt(at, now)
 		s.cache[at] = cached
 	}
 	return cached
 }
 
-func (s *scene) windowsOf(rules procedure.RuleSet, settings policy.Settings, now time.Time) []calendar.Interval {
+func (s *scene) openingsAt(at devicePlace, now time.Time) openings {
+	settings := s.rules.Policies.Settings(at.match)
 	switch c := s.schedule.Compress; {
 	case s.windows != nil:
-		return calendar.Intersect(s.windows, []calendar.Interval{{Start: now, End: now.Add(horizon)}})
+		return openings{settings.WindowsIn(clip(s.windows, now)), campaign.FrozenBy(settings, now)}
 	case !c.IsZero():
-		return []calendar.Interval{{Start: now, End: now.Add(compressedHorizon)}}
-	case settings.Windows != nil:
-		return calendar.Intervals(settings.Windows, now, now.Add(horizon))
+		all := []calendar.Interval{{Start: now, End: now.Add(compressedHorizon)}}
+		return openings{settings.WindowsIn(all), campaign.FrozenBy(settings, now)}
 	default:
-		return calendar.Intervals(s.procedure.WindowsOf(rules), now, now.Add(horizon))
+		windows, frozen := campaign.Openings(s.procedure, at.rules, settings, now)
+		return openings{windows, frozen}
 	}
-}
-
-func frozen(settings policy.Settings, now time.Time) fault.Reason {
-	f, on := settings.FrozenAt(now)
-	if !on {
-		return fault.Reason{}
-	}
-	return fault.Because(fault.Frozen, "freeze", f.Name, "reason_fr", f.Reason.FR, "reason_en", f.Reason.EN, "until", f.Interval().End.UTC().Format(time.RFC3339))
 }
 
 // reboots is when an order may restart its device.
@@ -121,7 +113,7 @@ func (s *scene) reboots(settings policy.Settings, terms campaign.Terms, now time
 	case !s.schedule.Compress.IsZero():
 		return reboots{mode: wire.RebootIfNeeded}
 	}
-	windows := settings.WindowsIn(calendar.Intervals(settings.Reboot.Windows, now, now.Add(horizon)))
+	windows := settings.WindowsIn(calendar.Intervals(settings.Reboot.Windows, now, now.Add(campaign.Horizon)))
 	if len(windows) == 0 {
 		return reboots{mode: wire.RebootNever}
 	}

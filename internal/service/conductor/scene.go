@@ -244,11 +244,6 @@ func (s *scene) ring(r gen.CampaignRing) campaign.Ring {
 	return out
 }
 
-// horizon is how far ahead an order's windows reach: long enough that an agent
-// without the server has its next two weekly windows, short enough that a
-// change of the rules is not outlived by old orders.
-const horizon = 15 * 24 * time.Hour
-
 // compressedHorizon: a compressed campaign is a rehearsal of minutes.
 const compressedHorizon = time.Hour
 

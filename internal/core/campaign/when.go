@@ -1,0 +1,68 @@
+package campaign
+
+import (
+	"time"
+
+	"patchring/internal/core/calendar"
+	"patchring/internal/core/fault"
+	"patchring/internal/core/policy"
+	"patchring/internal/core/procedure"
+)
+
+// Schedule works out the dates of a campaign started by hand. One started now
+// keeps the procedure's days, counted from now, in real time unless a shorter
+// day was asked for.
+func (c Create) Schedule(p procedure.Procedure, now time.Time) (procedure.Schedule, error) {
+	now = now.In(p.Zone)
+	if !c.Now {
+		month, err := time.ParseInLocation("2006-01", c.Month, p.Zone)
+		if err != nil {
+			return procedure.Schedule{}, fault.New(fault.InvalidField, "field", "month", "problem", "not_a_month", "fix", "2026-12")
+		}
+		s := p.Schedule(month.Year(), month.Month())
+		if s.Verification.Before(now) {
+			return procedure.Schedule{}, fault.New(fault.InvalidField, "field", "month", "problem", "month_is_over", "fix", "later_month_or_now")
+		}
+		return s, nil
+	}
+	s := p.Schedule(now.Year(), now.Month())
+	if c.Day > 0 {
+		return s.Compressed(now, c.Day), nil
+	}
+	return s.Shifted(now), nil
+}
+
+// Horizon is how far ahead an order's windows reach: long enough that an agent
+// without the server has its next two weekly windows, short enough that a
+// change of the rules is not outlived by old orders.
+const Horizon = 15 * 24 * time.Hour
+
+// Openings are the intervals from now on in which devices of one place may act
+// by the rules: those of their profile, else of the procedure, without the
+// freezes; and what freezes them now.
+func Openings(p procedure.Procedure, rules procedure.RuleSet, s policy.Settings, now time.Time) ([]calendar.Interval, fault.Reason) {
+	windows := s.Windows
+	if windows == nil {
+		windows = p.WindowsOf(rules)
+	}
+	return s.WindowsIn(calendar.Intervals(windows, now, now.Add(Horizon))), FrozenBy(s, now)
+}
+
+// FrozenBy is the freeze that is on for devices of these settings; zero: none.
+func FrozenBy(s policy.Settings, now time.Time) fault.Reason {
+	f, on := s.FrozenAt(now)
+	if !on {
+		return fault.Reason{}
+	}
+	return fault.Because(fault.Frozen, "freeze", f.Name, "reason_fr", f.Reason.FR, "reason_en", f.Reason.EN, "until", rfc(f.Interval().End))
+}
+
+// MarginIn is the margin of an order for these windows: it never eats more than
+// half of the shortest.
+func (t Terms) MarginIn(windows []calendar.Interval) time.Duration {
+	margin := t.Margin
+	for _, w := range windows {
+		margin = min(margin, w.Length()/2)
+	}
+	return margin
+}
