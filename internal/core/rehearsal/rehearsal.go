@@ -108,19 +108,20 @@ type Content struct {
 
 // Ring is what becomes of one ring. An instant that never comes is zero.
 type Ring struct {
-	Name    string             `json:"name"`
-	State   campaign.RingState `json:"state"` // at the end
-	Devices int                `json:"devices"`
-	Planned procedure.RingSpan `json:"planned"`
-	Opens   time.Time          `json:"opens"`
-	Soaks   time.Time          `json:"soaks"`
-	Gate    time.Time          `json:"gate"`
-	Passes  time.Time          `json:"passes"`
-	First   time.Time          `json:"first"`   // its first install begins
-	Last    time.Time          `json:"last"`    // its last install ends
-	Judged  campaign.Counters  `json:"judged"`  // at the verification
-	Reasons []fault.Reason     `json:"reasons"` // why it does not move on, at the end
-	Signs   []string           `json:"signs"`   // roles whose yes is assumed
+	Name          string             `json:"name"`
+	State         campaign.RingState `json:"state"` // at the end
+	Devices       int                `json:"devices"`
+	PlannedOpens  time.Time          `json:"planned_opens"`
+	PlannedCloses time.Time          `json:"planned_closes"`
+	Opens         time.Time          `json:"opens"`
+	Soaks         time.Time          `json:"soaks"`
+	Gate          time.Time          `json:"gate"`
+	Passes        time.Time          `json:"passes"`
+	First         time.Time          `json:"first"`   // its first install begins
+	Last          time.Time          `json:"last"`    // its last install ends
+	Judged        campaign.Counters  `json:"judged"`  // at the verification
+	Reasons       []fault.Reason     `json:"reasons"` // why it does not move on, at the end
+	Signs         []string           `json:"signs"`   // roles whose yes is assumed
 }
 
 // Day is one day in the procedure's zone.

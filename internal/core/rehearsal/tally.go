@@ -146,7 +146,8 @@ func seconds(d time.Duration) int { return int(d / time.Second) }
 func (p *play) ringList() []Ring {
 	out := make([]Ring, 0, len(p.rings))
 	for _, r := range p.rings {
-		r.out.Name, r.out.State, r.out.Planned = r.Name, r.Ring.Ring, r.planned
+		r.out.Name, r.out.State = r.Name, r.Ring.Ring
+		r.out.PlannedOpens, r.out.PlannedCloses = r.planned.Opens, r.planned.Closes
 		if r.Ring.Ring.Passed() {
 			r.out.Reasons = nil
 		}

@@ -1,0 +1,28 @@
+package conductor
+
+import (
+	"context"
+
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/policy"
+	"patchring/internal/infra/store"
+)
+
+// Rules are what a new campaign of a tenant would be decided by: what people
+// decided, the policies in force, and the holds that it would meet. The classes
+// are its procedure's.
+func (c *Conductor) Rules(ctx context.Context, r store.Reads, tenant string) (rules policy.Rules, met []campaign.Hold, err error) {
+	if rules.Decisions, err = decisions(ctx, r.Queries, tenant); err != nil {
+		return rules, nil, err
+	}
+	if rules.Policies, err = c.scenes.policies(ctx, r.Queries, tenant); err != nil {
+		return rules, nil, err
+	}
+	all, err := holds(ctx, r.Queries, tenant)
+	for _, h := range all {
+		if h.Campaign == "" {
+			met = append(met, h)
+		}
+	}
+	return rules, met, err
+}
