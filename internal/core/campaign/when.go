@@ -7,6 +7,7 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/policy"
 	"patchring/internal/core/procedure"
+	"patchring/wire"
 )
 
 // Schedule works out the dates of a campaign started by hand. One started now
@@ -55,6 +56,28 @@ func FrozenBy(s policy.Settings, now time.Time) fault.Reason {
 		return fault.Reason{}
 	}
 	return fault.Because(fault.Frozen, "freeze", f.Name, "reason_fr", f.Reason.FR, "reason_en", f.Reason.EN, "until", rfc(f.Interval().End))
+}
+
+// Restarts is when an order may restart its device.
+type Restarts struct {
+	Mode    wire.RebootMode
+	Windows []calendar.Interval // of wire.RebootWindow
+}
+
+// RestartsOf are those of the device's profile, else of the procedure. Where no
+// window for reboots lies ahead, none happens.
+func RestartsOf(s policy.Settings, t Terms, now time.Time) Restarts {
+	switch {
+	case s.Reboot == nil:
+		return Restarts{Mode: wire.RebootMode(t.Reboot)}
+	case s.Reboot.Mode != policy.RebootInWindow:
+		return Restarts{Mode: wire.RebootMode(s.Reboot.Mode)}
+	}
+	windows := s.WindowsIn(calendar.Intervals(s.Reboot.Windows, now, now.Add(Horizon)))
+	if len(windows) == 0 {
+		return Restarts{Mode: wire.RebootNever}
+	}
+	return Restarts{wire.RebootWindow, windows}
 }
 
 // MarginIn is the margin of an order for these windows: it never eats more than

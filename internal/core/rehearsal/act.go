@@ -10,7 +10,6 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/patch"
-	"patchring/internal/core/procedure"
 	"patchring/wire"
 )
 
@@ -56,6 +55,7 @@ type order struct {
 	expires time.Time
 	starts  time.Time // zero: never
 	ends    time.Time
+	restart time.Time    // when its restart ends, if it needs one; zero: nobody restarts it
 	cause   fault.Reason // why it does not start now
 }
 
@@ -184,7 +184,7 @@ func (p *play) openOrder(c *class) *campaign.OpenOrder {
 func (p *play) openingOf(at place) opening {
 	known, ok := p.openings[at]
 	if !ok {
-		known.windows, known.frozen = campaign.Openings(p.plan.Procedure, at.rules, p.plan.Rules.Policies.Settings(at.match), p.now)
+		known.windows, known.frozen = campaign.Openings(p.plan.Procedure, at.rules, p.settingsOf(at.match), p.now)
 		p.openings[at] = known
 	}
 	return known
@@ -235,37 +235,66 @@ func (p *play) divide(c *class, n int) *class {
 }
 
 // begin works out when the order is carried out: as the agent does, at the
-// first moment of a window that leaves its margin.
+// first moment of a window that leaves its margin. People who are asked say yes.
 func (p *play) begin(c *class) {
 	o := c.order
+	settings := p.settingsOf(c.match)
+	restarts := campaign.RestartsOf(settings, p.terms, p.now)
 	margin := p.terms.MarginIn(o.windows)
-	for _, w := range o.windows {
+	if c.asked {
+		margin = campaign.Announce(*settings.People, p.now, campaign.Acts{Install: o.windows, Reboot: restarts.Windows, Margin: margin}).Margin
+	}
+	o.starts, o.cause = p.firstRoom(o.windows, margin)
+	if !c.silent.IsZero() {
+		o.starts = time.Time{}
+	}
+	if o.starts.IsZero() {
+		return
+	}
+	o.cause = fault.Because(fault.OutsideWindow, "next", o.starts.UTC().Format(time.RFC3339))
+	o.ends = o.starts.Add(p.plan.Pace.Order + time.Duration(len(o.items))*p.plan.Pace.Patch)
+	if o.restart = p.restartAt(o.ends, restarts); !o.restart.IsZero() && p.reboots(c) >= likely {
+		o.ends = o.restart
+	}
+	if o.ends.After(o.expires) {
+		o.expires = o.ends // an order lives to see its restart
+	}
+}
+
+// firstRoom is when an order starts, else why it never does.
+func (p *play) firstRoom(windows []calendar.Interval, margin time.Duration) (time.Time, fault.Reason) {
+	why := fault.Because(fault.NoWindow)
+	for _, w := range windows {
 		start := w.Start
 		if start.Before(p.now) {
 			start = p.now
 		}
 		if start.Before(w.End) && !w.End.Add(-margin).Before(start) {
-			o.starts = start
-			break
+			return start, fault.Reason{}
 		}
-		o.cause = fault.Because(fault.WindowTooShort, "need", margin.String(), "left", max(0, w.End.Sub(p.now)).Round(time.Second).String())
+		why = fault.Because(fault.WindowTooShort, "need", margin.String(), "left", max(0, w.End.Sub(p.now)).Round(time.Second).String())
 	}
-	switch {
-	case !c.silent.IsZero():
-		o.starts = time.Time{}
-	case !o.starts.IsZero():
-		o.cause = fault.Because(fault.OutsideWindow, "next", o.starts.UTC().Format(time.RFC3339))
-		o.ends = o.starts.Add(p.lasts(c))
-	}
+	return time.Time{}, why
 }
 
-// lasts is how long the order takes, a restart included where one is likely.
-func (p *play) lasts(c *class) time.Duration {
-	took := p.plan.Pace.Order + time.Duration(len(c.order.items))*p.plan.Pace.Patch
-	if p.reboots(c) >= likely {
-		took += p.plan.Pace.Reboot
+// restartAt is when a restart after an install is over; zero: nobody does it.
+func (p *play) restartAt(installed time.Time, r campaign.Restarts) time.Time {
+	switch r.Mode {
+	case wire.RebootNever:
+		return time.Time{}
+	case wire.RebootWindow:
+		for _, w := range r.Windows {
+			if w.End.After(installed) {
+				if w.Start.After(installed) {
+					installed = w.Start
+				}
+				return installed.Add(p.plan.Pace.Reboot)
+			}
+		}
+		return time.Time{}
+	default:
+		return installed.Add(p.plan.Pace.Reboot)
 	}
-	return took
 }
 
 const likely = 0.5
@@ -294,7 +323,7 @@ func (p *play) drop(c *class) {
 // finish carries the order out and lets the device report.
 func (p *play) finish(c *class) {
 	o := c.order
-	share, refused := p.reboots(c), p.plan.Procedure.Reboot == procedure.RebootNever
+	share, refused := p.reboots(c), o.restart.IsZero()
 	if refused {
 		c.pending, share = c.pending || share >= likely, 0
 	}

@@ -39,7 +39,7 @@ func (f *Fleet) limitsOf(m policy.Match, tags map[string]string) []under {
 		return nil
 	}
 	var out []under
-	for _, placed := range f.plan.Rules.Policies.Settings(m).Limits {
+	for _, placed := range f.settingsOf(m).Limits {
 		value, is := placed.Value(tags)
 		if !is {
 			continue

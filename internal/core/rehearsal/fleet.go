@@ -26,6 +26,9 @@ type Fleet struct {
 	outside int
 	silent  int
 	limited int
+	people  int
+
+	settings map[policy.Match]policy.Settings
 
 	single  map[fleet.DeviceID]bool // named by a hold or an exception
 	groups  map[string]bool         // named by an exception
@@ -46,7 +49,7 @@ type device struct {
 func NewFleet(p Plan) *Fleet {
 	f := &Fleet{
 		plan: p, byKey: map[string]*class{}, siteAt: map[string]int32{}, crowds: map[crowdKey]*crowd{},
-		single: map[fleet.DeviceID]bool{}, groups: map[string]bool{}, offered: map[Offer]bool{},
+		single: map[fleet.DeviceID]bool{}, groups: map[string]bool{}, offered: map[Offer]bool{}, settings: map[policy.Match]policy.Settings{},
 		delays: delays(p.Rules), match: p.Rules.Policies.AskDevices(),
 	}
 	for _, h := range p.Holds {
@@ -90,6 +93,7 @@ type class struct {
 	scanned  bool
 	scan     wire.ScanStatus
 	scanWhy  string
+	asked    bool           // its people are told before, and may put it off
 	id       fleet.DeviceID // of one that is named singly
 	groups   []string
 	disk     int64 // free, where it may be too little; 0: enough, or not known
@@ -143,6 +147,9 @@ func (f *Fleet) Add(s Seen) {
 		if !c.silent.IsZero() {
 			f.silent++
 		}
+		if c.asked {
+			f.people++
+		}
 	} else {
 		f.outside++
 	}
@@ -156,6 +163,7 @@ func (f *Fleet) describe(c *class, s Seen) {
 			c.silent = time.Unix(0, 0).UTC() // never heard of
 		}
 	}
+	c.asked = fleet.Kind(s.Kind) == fleet.Workstation && f.settingsOf(c.match).People != nil
 	if f.single[s.ID] {
 		c.id = s.ID
 	}
@@ -178,6 +186,16 @@ func (f *Fleet) describe(c *class, s Seen) {
 	if s.DiskBytes > 0 && s.DiskBytes < bytes {
 		c.disk = s.DiskBytes
 	}
+}
+
+// settingsOf are worked out once for all devices of a match.
+func (f *Fleet) settingsOf(m policy.Match) policy.Settings {
+	s, known := f.settings[m]
+	if !known {
+		s = f.plan.Rules.Policies.Settings(m)
+		f.settings[m] = s
+	}
+	return s
 }
 
 // unpacked: a package takes about three times its download where it is unpacked,
@@ -216,11 +234,7 @@ func (c *class) appendKey(b []byte) []byte {
 	b = appendText(b, string(c.match))
 	b = binary.AppendVarint(b, c.silent.Unix())
 	b = appendText(appendText(b, string(c.scan)), c.scanWhy)
-	if c.scanned {
-		b = append(b, 1)
-	} else {
-		b = append(b, 0)
-	}
+	b = appendFlag(appendFlag(b, c.scanned), c.asked)
 	b = appendText(b, string(c.id))
 	b = binary.AppendVarint(b, int64(len(c.groups)))
 	for _, g := range c.groups {
@@ -236,6 +250,13 @@ func (c *class) appendKey(b []byte) []byte {
 		b = binary.AppendVarint(b, int64(l.exposed))
 	}
 	return b
+}
+
+func appendFlag(b []byte, set bool) []byte {
+	if set {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 func appendText(b []byte, s string) []byte {

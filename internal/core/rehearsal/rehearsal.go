@@ -2,8 +2,8 @@
 // and a policy over a fleet as it was last recorded. It decides nothing itself:
 // rings and devices are decided by core/campaign's own two functions, and what
 // this package adds is the world around them, which is assumed to go well:
-// whoever is silent now stays silent, everyone else is always there, every
-// install works and takes the time that past ones took, every gate is signed as
+// whoever is silent now stays silent, everyone else is always there, nobody
+// says "later", every install works and takes the time that past ones took, every gate is signed as
 // soon as its evidence passes, and nothing new is published. A result is
 // therefore the earliest that the procedure and the policy allow, and what it
 // calls impossible is impossible.
@@ -200,6 +200,7 @@ type Assumed struct {
 	SignOffs      int `json:"sign_offs"`
 	Silent        int `json:"silent"`  // devices that are silent now, and stay so
 	Limited       int `json:"limited"` // devices under a limit, which go by turns
+	Asked         int `json:"asked"`   // devices whose people could say "later", and do not
 }
 
 // Fate is what becomes of one device.

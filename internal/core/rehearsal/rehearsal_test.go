@@ -305,3 +305,30 @@ func TestNobodyIsRehearsedToo(t *testing.T) {
 		t.Errorf("fates %v", list)
 	}
 }
+
+func TestRestartsFollowTheProfile(t *testing.T) {
+	s := newStage(t, `
+profiles:
+  - {name: never, devices: device.name == "never", reboot: {mode: never}}
+  - name: sunday
+    devices: device.name == "sunday"
+    reboot: {mode: window, windows: [{name: sunday, days: [sun], start: "03:00", end: "05:00"}]}
+  - {name: people, devices: device.kind == "workstation", people: {postpones: 2, deadline: 24h, notice: 10m, countdown: 20m}}
+`, func(p *rehearsal.Plan) { p.Pace.Reboots = map[string]float64{"openssl": 1} })
+	s.fleet.Add(s.seen("pilot", fleet.Workstation, "it"))
+	s.fleet.Add(s.seen("never", fleet.Workstation))
+	s.fleet.Add(s.seen("sunday", fleet.Server))
+	got := s.fleet.Play()
+	if f := s.fate(got, "never"); f.Bucket != campaign.NotReached || f.Reason.Code != fault.RebootPendingNow || f.Starts.IsZero() {
+		t.Errorf("never: %+v", f)
+	}
+	f := s.fate(got, "sunday")
+	s.same("sunday ends", f.Ends, at(25, 3, 5))
+	if got.Assumed.Asked != 2 {
+		t.Errorf("%d devices are asked, want the two workstations", got.Assumed.Asked)
+	}
+	sunday := slices.IndexFunc(got.Hours, func(h rehearsal.Hour) bool { return h.Start.Equal(at(25, 3, 0)) })
+	if sunday < 0 || got.Hours[sunday].Reboots != 1 {
+		t.Errorf("hours %+v", got.Hours)
+	}
+}

@@ -65,8 +65,8 @@ func (t *tally) install(p *play, c *class, share float64) {
 	t.day(p, o.starts).Installs[c.position] += n
 	t.hour(o.starts).Installs += n
 	if share > 0 {
-		t.day(p, o.ends).Reboots += share * float64(n)
-		t.hour(o.ends).Reboots += share * float64(n)
+		t.day(p, o.restart).Reboots += share * float64(n)
+		t.hour(o.restart).Reboots += share * float64(n)
 	}
 	r := &p.rings[c.position].out
 	if r.First.IsZero() || o.starts.Before(r.First) {
@@ -131,7 +131,7 @@ func (p *play) played() *Played {
 		Rings:   p.ringList(), Days: p.dayList(), Hours: p.hourList(), Sites: p.siteList(), Late: p.lateList(), Slips: p.slipList(),
 		Assumed: Assumed{
 			OrderSeconds: seconds(p.plan.Pace.Order), PatchSeconds: seconds(p.plan.Pace.Patch), RebootSeconds: seconds(p.plan.Pace.Reboot),
-			Learned: p.plan.Pace.Learned, Silent: p.silent, Limited: p.limited,
+			Learned: p.plan.Pace.Learned, Silent: p.silent, Limited: p.limited, Asked: p.people,
 		},
 	}
 	for _, r := range out.Rings {

@@ -126,18 +126,18 @@ func (g *group) write(ctx context.Context, row gen.CampaignDevice, device campai
 		return wire.Order{}, err
 	}
 	order.People, order.MarginS = told.People, int64(told.Margin/time.Second)
-	if order.Reboot = reboots.mode; order.Reboot == wire.RebootUser && order.People == nil {
+	if order.Reboot = reboots.Mode; order.Reboot == wire.RebootUser && order.People == nil {
 		order.Reboot = wire.RebootIfNeeded
 	}
-	if order.RebootWindows = onWire(reboots.windows); len(reboots.windows) > 0 {
-		order.ExpiresUS = max(order.ExpiresUS, reboots.windows[0].End.UnixMicro()) // it lives to see one of them
+	if order.RebootWindows = onWire(reboots.Windows); len(reboots.Windows) > 0 {
+		order.ExpiresUS = max(order.ExpiresUS, reboots.Windows[0].End.UnixMicro()) // it lives to see one of them
 	}
 	return order, g.attachCheckpoint(ctx, row, &order)
 }
 
 // announce is how the people at a device are treated: those at a workstation,
 // and never in a rollback, which mends what keeps them from working.
-func (g *group) announce(ctx context.Context, row gen.CampaignDevice, settings policy.Settings, spec *campaign.OrderSpec, r reboots) (campaign.Announcement, error) {
+func (g *group) announce(ctx context.Context, row gen.CampaignDevice, settings policy.Settings, spec *campaign.OrderSpec, r campaign.Restarts) (campaign.Announcement, error) {
 	out := campaign.Announcement{Margin: g.scene.terms().MarginIn(spec.Windows)}
 	asked := settings.People != nil && spec.Kind == wire.OrderInstall && fleet.Kind(g.batch.Devices[row.Device].Kind) == fleet.Workstation
 	if !asked {
@@ -151,7 +151,7 @@ func (g *group) announce(ctx context.Context, row gen.CampaignDevice, settings p
 	if since.IsZero() {
 		since = g.Clock()
 	}
-	return campaign.Announce(*settings.People, since, campaign.Acts{Install: spec.Windows, Reboot: r.windows, Margin: out.Margin}), nil
+	return campaign.Announce(*settings.People, since, campaign.Acts{Install: spec.Windows, Reboot: r.Windows, Margin: out.Margin}), nil
 }
 
 func onWire(windows []interval) []wire.Interval {

@@ -95,29 +95,13 @@ func (s *scene) openingsAt(at devicePlace, now time.Time) openings {
 	}
 }
 
-// reboots is when an order may restart its device.
-type reboots struct {
-	mode    wire.RebootMode
-	windows []interval // of wire.RebootWindow
-}
-
 // reboots by the device's profile, else by the procedure. A compressed campaign
-// is a rehearsal of minutes: it does not wait for a Sunday night. Where no
-// window for reboots lies ahead, none happens.
-func (s *scene) reboots(settings policy.Settings, terms campaign.Terms, now time.Time) reboots {
-	switch {
-	case settings.Reboot == nil:
-		return reboots{mode: wire.RebootMode(terms.Reboot)}
-	case settings.Reboot.Mode != policy.RebootInWindow:
-		return reboots{mode: wire.RebootMode(settings.Reboot.Mode)}
-	case !s.schedule.Compress.IsZero():
-		return reboots{mode: wire.RebootIfNeeded}
+// is a rehearsal of minutes: it does not wait for a Sunday night.
+func (s *scene) reboots(settings policy.Settings, terms campaign.Terms, now time.Time) campaign.Restarts {
+	if !s.schedule.Compress.IsZero() && settings.Reboot != nil && settings.Reboot.Mode == policy.RebootInWindow {
+		return campaign.Restarts{Mode: wire.RebootIfNeeded}
 	}
-	windows := settings.WindowsIn(calendar.Intervals(settings.Reboot.Windows, now, now.Add(campaign.Horizon)))
-	if len(windows) == 0 {
-		return reboots{mode: wire.RebootNever}
-	}
-	return reboots{wire.RebootWindow, windows}
+	return campaign.RestartsOf(settings, terms, now)
 }
 
 // holdersAtOnce is how many devices are read together for their matches.

@@ -18,6 +18,9 @@ func (c *Conductor) Rules(ctx context.Context, r store.Reads, tenant string) (ru
 	if rules.Policies, err = c.scenes.policies(ctx, r.Queries, tenant); err != nil {
 		return rules, nil, err
 	}
+	if rules.Exceptions, err = exceptions(ctx, r.Queries, tenant, c.Clock()); err != nil {
+		return rules, nil, err
+	}
 	all, err := holds(ctx, r.Queries, tenant)
 	for _, h := range all {
 		if h.Campaign == "" {
