@@ -27,6 +27,7 @@ import (
 	"patchring/internal/service/access"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
+	"patchring/internal/service/foresight"
 	"patchring/internal/service/gateway"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/roster"
@@ -55,6 +56,7 @@ type Server struct {
 	Gateway   *gateway.Gateway
 	Roster    *roster.Roster
 	Rulebook  *rulebook.Rulebook
+	Foresight *foresight.Foresight
 	Desk      *desk.Desk
 	Passport  *passport.Office
 	View      *view.Reader
@@ -183,6 +185,7 @@ func (s *Server) openServices() {
 	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock, Replace: s.Conductor.Replace, Wake: s.Conductor.Wake})
 	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Changed: s.Conductor.Wake})
 	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake})
+	s.Foresight = foresight.New(foresight.Options{DB: s.DB, Clock: s.Clock, Rules: s.Conductor.Rules})
 	s.Passport = passport.New(passport.Options{DB: s.DB, Clock: s.Clock, Key: s.Keys.RegisterKey})
 }
 

@@ -27,6 +27,7 @@ import (
 	"patchring/internal/service/access"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
+	"patchring/internal/service/foresight"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
@@ -43,6 +44,7 @@ type Options struct {
 	Conductor *conductor.Conductor
 	Roster    *roster.Roster
 	Rulebook  *rulebook.Rulebook
+	Foresight *foresight.Foresight
 	Desk      *desk.Desk
 	Passport  *passport.Office
 	// Listen hears that a campaign changed, until stop is called; the channel

@@ -81,4 +81,5 @@ func (a *API) registerCampaigns() {
 			return a.View.ImpossibleRollbacks(ctx, p.Tenant, q)
 		})
 	a.registerWatch(tag)
+	a.registerRehearse(tag)
 }
