@@ -110,6 +110,23 @@ func add(sum *campaign.Counters, c campaign.Counters) {
 	sum.Exempt += c.Exempt
 }
 
+// Busiest are the hours with most restarts first, else with most installs.
+func Busiest(hours []Hour) []Hour {
+	list := slices.Clone(hours)
+	slices.SortStableFunc(list, func(a, b Hour) int {
+		return cmp.Or(-cmp.Compare(a.Reboots, b.Reboots), -cmp.Compare(a.Installs, b.Installs))
+	})
+	return list
+}
+
+// Busiest is the day on which most is downloaded; false when nothing is.
+func (s Site) Busiest() (SiteDay, bool) {
+	if len(s.Days) == 0 {
+		return SiteDay{}, false
+	}
+	return slices.MaxFunc(s.Days, func(a, b SiteDay) int { return cmp.Compare(a.Bytes, b.Bytes) }), true
+}
+
 // Played is a campaign that was played to its end.
 type Played struct {
 	Result

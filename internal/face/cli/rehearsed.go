@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -207,10 +205,7 @@ func names(l rehearsal.Late) string {
 // hours names those with most restarts, else with most installs.
 func (t rehearsedText) hours() error {
 	w := t.words
-	list := slices.Clone(t.r.Hours)
-	slices.SortStableFunc(list, func(a, b rehearsal.Hour) int {
-		return cmp.Or(-cmp.Compare(a.Reboots, b.Reboots), -cmp.Compare(a.Installs, b.Installs))
-	})
+	list := rehearsal.Busiest(t.r.Hours)
 	var rows [][]string
 	for _, h := range list[:min(shownHours, len(list))] {
 		rows = append(rows, []string{w.Brief(h.Start), w.Number(int64(h.Installs)), w.Number(int64(h.Reboots + 0.5))})
@@ -228,14 +223,14 @@ func (t rehearsedText) sites() error {
 	w := t.words
 	var rows [][]string
 	for _, s := range t.r.Sites[:min(shownSites, len(t.r.Sites))] {
-		if s.Bytes == 0 {
+		most, any := s.Busiest()
+		if !any {
 			continue
 		}
 		name := s.Name
 		if name == "" {
 			name = w.T("rehearse.no_site")
 		}
-		most := slices.MaxFunc(s.Days, func(a, b rehearsal.SiteDay) int { return cmp.Compare(a.Bytes, b.Bytes) })
 		at := most.Date.At(calendar.EndOfDay/2, w.Zone())
 		rows = append(rows, []string{name, w.Number(int64(s.Devices)), w.Bytes(s.Bytes), w.DayShort(at) + ": " + w.Bytes(most.Bytes)})
 	}

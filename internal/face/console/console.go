@@ -39,6 +39,7 @@ type Reader interface {
 	Today(ctx context.Context, who source.Viewer) (page.Today, error)
 	Campaigns(ctx context.Context, who source.Viewer, q page.CampaignQuery) (page.Campaigns, error)
 	Board(ctx context.Context, who source.Viewer, id string) (page.Board, error)
+	Rehearsal(ctx context.Context, who source.Viewer, q page.RehearsalQuery) (page.Rehearsal, error)
 	Ring(ctx context.Context, who source.Viewer, id string, q page.RingQuery) (page.RingDevices, error)
 	Fleet(ctx context.Context, who source.Viewer, q page.FleetQuery) (page.Fleet, error)
 	Device(ctx context.Context, who source.Viewer, id string) (page.Device, error)

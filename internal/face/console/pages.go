@@ -20,6 +20,7 @@ import (
 func (c *Console) pages() map[string]http.Handler {
 	return map[string]http.Handler{
 		"/{$}":                         screen(c, ui.Today, page.TodayPage, c.today),
+		"/campaigns/rehearse":          screen(c, ui.Campaigns, page.RehearsalPage, c.rehearsal),
 		"/campaigns":                   screen(c, ui.Campaigns, page.CampaignsPage, c.campaigns),
 		"/campaigns/{id}":              screen(c, ui.Campaigns, page.BoardPage, c.board),
 		"/campaigns/{id}/rings/{ring}": screen(c, ui.Campaigns, page.RingPage, c.ring),
@@ -81,6 +82,13 @@ func (c *Console) today(v visit) (page.Today, error) { return c.Reader.Today(v.C
 func (c *Console) campaigns(v visit) (page.Campaigns, error) {
 	return c.Reader.Campaigns(v.Context(), v.viewer(), page.CampaignQuery{
 		State: campaign.State(v.FormValue("state")), After: v.FormValue("after"),
+	})
+}
+
+func (c *Console) rehearsal(v visit) (page.Rehearsal, error) {
+	return c.Reader.Rehearsal(v.Context(), v.viewer(), page.RehearsalQuery{
+		Procedure: v.FormValue("procedure"), When: v.FormValue("when"), Ring: v.FormValue("ring"),
+		Bucket: campaign.Bucket(v.FormValue("bucket")), Reason: fault.Code(v.FormValue("reason")), After: v.FormValue("after"),
 	})
 }
 

@@ -381,6 +381,15 @@ func (s *storyteller) Patch(_ context.Context, _ source.Viewer, _ string, q page
 	return out, nil
 }
 
+func (s *storyteller) Rehearsal(_ context.Context, _ source.Viewer, q page.RehearsalQuery) (page.Rehearsal, error) {
+	if q.When == "" {
+		return stories.NewRehearsal(), nil
+	}
+	out := stories.Rehearsal()
+	out.Query = q
+	return out, nil
+}
+
 func (s *storyteller) Calendar(_ context.Context, _ source.Viewer, q page.CalendarQuery) (page.Calendar, error) {
 	out := stories.Calendar()
 	if q.Year != 0 {

@@ -39,6 +39,8 @@ type Source struct {
 	Why   Explainer
 	Rules Rules
 	Clock func() time.Time
+	// Foresight plays campaigns that do not exist yet.
+	Foresight Rehearser
 }
 
 // Viewer is for whom a page is read.
