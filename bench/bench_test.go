@@ -51,6 +51,16 @@ PASS`)
 	}
 }
 
+func TestRehearsalsAreRead(t *testing.T) {
+	got := rehearsals(`goos: linux
+BenchmarkRehearse/alike/devices=1000-2         	       1	  34219223 ns/op	       460.0 classes
+BenchmarkRehearse/distinct/devices=100000-2   	       1	5304057871 ns/op	    100000 classes
+PASS`)
+	if got["alike"][1000] != 34219223 || got["distinct"][100_000] != 5304057871 {
+		t.Errorf("read %v", got)
+	}
+}
+
 func TestCrowdDoesEachOnceAndEndsAtAnError(t *testing.T) {
 	var done [100]atomic.Int32
 	if err := crowd(len(done), 7, func(_, i int) error { done[i].Add(1); return nil }); err != nil {

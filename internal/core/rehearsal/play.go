@@ -260,8 +260,6 @@ func (p *play) moved(i int, r *ring) {
 		p.promote(i)
 	case campaign.RingSoaking:
 		r.out.Soaks = p.now
-	case campaign.RingGate:
-		r.out.Gate = p.now
 	case campaign.RingPromoted:
 		r.out.Passes = p.now
 	}

@@ -115,7 +115,6 @@ type Ring struct {
 	PlannedCloses time.Time          `json:"planned_closes"`
 	Opens         time.Time          `json:"opens"`
 	Soaks         time.Time          `json:"soaks"`
-	Gate          time.Time          `json:"gate"`
 	Passes        time.Time          `json:"passes"`
 	First         time.Time          `json:"first"`   // its first install begins
 	Last          time.Time          `json:"last"`    // its last install ends
@@ -162,7 +161,6 @@ type Late struct {
 	Reason   fault.Reason     `json:"reason"` // of the first of them
 	Devices  int              `json:"devices"`
 	Later    int              `json:"later"` // of them, those that get there afterwards
-	Rings    []int            `json:"rings"` // of them, ring by ring
 	Examples []fleet.DeviceID `json:"examples"`
 	Names    []string         `json:"names"` // of the examples
 }

@@ -241,11 +241,10 @@ func (p *play) lateList() []Late {
 		k := key{c.judged, c.judgedWhy.Code}
 		l := at[k]
 		if l == nil {
-			l = &Late{Bucket: c.judged, Code: c.judgedWhy.Code, Reason: c.judgedWhy, Rings: make([]int, len(p.rings))}
+			l = &Late{Bucket: c.judged, Code: c.judgedWhy.Code, Reason: c.judgedWhy}
 			at[k] = l
 		}
 		l.Devices += len(c.members)
-		l.Rings[c.position] += len(c.members)
 		if c.bucket == campaign.Done {
 			l.Later += len(c.members)
 		}

@@ -30,6 +30,7 @@ import (
 	"patchring/internal/service/access"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
+	"patchring/internal/service/foresight"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
@@ -87,12 +88,13 @@ func newSite(t *testing.T) *site {
 	handler := api.New(api.Options{
 		Access: s.access, Sessions: s.access.Sessions(), View: view.NewReader(s.db.Pool(), view.Options{Clock: clock}),
 		Conductor: s.conductor, Roster: roster.New(roster.Options{DB: s.db, Clock: clock, Replace: s.conductor.Replace, Wake: s.conductor.Wake}),
-		Rulebook: rulebook.New(rulebook.Options{DB: s.db, Clock: clock, Changed: func() { s.decided++ }}),
-		Desk:     desk.New(desk.Options{DB: s.db, Clock: clock, Log: log, Wake: s.conductor.Wake}),
-		Passport: passport.New(passport.Options{DB: s.db, Clock: clock, Key: k.RegisterKey}),
-		Listen:   func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return s.changed, func() {} },
-		Backup:   func(_ context.Context, w io.Writer) error { _, err := w.Write([]byte("SQLite format 3")); return err },
-		Clock:    clock, Log: log, Version: "test",
+		Rulebook:  rulebook.New(rulebook.Options{DB: s.db, Clock: clock, Changed: func() { s.decided++ }}),
+		Desk:      desk.New(desk.Options{DB: s.db, Clock: clock, Log: log, Wake: s.conductor.Wake}),
+		Foresight: foresight.New(foresight.Options{DB: s.db, Clock: clock, Rules: s.conductor.Rules}),
+		Passport:  passport.New(passport.Options{DB: s.db, Clock: clock, Key: k.RegisterKey}),
+		Listen:    func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return s.changed, func() {} },
+		Backup:    func(_ context.Context, w io.Writer) error { _, err := w.Write([]byte("SQLite format 3")); return err },
+		Clock:     clock, Log: log, Version: "test",
 	})
 	s.server = httptest.NewTLSServer(handler)
 	t.Cleanup(s.server.Close)

@@ -9,6 +9,7 @@ import (
 
 	"patchring/internal/core/calendar"
 	"patchring/internal/core/campaign"
+	"patchring/internal/core/procedure"
 	"patchring/internal/core/rehearsal"
 	"patchring/internal/face/lang"
 	"patchring/internal/infra/view"
@@ -158,6 +159,11 @@ func numbersOf(c campaign.Counters) view.Numbers {
 func (t rehearsedText) slips() error {
 	if err := t.title("rehearse.slips"); err != nil {
 		return err
+	}
+	for _, n := range t.r.Notes {
+		if err := t.say("• " + noteText(procedure.Note(n), t.words)); err != nil {
+			return err
+		}
 	}
 	if len(t.r.Slips) == 0 {
 		return t.say(t.words.T("rehearse.kept"))

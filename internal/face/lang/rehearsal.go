@@ -1,7 +1,6 @@
 package lang
 
 import (
-	"strconv"
 	"time"
 
 	"patchring/internal/core/fault"
@@ -44,9 +43,9 @@ func (w Words) Assumed(a rehearsal.Assumed) []string {
 	if a.Asked > 0 {
 		lines = append(lines, w.N("assumed.asked", int64(a.Asked)))
 	}
-	pace := []string{"order", seconds(a.OrderSeconds), "patch", seconds(a.PatchSeconds), "reboot", seconds(a.RebootSeconds), "learned", strconv.Itoa(a.Learned)}
+	pace := []string{"order", seconds(a.OrderSeconds), "patch", seconds(a.PatchSeconds), "reboot", seconds(a.RebootSeconds)}
 	if a.Learned > 0 {
-		lines = append(lines, w.T("assumed.learned", pace...))
+		lines = append(lines, w.N("assumed.learned", int64(a.Learned), pace...))
 	} else {
 		lines = append(lines, w.T("assumed.pace", pace...))
 	}

@@ -63,11 +63,17 @@ type Rehearsal struct {
 	Policy    string        `json:"policy"`   // empty: none
 	// Sent tells that the policy is a file that was sent.
 	Sent     bool               `json:"policy_sent"`
-	Notes    []procedure.Note   `json:"notes"`
+	Notes    []Note             `json:"notes"`
 	Warnings []manifest.Problem `json:"warnings"`
 	rehearsal.Result
 	Fates []rehearsal.Fate `json:"devices_listed"`
 	Next  string           `json:"next"` // cursor of the devices after those; empty: no more
+}
+
+// Note is something about the month that people would otherwise get wrong.
+type Note struct {
+	Code  procedure.NoteCode `json:"code"`
+	Value string             `json:"value"`
 }
 
 // maxFates is how many devices are listed at once.
@@ -140,15 +146,15 @@ func (f *Foresight) setting(ctx context.Context, r store.Reads, tenant string, a
 	if in := s.plan.Rules.Policies.Tenant; in != nil {
 		s.Policy = in.Name
 	}
-	s.Procedure, s.Title, s.Zone, s.Notes = p.Name, p.Title, p.Zone.String(), s.plan.Schedule.Notes
+	s.Procedure, s.Title, s.Zone, s.Notes = p.Name, p.Title, p.Zone.String(), []Note{}
+	for _, n := range s.plan.Schedule.Notes {
+		s.Notes = append(s.Notes, Note(n))
+	}
 	if !ask.Now {
 		s.Campaign = s.plan.Schedule.Campaign
 	}
 	if s.Warnings == nil {
 		s.Warnings = []manifest.Problem{}
-	}
-	if s.Notes == nil {
-		s.Notes = []procedure.Note{}
 	}
 	if f.Pace != nil {
 		s.plan.Pace = *f.Pace

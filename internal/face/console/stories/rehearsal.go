@@ -66,7 +66,7 @@ func februaryTold() rehearsal.Result {
 		Judged:  campaign.Counters{Done: 1119, Failed: 4, NotReached: 112, Unreachable: 40, Exempt: 9},
 		Assumed: rehearsal.Assumed{OrderSeconds: 60, PatchSeconds: 14, RebootSeconds: 300, Learned: 1874, SignOffs: 2, Silent: 40, Limited: 36, Asked: 1102},
 	}
-	r.Rings[1].PlannedOpens = february(12, 0, 0)
+	r.Rings[1].PlannedOpens, r.Rings[1].Opens = february(12, 0, 0), february(12, 20, 5)
 	r.Rings[2].Reasons = []fault.Reason{fault.Because(fault.GateNotReached, "have", "8.8", "max", "5")}
 	r.Hours = []rehearsal.Hour{
 		{Start: february(10, 20, 0), Installs: 12, Reboots: 4}, {Start: february(17, 12, 0), Installs: 702, Reboots: 210.4}, {Start: february(17, 18, 0), Installs: 318, Reboots: 96},
@@ -89,13 +89,13 @@ func februaryTold() rehearsal.Result {
 func februaryRing(name string, devices, day, hour int, judged campaign.Counters, passes time.Time) rehearsal.Ring {
 	return rehearsal.Ring{
 		Name: name, State: campaign.RingPromoted, Devices: devices, PlannedOpens: february(day, hour, 0), PlannedCloses: february(day+2, hour, 0),
-		Opens: february(day, hour, 0).Add(5 * time.Minute), First: february(day, 20, 0), Last: february(day+1, 12, 40), Passes: passes, Judged: judged,
+		Opens: february(day, hour, 0), First: february(day, 20, 0), Last: february(day+1, 12, 40), Passes: passes, Judged: judged,
 	}
 }
 
 func late(b campaign.Bucket, why fault.Reason, devices, later int) rehearsal.Late {
 	return rehearsal.Late{
-		Bucket: b, Code: why.Code, Reason: why, Devices: devices, Later: later, Rings: []int{0, 0, devices},
+		Bucket: b, Code: why.Code, Reason: why, Devices: devices, Later: later,
 		Examples: []fleet.DeviceID{"d-compta-01", "d-compta-02"}, Names: []string{"compta-01", "compta-02"},
 	}
 }
