@@ -24,6 +24,7 @@ import (
 	"patchring/internal/infra/store/gen"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/conductor"
+	"patchring/internal/service/foresight"
 	"patchring/internal/service/rulebook"
 	"patchring/wire"
 )
@@ -62,6 +63,7 @@ func newSite(t *testing.T) *site {
 	})
 	s.rules = rulebook.New(rulebook.Options{DB: db, Clock: clock, Changed: func() {}})
 	s.Source = &source.Source{View: view.NewReader(db.Pool(), view.Options{Clock: clock}), Why: s.conductor, Rules: s.rules, Clock: clock}
+	s.Foresight = foresight.New(foresight.Options{DB: db, Clock: clock, Rules: s.conductor.Rules})
 	s.seed(db)
 	return s
 }
