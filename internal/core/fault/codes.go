@@ -134,4 +134,27 @@ const (
 	GateTaskOpen       Code = "gate_task_open"        // count
 	GatePassed         Code = "gate_passed"           //
 	Expedited          Code = "expedited"             // by, reason
+
+	// Why a device is no pilot.
+	PilotExcluded  Code = "pilot_excluded"  //
+	PilotElsewhere Code = "pilot_elsewhere" // ring
+	PilotRefused   Code = "pilot_refused"   //
+	PilotAbsent    Code = "pilot_absent"    // day
+	PilotsEnough   Code = "pilots_enough"   // max
+	DepartmentFull Code = "department_full" // department, max
+	NeverSeen      Code = "never_seen"      //
+
+	// What is to be put right before a campaign.
+	RebootPendingFor Code = "reboot_pending_for" // since
+	DiskShort        Code = "disk_short"         // need, free
+	ListsStale       Code = "lists_stale"        // at
+	ExceptionEnds    Code = "exception_ends"     // exception, owner, until
+	CertificateEnds  Code = "certificate_ends"   // until
+	DuplicateMachine Code = "duplicate_machine"  // device
+	NoWindowAhead    Code = "no_window_ahead"    // until
+
+	// A system that is too old to be patched, or a device too small for it.
+	SystemEnded   Code = "system_ended"   // system, day
+	SystemEndsOn  Code = "system_ends_on" // system, day
+	HardwareShort Code = "hardware_short" // system, part, have, need
 )

@@ -39,26 +39,30 @@ type Traits struct {
 	RAMBytes  int64  `json:"ram_bytes,omitempty"`
 	DiskBytes int64  `json:"disk_bytes,omitempty"` // free on the file system that the system is on
 	Zone      string `json:"zone,omitempty"`
+	// DiskSizeBytes is the size of that file system; 0 until a device tells it anew.
+	DiskSizeBytes int64 `json:"disk_size_bytes,omitempty"`
 }
 
 // TraitsOf takes them from what a device says of itself.
 func TraitsOf(f wire.Facts) Traits {
 	clean := func(s string) string { return wire.Clean(s, 128) }
+	system := systemDisk(f.Disks)
 	return Traits{
 		OS: clean(f.OS.ID), OSName: clean(f.OS.Name), OSVersion: clean(f.OS.Version), Codename: clean(f.OS.Codename), Arch: clean(f.OS.Arch), Kernel: clean(f.OS.Kernel),
 		Vendor: clean(f.Hardware.Vendor), Model: clean(f.Hardware.Model), Virtual: clean(f.Hardware.Virtual),
-		CPUs: max(0, int64(f.Hardware.CPUs)), RAMBytes: max(0, f.Hardware.MemoryBytes), DiskBytes: systemDisk(f.Disks), Zone: clean(f.TimeZone),
+		CPUs: max(0, int64(f.Hardware.CPUs)), RAMBytes: max(0, f.Hardware.MemoryBytes), DiskBytes: max(0, system.FreeBytes), Zone: clean(f.TimeZone),
+		DiskSizeBytes: max(0, system.SizeBytes),
 	}
 }
 
-// systemDisk is the room left where the system is: at /, or on C: of Windows.
-func systemDisk(disks []wire.Disk) int64 {
+// systemDisk is where the system is: at /, or on C: of Windows.
+func systemDisk(disks []wire.Disk) wire.Disk {
 	for _, d := range disks {
 		if d.Mount == "/" || strings.EqualFold(strings.TrimSuffix(d.Mount, `\`), "C:") {
-			return max(0, d.FreeBytes)
+			return d
 		}
 	}
-	return 0
+	return wire.Disk{}
 }
 
 // Severity of a patch, as its publisher grades it. Unknown is a value of its
