@@ -129,6 +129,28 @@ func (t Table) Judge(d policy.Traits, now time.Time) Verdict {
 	return out
 }
 
+// Ends says from when a device's system is not supported, whatever its edition;
+// it does not change with the hour, so that it can be kept. known: the table has
+// the system. Zero: no end is known.
+func (t Table) Ends(d policy.Traits) (c Cycle, at time.Time, known bool) {
+	for i, one := range t.fitting(d) {
+		end := one.ends().after()
+		switch {
+		case one.ends().Over:
+			end = LongAgo
+		case end.IsZero():
+			return one, end, true
+		}
+		if i == 0 || end.After(at) {
+			c, at = one, end
+		}
+	}
+	return c, at, c.Cycle != ""
+}
+
+// LongAgo stands for the end of a support of which only is known that it is over.
+var LongAgo = time.UnixMicro(1).UTC()
+
 // fitting are the versions that the device may run: the longest name that its
 // version is or begins with, else the latest build that it begins with, which is
 // how Windows says it, else its codename.

@@ -9,41 +9,56 @@ import (
 
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/lifecycle"
 	"patchring/wire"
 )
 
 // stateOf is one state of a device with its condition in SQL. The states are
 // tried in order and the first that fits is the device's, so that a filter
-// needs the negations of those before it. now stands for the instant of
-// silence, as one ?.
+// needs the negations of those before it.
 type stateOf struct {
 	state fleet.State
 	sql   string
-	args  func(silentSince int64) []any
-	fits  func(d deviceColumns, silentSince int64) *fault.Reason // nil: does not
+	args  func(moment) []any
+	fits  func(d deviceColumns, at moment) *fault.Reason // nil: does not
 }
 
-func noArgs(int64) []any { return nil }
+// moment is what states ask of the hour.
+type moment struct {
+	silentSince int64 // heard of before: unreachable
+	now         int64
+}
+
+func (r *Reader) moment() moment { return moment{r.silentSince(), r.now().UnixMicro()} }
+
+func noArgs(moment) []any { return nil }
 
 // states decide what a device is on the whole. What is not known is never
 // "compliant": a device that does not answer, was never scanned, or was
-// scanned with stale lists comes before.
+// scanned with stale lists comes before. Nor is what nobody mends any more: a
+// system whose support has ended, or a device too small for it.
 func states() []stateOf {
 	return []stateOf{
-		{fleet.Retired, "d.retired_us > 0", noArgs, func(d deviceColumns, _ int64) *fault.Reason {
+		{fleet.Retired, "d.retired_us > 0", noArgs, func(d deviceColumns, _ moment) *fault.Reason {
 			return when(d.retiredUS > 0, fault.Because(fault.DeviceRetired, "device", d.row.Name))
 		}},
-		{fleet.Unreachable, "d.seen_us < ?", func(silent int64) []any { return []any{silent} }, func(d deviceColumns, silent int64) *fault.Reason {
-			return when(d.seenUS < silent, fault.Because(fault.DeviceUnreachable, "since", stamp(d.seenUS)))
+		{fleet.Unreachable, "d.seen_us < ?", func(at moment) []any { return []any{at.silentSince} }, func(d deviceColumns, at moment) *fault.Reason {
+			return when(d.seenUS < at.silentSince, fault.Because(fault.DeviceUnreachable, "since", stamp(d.seenUS)))
 		}},
-		{fleet.NotReady, "d.scan_status <> 'ok'", noArgs, func(d deviceColumns, _ int64) *fault.Reason { return d.unscanned() }},
-		{fleet.PendingReboot, "d.reboot_pending = 1", noArgs, func(d deviceColumns, _ int64) *fault.Reason {
+		{fleet.NotReady, "(d.scan_status <> 'ok' OR d.system_ends_us > 0 AND d.system_ends_us <= ? OR d.hardware_short <> '')",
+			func(at moment) []any { return []any{at.now} }, func(d deviceColumns, at moment) *fault.Reason {
+				if why := d.unscanned(); why != nil {
+					return why
+				}
+				return d.tooOld(at.now)
+			}},
+		{fleet.PendingReboot, "d.reboot_pending = 1", noArgs, func(d deviceColumns, _ moment) *fault.Reason {
 			return when(d.row.RebootPending, fault.Because(fault.RebootPendingNow))
 		}},
-		{fleet.Overdue, "d.missing_security > 0", noArgs, func(d deviceColumns, _ int64) *fault.Reason {
+		{fleet.Overdue, "d.missing_security > 0", noArgs, func(d deviceColumns, _ moment) *fault.Reason {
 			return when(d.row.MissingSecurity > 0, fault.Reason{})
 		}},
-		{fleet.Compliant, "d.missing_security = 0", noArgs, func(deviceColumns, int64) *fault.Reason { return &fault.Reason{} }},
+		{fleet.Compliant, "d.missing_security = 0", noArgs, func(deviceColumns, moment) *fault.Reason { return &fault.Reason{} }},
 	}
 }
 
@@ -77,13 +92,13 @@ func (r *Reader) filterDevices(b *builder, filter string) error {
 	if _, err := oneOf("filter", filter, DeviceFilters()); err != nil {
 		return err
 	}
-	silent := r.silentSince()
+	at := r.moment()
 	for _, s := range states() {
 		if string(s.state) == filter {
-			b.and(s.sql, s.args(silent)...)
+			b.and(s.sql, s.args(at)...)
 			return nil
 		}
-		b.and("NOT ("+s.sql+")", s.args(silent)...)
+		b.and("NOT ("+s.sql+")", s.args(at)...)
 	}
 	return nil
 }
@@ -96,11 +111,14 @@ type deviceColumns struct {
 	scanCause, retiredWhy      string
 	machineID, bootID, tagText string
 	capability                 int64
+	systemCycle, hardwareShort string
+	systemEndsUS               int64
 }
 
 const deviceHead = `SELECT d.id, d.name, d.kind, d.tags, d.os_id, d.os_name, d.agent_version, d.seen_us, d.enrolled_us,
   d.reboot_pending, d.scan_us, d.scan_status, d.scan_cause, d.lists_us, d.missing, d.missing_security, d.failing,
-  d.duplicate_of, d.retired_us, d.retired_why, d.machine_id, d.boot_id, d.booted_us, d.capability FROM device d`
+  d.duplicate_of, d.retired_us, d.retired_why, d.machine_id, d.boot_id, d.booted_us, d.capability,
+  d.system_cycle, d.system_ends_us, d.hardware_short FROM device d`
 
 func scanDevice(rows *sql.Rows) (deviceColumns, error) {
 	var c deviceColumns
@@ -108,7 +126,8 @@ func scanDevice(rows *sql.Rows) (deviceColumns, error) {
 	d := &c.row
 	err := rows.Scan(&d.ID, &d.Name, &d.Kind, &c.tagText, &d.OSID, &d.OSName, &d.AgentVersion, &c.seenUS, &enrolledUS,
 		&reboot, &c.scanUS, &d.ScanStatus, &c.scanCause, &c.listsUS, &d.Missing, &d.MissingSecurity, &d.Failing,
-		&d.DuplicateOf, &c.retiredUS, &c.retiredWhy, &c.machineID, &c.bootID, &c.bootedUS, &c.capability)
+		&d.DuplicateOf, &c.retiredUS, &c.retiredWhy, &c.machineID, &c.bootID, &c.bootedUS, &c.capability,
+		&c.systemCycle, &c.systemEndsUS, &c.hardwareShort)
 	if err != nil {
 		return c, err
 	}
@@ -147,10 +166,23 @@ func (c deviceColumns) unscanned() *fault.Reason {
 	return nil
 }
 
-func (c deviceColumns) stated(silentSince int64) DeviceRow {
+// tooOld says that nobody mends its system any more, or that the device is too
+// small for it.
+func (c deviceColumns) tooOld(nowUS int64) *fault.Reason {
+	if c.systemEndsUS > 0 && c.systemEndsUS <= nowUS {
+		day := ""
+		if over := instant(c.systemEndsUS); over.After(lifecycle.LongAgo) {
+			day = over.AddDate(0, 0, -1).Format(time.DateOnly)
+		}
+		return when(true, fault.Because(fault.SystemEnded, "system", c.systemCycle, "day", day))
+	}
+	return reason(c.hardwareShort)
+}
+
+func (c deviceColumns) stated(at moment) DeviceRow {
 	d := c.row
 	for _, s := range states() {
-		if why := s.fits(c, silentSince); why != nil {
+		if why := s.fits(c, at); why != nil {
 			d.State = s.state
 			if !why.IsZero() {
 				d.Reason = why
@@ -279,10 +311,10 @@ func (q DeviceQuery) conditions(b *builder, tenant fleet.TenantID) error {
 // finishDevices adds what the page's own devices need: states and groups.
 func (r *Reader) finishDevices(ctx context.Context, tenant fleet.TenantID, page Page[deviceColumns]) (DevicePage, error) {
 	out := DevicePage{Rows: make([]DeviceRow, len(page.Rows)), Next: page.Next}
-	silent := r.silentSince()
+	at := r.moment()
 	ids := make([]string, len(page.Rows))
 	for i, c := range page.Rows {
-		out.Rows[i], ids[i] = c.stated(silent), string(c.row.ID)
+		out.Rows[i], ids[i] = c.stated(at), string(c.row.ID)
 	}
 	groups, err := r.groupsOf(ctx, tenant, ids)
 	if err != nil {

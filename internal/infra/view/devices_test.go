@@ -9,6 +9,7 @@ import (
 
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/lifecycle"
 	"patchring/internal/core/patch"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
@@ -91,6 +92,43 @@ func TestDevicesSayWhyTheyAreNotCompliant(t *testing.T) {
 		for i, d := range page.Rows {
 			if code(d.Reason) != want[i] {
 				t.Errorf("%s: reason %q, want %q", d.Name, code(d.Reason), want[i])
+			}
+		}
+	})
+}
+
+// A device that nobody mends any more is never compliant, whatever it misses:
+// nothing is published for it.
+func TestWhatIsTooOldIsNeverCompliant(t *testing.T) {
+	each(t, func(t *testing.T, s site) {
+		short := `{"code":"hardware_short","args":{"part":"ram"}}`
+		s.add(device{id: "1", name: "a-ended", ends: now.Add(-time.Second)}, device{id: "2", name: "b-now", ends: now}, device{id: "3", name: "c-tomorrow", ends: now.Add(time.Second)},
+			device{id: "4", name: "d-nobody-knows"}, device{id: "5", name: "e-small", short: short}, device{id: "6", name: "f-over", ends: lifecycle.LongAgo},
+			device{id: "7", name: "g-ended-and-stale", ends: now, stale: true}, device{id: "8", name: "h-ended-and-gone", ends: now, silent: 100 * time.Hour})
+		page, err := s.Devices(t.Context(), tenant, view.DeviceQuery{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, d := range page.Rows {
+			got = append(got, d.Name+" "+string(d.State)+" "+string(code(d.Reason)))
+		}
+		want := []string{
+			"a-ended not_ready system_ended", "b-now not_ready system_ended", "c-tomorrow compliant ", "d-nobody-knows compliant ", "e-small not_ready hardware_short",
+			"f-over not_ready system_ended", "g-ended-and-stale not_ready scan_stale", "h-ended-and-gone unreachable device_unreachable",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if day := page.Rows[0].Reason.Args["day"]; day != "2026-01-13" {
+			t.Errorf("its last day was %q, want the day before it ended", day)
+		}
+		if day := page.Rows[5].Reason.Args["day"]; day != "" {
+			t.Errorf("nobody says when it ended; told %q", day)
+		}
+		for filter, n := range map[string]int{"compliant": 2, "not_ready": 5} {
+			if listed, err := s.Devices(t.Context(), tenant, view.DeviceQuery{Filter: filter}); err != nil || len(listed.Rows) != n {
+				t.Errorf("filter %s lists %d devices (%v), want %d", filter, len(listed.Rows), err, n)
 			}
 		}
 	})

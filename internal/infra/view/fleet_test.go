@@ -59,6 +59,8 @@ type device struct {
 	missing  int64
 	failing  int64
 	retired  bool
+	ends     time.Time // of its system's support
+	short    string    // the reason why it is too small
 	tenant   fleet.TenantID
 }
 
@@ -109,6 +111,10 @@ func addDevice(ctx context.Context, tx *store.Tx, d device) error {
 			}
 			return tx.SetDeviceScan(ctx, gen.SetDeviceScanParams{Tenant: in, ID: d.id, ScanUs: seen, ScanStatus: string(status),
 				Missing: d.missing, MissingSecurity: d.missing, PartHashes: "{}"})
+		},
+		func() error {
+			_, err := tx.SetDeviceSystem(ctx, gen.SetDeviceSystemParams{Tenant: in, ID: d.id, SystemCycle: "debian 12", SystemEndsUs: store.Micros(d.ends), HardwareShort: d.short})
+			return err
 		},
 		func() error {
 			return tx.SetDeviceFailing(ctx, gen.SetDeviceFailingParams{Tenant: in, ID: d.id, Failing: d.failing})

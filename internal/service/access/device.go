@@ -52,7 +52,7 @@ func (s *Service) Renew(ctx context.Context, tenant fleet.TenantID, device fleet
 			Tenant: string(tenant), AtUS: s.now().UnixMicro(), Actor: register.Agent(string(device)), Kind: register.DeviceRenewed,
 			Device: string(device), Detail: map[string]any{"certificate": issued.Serial},
 		})
-		return tx.SetDeviceCert(ctx, gen.SetDeviceCertParams{Tenant: string(tenant), ID: string(device), CertSerial: issued.Serial})
+		return tx.SetDeviceCert(ctx, gen.SetDeviceCertParams{Tenant: string(tenant), ID: string(device), CertSerial: issued.Serial, CertExpiresUs: issued.NotAfter.UnixMicro()})
 	})
 	if err != nil {
 		return "", fmt.Errorf("renew the certificate of device %s: %w", device, err)

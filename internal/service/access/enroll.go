@@ -144,7 +144,7 @@ func (s *Service) admit(ctx context.Context, tx *store.Tx, row gen.Enrollment, a
 	now := s.now().UnixMicro()
 	err = tx.AddDevice(ctx, gen.AddDeviceParams{
 		Tenant: row.Tenant, ID: id, Name: ask.Name, MachineID: ask.MachineID, Kind: row.Kind, Tags: row.Tags, OsName: ask.OS,
-		AgentVersion: ask.Version, Capability: int64(ask.Capability), CertSerial: issued.Serial, EnrolledUs: now, SeenUs: now, DuplicateOf: duplicateOf,
+		AgentVersion: ask.Version, Capability: int64(ask.Capability), CertSerial: issued.Serial, CertExpiresUs: issued.NotAfter.UnixMicro(), EnrolledUs: now, SeenUs: now, DuplicateOf: duplicateOf,
 	})
 	if err != nil {
 		return "", err

@@ -107,9 +107,17 @@ func (g *Gateway) keepFacts(ctx context.Context, tx *store.Tx, d gen.Device, f w
 			break
 		}
 	}
-	traits, err := json.Marshal(policy.TraitsOf(f))
+	of := policy.TraitsOf(f)
+	traits, err := json.Marshal(of)
 	if err != nil {
 		return fmt.Errorf("encode traits: %w", err)
+	}
+	table, err := tx.LifecycleOf(ctx, d.Tenant, of.OS)
+	if err != nil {
+		return err
+	}
+	if err := tx.KeepSystem(ctx, d.Tenant, d.ID, table, of); err != nil {
+		return err
 	}
 	if err := tx.PutDeviceTraits(ctx, gen.PutDeviceTraitsParams{Tenant: d.Tenant, Device: d.ID, Traits: string(traits)}); err != nil {
 		return fmt.Errorf("keep traits: %w", err)

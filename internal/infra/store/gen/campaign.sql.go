@@ -909,7 +909,7 @@ func (q *Queries) DeviceItems(ctx context.Context, arg DeviceItemsParams) ([]Cam
 }
 
 const devicesToEnlist = `-- name: DevicesToEnlist :many
-SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why, arrival FROM device d WHERE d.tenant = $1 AND d.arrival > $2 ORDER BY d.arrival LIMIT $3
+SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why, arrival, system_cycle, system_ends_us, hardware_short, reboot_since_us, cert_expires_us FROM device d WHERE d.tenant = $1 AND d.arrival > $2 ORDER BY d.arrival LIMIT $3
 `
 
 type DevicesToEnlistParams struct {
@@ -961,6 +961,11 @@ func (q *Queries) DevicesToEnlist(ctx context.Context, arg DevicesToEnlistParams
 			&i.RetiredUs,
 			&i.RetiredWhy,
 			&i.Arrival,
+			&i.SystemCycle,
+			&i.SystemEndsUs,
+			&i.HardwareShort,
+			&i.RebootSinceUs,
+			&i.CertExpiresUs,
 		); err != nil {
 			return nil, err
 		}

@@ -10,25 +10,26 @@ import (
 )
 
 const addDevice = `-- name: AddDevice :exec
-INSERT INTO device (tenant, id, name, machine_id, kind, tags, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, duplicate_of, scan_wanted, arrival)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1, $14)
+INSERT INTO device (tenant, id, name, machine_id, kind, tags, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, duplicate_of, cert_expires_us, scan_wanted, arrival)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1, $15)
 `
 
 type AddDeviceParams struct {
-	Tenant       string
-	ID           string
-	Name         string
-	MachineID    string
-	Kind         string
-	Tags         string
-	OsName       string
-	AgentVersion string
-	Capability   int64
-	CertSerial   string
-	EnrolledUs   int64
-	SeenUs       int64
-	DuplicateOf  string
-	Arrival      int64
+	Tenant        string
+	ID            string
+	Name          string
+	MachineID     string
+	Kind          string
+	Tags          string
+	OsName        string
+	AgentVersion  string
+	Capability    int64
+	CertSerial    string
+	EnrolledUs    int64
+	SeenUs        int64
+	DuplicateOf   string
+	CertExpiresUs int64
+	Arrival       int64
 }
 
 func (q *Queries) AddDevice(ctx context.Context, arg AddDeviceParams) error {
@@ -46,6 +47,7 @@ func (q *Queries) AddDevice(ctx context.Context, arg AddDeviceParams) error {
 		arg.EnrolledUs,
 		arg.SeenUs,
 		arg.DuplicateOf,
+		arg.CertExpiresUs,
 		arg.Arrival,
 	)
 	return err
@@ -145,7 +147,7 @@ func (q *Queries) DescribeDevice(ctx context.Context, arg DescribeDeviceParams) 
 }
 
 const device = `-- name: Device :one
-SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why, arrival FROM device WHERE tenant = $1 AND id = $2
+SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why, arrival, system_cycle, system_ends_us, hardware_short, reboot_since_us, cert_expires_us FROM device WHERE tenant = $1 AND id = $2
 `
 
 func (q *Queries) Device(ctx context.Context, tenant string, iD string) (Device, error) {
@@ -184,6 +186,11 @@ func (q *Queries) Device(ctx context.Context, tenant string, iD string) (Device,
 		&i.RetiredUs,
 		&i.RetiredWhy,
 		&i.Arrival,
+		&i.SystemCycle,
+		&i.SystemEndsUs,
+		&i.HardwareShort,
+		&i.RebootSinceUs,
+		&i.CertExpiresUs,
 	)
 	return i, err
 }
@@ -245,7 +252,7 @@ func (q *Queries) DevicePart(ctx context.Context, arg DevicePartParams) (DeviceP
 }
 
 const devicesAfter = `-- name: DevicesAfter :many
-SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why, arrival FROM device WHERE tenant = $1 AND retired_us = 0 AND id > $2 ORDER BY id LIMIT $3
+SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why, arrival, system_cycle, system_ends_us, hardware_short, reboot_since_us, cert_expires_us FROM device WHERE tenant = $1 AND retired_us = 0 AND id > $2 ORDER BY id LIMIT $3
 `
 
 type DevicesAfterParams struct {
@@ -296,6 +303,11 @@ func (q *Queries) DevicesAfter(ctx context.Context, arg DevicesAfterParams) ([]D
 			&i.RetiredUs,
 			&i.RetiredWhy,
 			&i.Arrival,
+			&i.SystemCycle,
+			&i.SystemEndsUs,
+			&i.HardwareShort,
+			&i.RebootSinceUs,
+			&i.CertExpiresUs,
 		); err != nil {
 			return nil, err
 		}
@@ -311,7 +323,7 @@ func (q *Queries) DevicesAfter(ctx context.Context, arg DevicesAfterParams) ([]D
 }
 
 const devicesByName = `-- name: DevicesByName :many
-SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why, arrival FROM device WHERE tenant = $1 AND name = $2 ORDER BY id DESC
+SELECT tenant, id, name, machine_id, kind, tags, os_id, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, boot_id, booted_us, reboot_pending, scan_us, scan_status, scan_cause, lists_us, scan_wanted, part_hashes, last_seq, order_serial, missing, missing_security, failing, duplicate_of, checkpoint_size, retired_us, retired_why, arrival, system_cycle, system_ends_us, hardware_short, reboot_since_us, cert_expires_us FROM device WHERE tenant = $1 AND name = $2 ORDER BY id DESC
 `
 
 // DevicesByName and DeviceByMachine are in the order of enrolment, which that of
@@ -359,6 +371,11 @@ func (q *Queries) DevicesByName(ctx context.Context, tenant string, name string)
 			&i.RetiredUs,
 			&i.RetiredWhy,
 			&i.Arrival,
+			&i.SystemCycle,
+			&i.SystemEndsUs,
+			&i.HardwareShort,
+			&i.RebootSinceUs,
+			&i.CertExpiresUs,
 		); err != nil {
 			return nil, err
 		}
@@ -578,17 +595,23 @@ func (q *Queries) RetireDevice(ctx context.Context, arg RetireDeviceParams) (int
 }
 
 const setDeviceCert = `-- name: SetDeviceCert :exec
-UPDATE device SET cert_serial = $1 WHERE tenant = $2 AND id = $3
+UPDATE device SET cert_serial = $1, cert_expires_us = $2 WHERE tenant = $3 AND id = $4
 `
 
 type SetDeviceCertParams struct {
-	CertSerial string
-	Tenant     string
-	ID         string
+	CertSerial    string
+	CertExpiresUs int64
+	Tenant        string
+	ID            string
 }
 
 func (q *Queries) SetDeviceCert(ctx context.Context, arg SetDeviceCertParams) error {
-	_, err := q.db.ExecContext(ctx, setDeviceCert, arg.CertSerial, arg.Tenant, arg.ID)
+	_, err := q.db.ExecContext(ctx, setDeviceCert,
+		arg.CertSerial,
+		arg.CertExpiresUs,
+		arg.Tenant,
+		arg.ID,
+	)
 	return err
 }
 
@@ -739,6 +762,7 @@ func (q *Queries) SetDeviceSeq(ctx context.Context, arg SetDeviceSeqParams) erro
 
 const touchDevice = `-- name: TouchDevice :execrows
 UPDATE device SET seen_us = $1, boot_id = $2, booted_us = $3, reboot_pending = $4,
+  reboot_since_us = CASE WHEN CAST($4 AS BIGINT) = 0 THEN 0 WHEN reboot_since_us > 0 THEN reboot_since_us ELSE CAST($1 AS BIGINT) END,
   agent_version = $5, capability = $6
 WHERE tenant = $7 AND id = $8 AND retired_us = 0
 `
@@ -754,6 +778,7 @@ type TouchDeviceParams struct {
 	ID            string
 }
 
+// TouchDevice notes since when a reboot is pending: from the first word of it.
 func (q *Queries) TouchDevice(ctx context.Context, arg TouchDeviceParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, touchDevice,
 		arg.SeenUs,

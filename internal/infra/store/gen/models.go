@@ -167,6 +167,11 @@ type Device struct {
 	RetiredUs       int64
 	RetiredWhy      string
 	Arrival         int64
+	SystemCycle     string
+	SystemEndsUs    int64
+	HardwareShort   string
+	RebootSinceUs   int64
+	CertExpiresUs   int64
 }
 
 type DeviceArrival struct {
@@ -281,6 +286,18 @@ type Idempotency struct {
 	Status    int64
 	Body      []byte
 	CreatedUs int64
+}
+
+type LifecycleTable struct {
+	Tenant   string
+	Product  string
+	File     string
+	Body     string
+	Sha256   string
+	Extended int64
+	Entries  int64
+	Actor    string
+	AtUs     int64
 }
 
 type LimitMember struct {

@@ -1,6 +1,6 @@
 -- name: AddDevice :exec
-INSERT INTO device (tenant, id, name, machine_id, kind, tags, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, duplicate_of, scan_wanted, arrival)
-VALUES (@tenant, @id, @name, @machine_id, @kind, @tags, @os_name, @agent_version, @capability, @cert_serial, @enrolled_us, @seen_us, @duplicate_of, 1, @arrival);
+INSERT INTO device (tenant, id, name, machine_id, kind, tags, os_name, agent_version, capability, cert_serial, enrolled_us, seen_us, duplicate_of, cert_expires_us, scan_wanted, arrival)
+VALUES (@tenant, @id, @name, @machine_id, @kind, @tags, @os_name, @agent_version, @capability, @cert_serial, @enrolled_us, @seen_us, @duplicate_of, @cert_expires_us, 1, @arrival);
 
 -- NextArrival gives the next place in the order of enrolment. Its row stays
 -- locked until the commit: whoever sees a place sees all those before it.
@@ -23,8 +23,10 @@ SELECT id, name FROM device WHERE tenant = @tenant AND machine_id = @machine_id 
 -- name: DevicesAfter :many
 SELECT * FROM device WHERE tenant = @tenant AND retired_us = 0 AND id > @id ORDER BY id LIMIT @max;
 
+-- TouchDevice notes since when a reboot is pending: from the first word of it.
 -- name: TouchDevice :execrows
 UPDATE device SET seen_us = @seen_us, boot_id = @boot_id, booted_us = @booted_us, reboot_pending = @reboot_pending,
+  reboot_since_us = CASE WHEN CAST(@reboot_pending AS BIGINT) = 0 THEN 0 WHEN reboot_since_us > 0 THEN reboot_since_us ELSE CAST(@seen_us AS BIGINT) END,
   agent_version = @agent_version, capability = @capability
 WHERE tenant = @tenant AND id = @id AND retired_us = 0;
 
@@ -60,7 +62,7 @@ UPDATE device SET checkpoint_size = @checkpoint_size WHERE tenant = @tenant AND 
 UPDATE device SET scan_wanted = 1 WHERE tenant = @tenant AND id = @id;
 
 -- name: SetDeviceCert :exec
-UPDATE device SET cert_serial = @cert_serial WHERE tenant = @tenant AND id = @id;
+UPDATE device SET cert_serial = @cert_serial, cert_expires_us = @cert_expires_us WHERE tenant = @tenant AND id = @id;
 
 -- DescribeDevice changes what the caller has read, and nothing else.
 -- name: DescribeDevice :execrows
