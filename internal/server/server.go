@@ -32,6 +32,7 @@ import (
 	"patchring/internal/service/passport"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
+	"patchring/internal/service/survey"
 	"patchring/wire"
 )
 
@@ -59,6 +60,7 @@ type Server struct {
 	Foresight *foresight.Foresight
 	Desk      *desk.Desk
 	Passport  *passport.Office
+	Survey    *survey.Survey
 	View      *view.Reader
 	Broker    *broker.Broker
 	Bus       *bus.Bus
@@ -186,6 +188,7 @@ func (s *Server) openServices() {
 	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Changed: s.Conductor.Wake})
 	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake})
 	s.Foresight = foresight.New(foresight.Options{DB: s.DB, Clock: s.Clock, Rules: s.Conductor.Rules})
+	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})
 	s.Passport = passport.New(passport.Options{DB: s.DB, Clock: s.Clock, Key: s.Keys.RegisterKey})
 }
 

@@ -121,7 +121,7 @@ func (f *Fleet) Add(d Device) {
 	for _, feature := range d.Features {
 		id, known := f.ids[feature]
 		if !known {
-			id = int32(len(f.features)) //nolint:gosec // a fleet has fewer features than that
+			id = int32(len(f.features))
 			f.ids[feature] = id
 			f.features = append(f.features, feature)
 			f.counts = append(f.counts, 0)

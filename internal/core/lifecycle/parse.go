@@ -13,7 +13,7 @@ import (
 
 // MaxTable bounds a file that is imported; the longest of endoflife.date has
 // about 100 kB.
-const MaxTable = 2 << 20
+const MaxTable = 512 << 10
 
 const maxCycles = 2000
 
@@ -63,7 +63,7 @@ func ParseCycles(product string, text []byte, extended bool) ([]Cycle, error) {
 
 func decode[T any](text []byte, rows *[]T) error {
 	if len(text) > MaxTable {
-		return invalid("file", "too_long", fmt.Sprintf("%d MB", MaxTable>>20))
+		return invalid("file", "too_long", fmt.Sprintf("%d kB", MaxTable>>10))
 	}
 	if err := json.Unmarshal(text, rows); err != nil {
 		return invalid("file", "not_a_table", "https://endoflife.date/api/debian.json").Wrap(err)

@@ -50,7 +50,8 @@ const (
 	VerificationDone   Kind = "verification_done"
 	EmergencyWindow    Kind = "emergency_window"
 	RegisterExported   Kind = "register_exported"
-	RegisterRestored   Kind = "register_restored" // a backup was restored; what came after it is lost
+	RegisterRestored   Kind = "register_restored"  // a backup was restored; what came after it is lost
+	LifecycleImported  Kind = "lifecycle_imported" // a table of how long systems are supported, with its hash
 	AdministratorAdded Kind = "administrator_added"
 	AccountAdded       Kind = "account_added"
 	AccountChanged     Kind = "account_changed" // its roles or its password

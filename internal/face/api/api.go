@@ -31,6 +31,7 @@ import (
 	"patchring/internal/service/passport"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
+	"patchring/internal/service/survey"
 )
 
 // Prefix is what every path of the API begins with.
@@ -47,6 +48,7 @@ type Options struct {
 	Foresight *foresight.Foresight
 	Desk      *desk.Desk
 	Passport  *passport.Office
+	Survey    *survey.Survey
 	// Listen hears that a campaign changed, until stop is called; the channel
 	// is closed when the server stops.
 	Listen func(fleet.TenantID, campaign.ID) (changed <-chan struct{}, stop func())
@@ -116,6 +118,7 @@ func (a *API) register() {
 	a.registerActs()
 	a.registerDesk()
 	a.registerRegister()
+	a.registerSurvey()
 }
 
 // body wraps an answer as huma wants it.

@@ -175,6 +175,7 @@ func fleet(ts *testscript.TestScript, _ bool, names []string) {
 				tx.AddDevice(ctx, gen.AddDeviceParams{Tenant: "main", ID: id, Name: name, Kind: "workstation", Tags: `{"department":"finance"}`, OsName: "Debian 12", EnrolledUs: now.UnixMicro(), SeenUs: now.UnixMicro()}),
 				tx.AddDeviceTag(ctx, gen.AddDeviceTagParams{Tenant: "main", Device: id, Name: "department", Value: "finance"}),
 				tx.SetDeviceScan(ctx, gen.SetDeviceScanParams{Tenant: "main", ID: id, ScanUs: now.UnixMicro(), ScanStatus: string(wire.ScanOK), ListsUs: now.UnixMicro(), Missing: 1, MissingSecurity: 1, PartHashes: "{}"}),
+				tx.PutDeviceTraits(ctx, gen.PutDeviceTraitsParams{Tenant: "main", Device: id, Traits: `{"os":"debian","os_version":"12.9","model":"Latitude","disk_bytes":20000000000,"disk_size_bytes":100000000000,"ram_bytes":8000000000}`}),
 				tx.PutMissing(ctx, gen.PutMissingParams{Tenant: "main", Device: id, Patch: string(key.ID()), State: wire.PatchOffered, Packages: `[{"name":"openssl","from":"3.0.21-1","to":"3.0.22-1"}]`, SinceUs: now.UnixMicro()}),
 				tx.AddPatchDevices(ctx, gen.AddPatchDevicesParams{Tenant: "main", ID: string(key.ID()), Delta: 1}))
 			if err != nil {

@@ -58,12 +58,15 @@ var meanings = map[string]meaning{
 	"state": Words.anyState, "wanted": Words.anyState,
 	"packages": Words.commas, "cause": Words.nested, "why": Words.nested,
 	"problem": Words.problem, "fix": Words.problem,
+	"day": Words.day, "part": word(Hardware),
 }
 
 // meaningsOf are the codes in which a name means something else.
 var meaningsOf = map[fault.Code]map[string]meaning{
 	fault.WindowTooShort: {"need": Words.duration, "left": Words.duration},
 	fault.DiskFull:       {"need": Words.size, "free": Words.size},
+	fault.DiskShort:      {"need": Words.size, "free": Words.size},
+	fault.HardwareShort:  {"need": Words.asIs, "have": Words.asIs},
 	fault.ClockJumped:    {"by": Words.duration},
 	fault.Superseded:     {"by": Words.asIs},
 	fault.DeclinedByRule: {"rule": Words.Rule},
@@ -105,6 +108,18 @@ func (w Words) instant(value string) string {
 	}
 	return w.Brief(t)
 }
+
+// day is a date without an hour: the same in every zone.
+func (w Words) day(value string) string {
+	t, err := time.ParseInLocation(time.DateOnly, value, w.zone)
+	if err != nil {
+		return value
+	}
+	return w.Date(t)
+}
+
+// Day is a date written YYYY-MM-DD as people read it.
+func (w Words) Day(value string) string { return w.day(value) }
 
 func (w Words) duration(value string) string {
 	d, err := time.ParseDuration(value)

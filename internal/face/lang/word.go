@@ -34,7 +34,14 @@ const (
 	TaskState      Family = "task_state"
 	ProofKind      Family = "proof" // that a manual task asks for
 	ExceptionState Family = "exception_state"
-	Thing          Family = "thing"      // what a refusal speaks of
+	Thing          Family = "thing"   // what a refusal speaks of
+	Finding        Family = "finding" // kinds of what is to be put right before a campaign
+	Urgency        Family = "urgency" // its severities
+	Fix            Family = "fix"
+	Lifecycle      Family = "lifecycle_state" // of a system
+	Advice         Family = "advice"
+	Feature        Family = "feature"    // kinds of what pilots cover
+	Hardware       Family = "hardware"   // parts of a device
 	Part           Family = "part"       // of what policies say beside verdicts
 	FieldType      Family = "field_type" // of what conditions may ask
 	role           Family = "role"

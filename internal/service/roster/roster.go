@@ -7,7 +7,9 @@ package roster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"time"
 
 	"patchring/internal/core/campaign"
@@ -73,6 +75,92 @@ func (r *Roster) Remove(ctx context.Context, tenant fleet.TenantID, by register.
 	})
 }
 
+// SetResult is what Set changed.
+type SetResult struct {
+	Added   int `json:"added"`
+	Removed int `json:"removed"`
+	Devices int `json:"devices"` // in the group now
+}
+
+// Set gives a group exactly these devices, and makes it where there is none.
+// All of them or none.
+func (r *Roster) Set(ctx context.Context, tenant fleet.TenantID, by register.Actor, group string, devices []string) (out SetResult, err error) {
+	if !validName(group) {
+		return out, fault.New(fault.InvalidField, "field", "name", "problem", "not_a_word", "fix", "A-Z a-z 0-9 . _ -")
+	}
+	defer r.Wake()
+	err = r.DB.Write(ctx, func(tx *store.Tx) error {
+		out, err = r.set(ctx, tx, tenant, by, group, devices)
+		return err
+	})
+	return out, err
+}
+
+func (r *Roster) set(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, by register.Actor, group string, devices []string) (out SetResult, err error) {
+	if _, err := tx.Group(ctx, string(tenant), group); store.IsNone(err) {
+		if err := tx.AddGroup(ctx, gen.AddGroupParams{Tenant: string(tenant), Name: group, CreatedUs: r.Clock().UnixMicro()}); err != nil {
+			return out, fmt.Errorf("create group %s: %w", group, err)
+		}
+		r.record(tx, tenant, by, "", map[string]any{"group": group, "act": "created", "title": ""})
+	} else if err != nil {
+		return out, fmt.Errorf("read group %s: %w", group, err)
+	}
+	rows, err := tx.GroupMembers(ctx, string(tenant), group)
+	if err != nil {
+		return out, fmt.Errorf("read group %s: %w", group, err)
+	}
+	gone := map[string]bool{}
+	for _, id := range rows {
+		gone[id] = true
+	}
+	wanted := map[string]bool{}
+	for _, ref := range devices {
+		id, err := resolve(ctx, tx, tenant, ref)
+		if err != nil {
+			return out, err
+		}
+		wanted[id] = true
+	}
+	for _, id := range slices.Sorted(maps.Keys(wanted)) {
+		if gone[id] {
+			delete(gone, id)
+			continue
+		}
+		if err := tx.AddGroupMember(ctx, gen.AddGroupMemberParams{Tenant: string(tenant), GroupName: group, Device: id}); err != nil {
+			return out, fmt.Errorf("add %s to %s: %w", id, group, err)
+		}
+		if err := r.moved(ctx, tx, tenant, by, group, id, "added"); err != nil {
+			return out, err
+		}
+		out.Added++
+	}
+	for _, id := range slices.Sorted(maps.Keys(gone)) {
+		if _, err := tx.DropGroupMember(ctx, gen.DropGroupMemberParams{Tenant: string(tenant), GroupName: group, Device: id}); err != nil {
+			return out, fmt.Errorf("remove %s from %s: %w", id, group, err)
+		}
+		if err := r.moved(ctx, tx, tenant, by, group, id, "removed"); err != nil {
+			return out, err
+		}
+		out.Removed++
+	}
+	out.Devices = len(wanted)
+	return out, nil
+}
+
+// moved lets the device's rings follow, and records the change.
+func (r *Roster) moved(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, by register.Actor, group, device, act string) error {
+	places, err := r.replace(ctx, tx, tenant, device)
+	if err != nil {
+		return err
+	}
+	detail := map[string]any{"group": group, "act": act}
+	if len(places) > 0 {
+		detail["places"] = placeTexts(places)
+	}
+	r.record(tx, tenant, by, device, detail)
+	return nil
+}
+
 // Drop ends a group; its devices stay.
 func (r *Roster) Drop(ctx context.Context, tenant fleet.TenantID, by register.Actor, group string) error {
 	return r.DB.Write(ctx, func(tx *store.Tx) error {
@@ -107,15 +195,9 @@ func (r *Roster) change(ctx context.Context, tenant fleet.TenantID, by register.
 			if err := f(tx, device); err != nil {
 				return fmt.Errorf("%s %s: %w", group, ref, err)
 			}
-			places, err := r.replace(ctx, tx, tenant, device)
-			if err != nil {
+			if err := r.moved(ctx, tx, tenant, by, group, device, act); err != nil {
 				return err
 			}
-			detail := map[string]any{"group": group, "act": act}
-			if len(places) > 0 {
-				detail["places"] = placeTexts(places)
-			}
-			r.record(tx, tenant, by, device, detail)
 		}
 		return nil
 	})

@@ -18,6 +18,7 @@ import (
 	"patchring/internal/infra/view"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/rulebook"
+	"patchring/internal/service/survey"
 )
 
 // Explainer gives the chain of what leads to an install.
@@ -35,10 +36,11 @@ type Rules interface {
 
 // Source reads for the console.
 type Source struct {
-	View  *view.Reader
-	Why   Explainer
-	Rules Rules
-	Clock func() time.Time
+	View   *view.Reader
+	Why    Explainer
+	Rules  Rules
+	Survey *survey.Survey
+	Clock  func() time.Time
 	// Foresight plays campaigns that do not exist yet.
 	Foresight Rehearser
 }
