@@ -124,7 +124,7 @@ type place struct {
 func placeOf(f Found) place {
 	return place{
 		slices.Index([]readiness.Severity{readiness.Blocking, readiness.Warning}, f.Severity), slices.Index(readiness.Kinds(), f.Kind),
-		f.Name, string(f.Device), f.Reason.String(),
+		f.Name, string(f.Device), f.Reason.Args["exception"],
 	}
 }
 

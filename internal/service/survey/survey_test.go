@@ -37,9 +37,9 @@ anchor: patch-tuesday
 perimeter: {kinds: [workstation, server]}
 content: {classes: [security]}
 rings:
-  - {name: R0, members: {groups: [it]}, opens: {day: 1}, gate: {evidence: {min_devices: 1}}}
-  - {name: R1, members: {groups: [pilots]}, opens: {day: 3}, gate: {evidence: {min_devices: 1}}}
-  - {name: GLOBAL, members: {rest: true}, opens: {day: 8, at: "09:00"}, gate: {evidence: {min_devices: 1}}}
+  - {name: R0, title: {fr: R0, en: R0}, members: {groups: [it]}, opens: {day: 1}, gate: {evidence: {min_devices: 1}}}
+  - {name: R1, title: {fr: R1, en: R1}, members: {groups: [pilots]}, opens: {day: 3}, gate: {evidence: {min_devices: 1}}}
+  - {name: GLOBAL, title: {fr: GLOBAL, en: GLOBAL}, members: {rest: true}, opens: {day: 8, at: "09:00"}, gate: {evidence: {min_devices: 1}}}
 windows:
   - {name: noon, for: {kinds: [workstation]}, days: [mon, tue, wed, thu, fri], start: "12:00", end: "14:00"}
 reboot: if_needed
@@ -141,7 +141,7 @@ func install(ctx context.Context, tx *store.Tx, device string, names []string) e
 	for _, n := range names {
 		inventory.Software = append(inventory.Software, wire.Package{Name: n, Version: "1"})
 	}
-	part, err := wire.Pack(wire.PartInventory, inventory)
+	part, err := wire.Pack(wire.PartInventory, 1, inventory)
 	if err != nil {
 		return err
 	}
