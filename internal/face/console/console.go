@@ -60,6 +60,9 @@ type Reader interface {
 	// PatchID is the patch that people name: by its id, its name, or both name
 	// and version.
 	PatchID(ctx context.Context, who source.Viewer, named string) (patch.ID, error)
+	Readiness(ctx context.Context, who source.Viewer, q page.ReadinessQuery) (page.Readiness, error)
+	Pilots(ctx context.Context, who source.Viewer, q page.PilotsQuery) (page.Pilots, error)
+	Lifecycle(ctx context.Context, who source.Viewer, q page.LifecycleQuery) (page.Lifecycle, error)
 }
 
 // Acts is what operators ask of campaigns and patches; the conductor does it.
@@ -90,6 +93,7 @@ type Accounts interface {
 // Roster keeps what is said of devices; roster.Roster does.
 type Roster interface {
 	Describe(ctx context.Context, tenant fleet.TenantID, by register.Actor, device fleet.DeviceID, ask fleet.Describe) (roster.Changed, error)
+	Set(ctx context.Context, tenant fleet.TenantID, by register.Actor, group string, devices []string) (roster.SetResult, error)
 }
 
 // Rulebook weighs policies and puts them in force; rulebook.Rulebook does.

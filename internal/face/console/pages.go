@@ -41,6 +41,9 @@ func (c *Console) pages() map[string]http.Handler {
 		"/procedures/{name}":           screen(c, ui.Procedures, page.ProcedurePage, c.procedure),
 		"/policy":                      screen(c, ui.Policies, page.PolicyPage, c.policy),
 		"/policy/edit":                 screen(c, ui.Policies, page.PolicyEditPage, c.policyEdit),
+		"/procedures/{name}/pilots":    screen(c, ui.Procedures, page.PilotsPage, c.pilots),
+		"/readiness":                   screen(c, ui.Today, page.ReadinessPage, c.readiness),
+		"/lifecycle":                   screen(c, ui.Today, page.LifecyclePage, c.lifecycle),
 		"/register":                    screen(c, ui.NoSection, page.RegisterPage, c.wholeRegister),
 		"/search":                      screen(c, ui.NoSection, page.SearchPage, c.search),
 	}

@@ -293,6 +293,13 @@ func (l deskLedger) Reopen(_ context.Context, _ fleet.TenantID, by register.Acto
 	return l.keep(by, ask.Reason, ask)
 }
 
+func (l *ledger) Set(_ context.Context, _ fleet.TenantID, by register.Actor, group string, devices []string) (roster.SetResult, error) {
+	if group == "bad name" {
+		return roster.SetResult{}, fault.New(fault.InvalidField, "field", "name", "problem", "not_a_word", "fix", "A-Z a-z 0-9 . _ -")
+	}
+	return roster.SetResult{Added: len(devices)}, l.keep(by, "pilots", append([]string{group}, devices...))
+}
+
 // last is what was asked last.
 func (l *ledger) last(t *testing.T) any {
 	t.Helper()
@@ -412,6 +419,24 @@ func (s *storyteller) Policy(ctx context.Context, who source.Viewer, version int
 		return (&source.Source{Rules: s.rules}).Policy(ctx, who, version)
 	}
 	return stories.Policy(), nil
+}
+
+func (s *storyteller) Readiness(_ context.Context, _ source.Viewer, q page.ReadinessQuery) (page.Readiness, error) {
+	out := stories.Readiness()
+	out.Query = q
+	return out, nil
+}
+
+func (s *storyteller) Pilots(_ context.Context, _ source.Viewer, q page.PilotsQuery) (page.Pilots, error) {
+	out := stories.Pilots()
+	out.Query = q
+	return out, nil
+}
+
+func (s *storyteller) Lifecycle(_ context.Context, _ source.Viewer, q page.LifecycleQuery) (page.Lifecycle, error) {
+	out := stories.Lifecycle()
+	out.Query = q
+	return out, nil
 }
 
 func (s *storyteller) Register(_ context.Context, _ source.Viewer, q page.RegisterQuery) (page.Register, error) {

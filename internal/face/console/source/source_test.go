@@ -26,6 +26,7 @@ import (
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/rulebook"
+	"patchring/internal/service/survey"
 	"patchring/wire"
 )
 
@@ -62,7 +63,7 @@ func newSite(t *testing.T) *site {
 		Publish:  func(context.Context, fleet.TenantID, string, []byte) error { return nil },
 	})
 	s.rules = rulebook.New(rulebook.Options{DB: db, Clock: clock, Changed: func() {}})
-	s.Source = &source.Source{View: view.NewReader(db.Pool(), view.Options{Clock: clock}), Why: s.conductor, Rules: s.rules, Clock: clock}
+	s.Source = &source.Source{View: view.NewReader(db.Pool(), view.Options{Clock: clock}), Why: s.conductor, Rules: s.rules, Survey: survey.New(survey.Options{DB: db, Clock: clock}), Clock: clock}
 	s.Foresight = foresight.New(foresight.Options{DB: db, Clock: clock, Rules: s.conductor.Rules})
 	s.seed(db)
 	return s

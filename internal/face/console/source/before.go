@@ -1,0 +1,57 @@
+package source
+
+import (
+	"context"
+
+	"patchring/internal/core/fleet"
+	"patchring/internal/face/console/page"
+	"patchring/internal/infra/view"
+	"patchring/internal/service/survey"
+)
+
+// Readiness fills what is to be put right before a campaign.
+func (s *Source) Readiness(ctx context.Context, who Viewer, q page.ReadinessQuery) (page.Readiness, error) {
+	found, err := s.Survey.Readiness(ctx, who.Tenant, survey.ReadinessAsk{Page: survey.Page{Cursor: q.After}, Campaign: q.Campaign, Kind: q.Kind})
+	if err != nil {
+		return page.Readiness{}, err
+	}
+	out := page.Readiness{Readiness: found, Query: q, Title: who.Words.T("readiness.title")}
+	open, err := s.View.Campaigns(ctx, who.Tenant, view.CampaignQuery{Open: true})
+	if err != nil {
+		return page.Readiness{}, err
+	}
+	for _, c := range open.Rows {
+		out.Campaigns = append(out.Campaigns, campaignLine(c))
+	}
+	return out, nil
+}
+
+// Pilots fills a choice of pilots, or what the reader made of it.
+func (s *Source) Pilots(ctx context.Context, who Viewer, q page.PilotsQuery) (page.Pilots, error) {
+	ask := survey.PilotsAsk{Procedure: q.Procedure, Ring: q.Ring, Size: q.Size, PerDepartment: q.PerDepartment}
+	if q.Measure {
+		ask.Exactly = []fleet.DeviceID{}
+		for _, id := range q.Devices {
+			ask.Exactly = append(ask.Exactly, fleet.DeviceID(id))
+		}
+		if q.Add != "" {
+			d, err := s.View.FindDevice(ctx, who.Tenant, q.Add)
+			if err != nil {
+				return page.Pilots{}, err
+			}
+			ask.Exactly = append(ask.Exactly, d.ID)
+		}
+	}
+	p, err := s.Survey.Pilots(ctx, who.Tenant, ask)
+	if err != nil {
+		return page.Pilots{}, err
+	}
+	q.Size = p.Size
+	return page.Pilots{Pilots: p, Query: q, Title: who.Words.T("pilots.title", "ring", p.Ring)}, nil
+}
+
+// Lifecycle fills the report of systems that are too old.
+func (s *Source) Lifecycle(ctx context.Context, who Viewer, q page.LifecycleQuery) (page.Lifecycle, error) {
+	l, err := s.Survey.Lifecycle(ctx, who.Tenant, survey.LifecycleAsk{Page: survey.Page{Cursor: q.After}, State: q.State})
+	return page.Lifecycle{Lifecycle: l, Query: q, Title: who.Words.T("lifecycle.title")}, err
+}
