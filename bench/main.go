@@ -38,6 +38,7 @@ func sections() []section {
 		{"decide", "deciding a campaign", benchDecide},
 		{"policy", "verdicts of a policy, and what a change of it would do", benchPolicy},
 		{"rehearse", "rehearsing a month before it begins", benchRehearse},
+		{"coverage", "choosing pilots by coverage", benchCoverage},
 		{"tick", "a tick after one report in a large fleet", benchTick},
 		{"fleet", "connected agents, beside the bare broker", benchFleet},
 		{"agent", "the agent on a real host, beside plain apt", benchAgent},

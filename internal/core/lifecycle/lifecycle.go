@@ -278,11 +278,11 @@ type Assessment struct {
 // Assess judges a device and says what to do.
 func (t Table) Assess(d policy.Traits, now time.Time) Assessment {
 	a := Assessment{Verdict: t.Judge(d, now), Advice: Nothing}
-	switch {
-	case a.State == Unknown:
+	switch a.State {
+	case Unknown:
 		a.Advice = Look
 		return a
-	case a.State == Supported:
+	case Supported:
 		if a.Short = t.Short(d, a.Cycle); !a.Short.IsZero() {
 			a.Advice = Replace
 		}

@@ -230,11 +230,11 @@ func (l *looking) load(ctx context.Context, r store.Reads, tenant fleet.TenantID
 	if l.tables, err = store.LifecycleTable(tables); err != nil {
 		return err
 	}
-	if l.Exceptions != nil {
-		if l.question.Exceptions, err = l.Exceptions(ctx, r, tenant); err != nil {
-			return fmt.Errorf("read exceptions: %w", err)
-		}
+	exceptions, err := r.ExceptionsInForce(ctx, string(tenant), l.question.Now.UnixMicro())
+	if err != nil {
+		return fmt.Errorf("read exceptions: %w", err)
 	}
+	l.question.Exceptions = store.Exceptions(exceptions)
 	if ask.Campaign != "" {
 		return l.loadCampaign(ctx, r, tenant, ask.Campaign)
 	}

@@ -28,8 +28,6 @@ type Options struct {
 	Clock func() time.Time
 	// SilentAfter is how long an agent may say nothing where no procedure says.
 	SilentAfter time.Duration
-	// Exceptions are those in force; nil: none are kept.
-	Exceptions func(ctx context.Context, r store.Reads, tenant fleet.TenantID) ([]policy.Exception, error)
 	// Lists is how long what was found is kept; 0: a minute.
 	Lists time.Duration
 }

@@ -241,14 +241,14 @@ func TestReadinessRefusesWhatItDoesNotKnow(t *testing.T) {
 	})
 }
 
-func TestExceptionsComeFromWhoeverKeepsThem(t *testing.T) {
+func TestExceptionsThatEndSoonAreFound(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		s.add(pc{id: "a"})
-		s.Exceptions = func(_ context.Context, _ store.Reads, of fleet.TenantID) ([]policy.Exception, error) {
-			return []policy.Exception{{ID: "e", Device: "a", Owner: string(of), From: now.AddDate(0, -1, 0), Until: now.AddDate(0, 0, 2)}}, nil
-		}
+		s.write(func(ctx context.Context, tx *store.Tx) error {
+			return tx.AddException(ctx, gen.AddExceptionParams{Tenant: string(tenant), ID: "e", Device: "a", Owner: "anne", FromUs: now.AddDate(0, -1, 0).UnixMicro(), UntilUs: now.AddDate(0, 0, 2).UnixMicro()})
+		})
 		got, err := s.Readiness(t.Context(), tenant, survey.ReadinessAsk{})
-		if err != nil || len(got.Rows) != 1 || got.Rows[0].Kind != readiness.Exception || got.Rows[0].Reason.Args["owner"] != "acme" {
+		if err != nil || len(got.Rows) != 1 || got.Rows[0].Kind != readiness.Exception || got.Rows[0].Reason.Args["owner"] != "anne" {
 			t.Errorf("got %+v (%v)", got.Rows, err)
 		}
 	})
