@@ -285,6 +285,7 @@ func bodyFor(operation string) any {
 	bodies := map[string]any{
 		"create-user": api.CreateUser{Name: "x", Roles: []string{"it"}}, "set-roles": api.SetRoles{Roles: []string{"it"}},
 		"create-enrollment": api.Invite{}, "retire-device": api.Retire{Reason: "x"}, "put-group": api.PutGroup{}, "describe-device": api.Describe{},
+		"set-group": api.SetMembers{Devices: []string{"x"}}, "import-lifecycle": api.ImportLifecycle{Product: "debian", File: "f", Text: "[]"},
 		"add-to-group": api.Members{Devices: []string{"x"}}, "remove-from-group": api.Members{Devices: []string{"x"}},
 		"decide": api.Decide{Patch: "x", Verdict: "approved"}, "apply-procedure": api.ApplyProcedure{File: "x", Text: "x"}, "apply-policy": api.PolicyFile{File: "x", Text: "x"},
 		"create-campaign": api.CreateCampaign{Procedure: "x", Now: true}, "hold-campaign": api.Hold{Reason: "x"}, "incident-campaign": api.Incident{Severity: "minor", What: "x"}, "resume-campaign": api.Resume{},
