@@ -175,7 +175,7 @@ func (r *parser) rule(o manifest.Object) Rule {
 		r.Refuse(o.Field("verdict"), fmt.Sprintf("%q is not a verdict", said), "write approve, decline, or delay with a number of days: delay 7d")
 	}
 	if o.Has("until") {
-		rule.Until = r.date(o, "until").AddDays(1).At(0, r.orUTC())
+		rule.Until = o.Date("until").AddDays(1).At(0, r.orUTC())
 		if rule.Verdict != Declined && rule.Verdict != "" {
 			r.Refuse(o.Field("until"), "is only read with verdict: decline", "take it out, or write verdict: decline")
 		}
@@ -188,15 +188,6 @@ func (r *parser) orUTC() *time.Location {
 		return time.UTC
 	}
 	return r.zone
-}
-
-func (r *parser) date(o manifest.Object, name string) calendar.Date {
-	text := o.Text(name)
-	d, err := calendar.ParseDate(text)
-	if err != nil && text != "" {
-		r.Refuse(o.Field(name), err.Error(), "write it YYYY-MM-DD")
-	}
-	return d
 }
 
 func (r *parser) patches(o manifest.Object) *PatchCondition {
@@ -240,7 +231,7 @@ func (r *parser) freeze(o manifest.Object) Freeze {
 	o.Need("from", "write its first day, YYYY-MM-DD")
 	o.Need("to", "write its last day, YYYY-MM-DD")
 	o.Need("reason", "say why, for example reason: Closing of accounts")
-	f := Freeze{Name: o.Identifier("name"), Devices: r.chosen(o, "devices"), From: r.date(o, "from"), To: r.date(o, "to"), Reason: o.Words("reason"), Zone: r.orUTC()}
+	f := Freeze{Name: o.Identifier("name"), Devices: r.chosen(o, "devices"), From: o.Date("from"), To: o.Date("to"), Reason: o.Words("reason"), Zone: r.orUTC()}
 	if o.Has("timezone") {
 		f.Zone = o.Zone("timezone")
 	}
