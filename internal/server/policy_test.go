@@ -3,6 +3,7 @@ package server_test
 import (
 	"cmp"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/register"
+	"patchring/internal/infra/store/gen"
+	"patchring/internal/service/access"
 	"patchring/wire"
 )
 
@@ -228,6 +231,50 @@ func TestADeviceThatFallsSilentKeepsItsPlace(t *testing.T) {
 	}
 }
 
+func TestARetiredDeviceKeepsNobodyWaiting(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	first := w.device("sql-1", fleet.Server, "it-pilots", versions("1"), versions("2"))
+	second := w.device("sql-2", fleet.Server, "it-pilots", versions("1"), versions("2"))
+	w.policy(`limits: [{name: sql, devices: device.kind == "server", at_most: 1}]`)
+	w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 10*time.Minute)
+	dead, other := first, second
+	if len(first.orders) == 0 {
+		dead, other = second, first
+	}
+	dead.away = true
+	w.until(time.Date(2026, 1, 13, 20, 30, 0, 0, paris), 10*time.Minute)
+	if len(other.installs) > 0 {
+		t.Fatalf("installed at %s, while the other may be down", other.installs[0].at)
+	}
+	w.must(w.srv.Access.Retire(t.Context(), access.Principal{Tenant: "main", Name: "admin", Roles: []string{access.Admin}}, dead.id, "its board is dead"))
+	w.until(time.Date(2026, 1, 13, 22, 0, 0, 0, paris), 10*time.Minute)
+	if other.packages["openssl"] != "2" {
+		t.Errorf("after the other was retired: %v, %s", other.packages, w.whyNot(other, "openssl", "2"))
+	}
+}
+
+// The place is for the reboot too, when that has its own window.
+func TestAPlaceIsHeldUntilTheReboot(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	srv := w.device("sql-1", fleet.Server, "it-pilots", versions("1"), versions("2"))
+	w.policy(`
+limits: [{name: sql, devices: device.kind == "server", at_most: 1}]
+profiles:
+  - name: servers
+    devices: device.kind == "server"
+    reboot: {mode: window, windows: [{name: sunday, days: [sun], start: "03:00", end: "05:00"}]}
+`)
+	w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 10*time.Minute)
+	o := onlyOrder(t, srv)
+	slots, err := w.srv.DB.Read().LimitSlots(t.Context(), gen.LimitSlotsParams{Tenant: "main", Name: "sql", NowUs: w.now.UnixMicro()})
+	w.must(err)
+	if len(slots) != 1 || slots[0].ExpiresUs != o.ExpiresUS || o.ExpiresUS < o.RebootWindows[0].EndUS {
+		t.Errorf("places %+v for an order until %s", slots, time.UnixMicro(o.ExpiresUS))
+	}
+}
+
 func TestTheDatabaseGoesBeforeTheApplication(t *testing.T) {
 	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
 	app := w.device("app", fleet.Server, "it-pilots", versions("1"), versions("2"))
@@ -331,4 +378,30 @@ func onlyOrder(t *testing.T, d *fakeDevice) wire.Order {
 		return o
 	}
 	panic("unreachable")
+}
+
+// Whatever the fleet does, no more than a limit allows are down at once.
+func TestNeverMoreThanTheLimitAtOnce(t *testing.T) {
+	for seed := range uint64(4) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+		allowed := 1 + rnd.IntN(3)
+		var names []string
+		for i := range 3 + rnd.IntN(5) {
+			name := fmt.Sprintf("srv-%d", i)
+			d := w.device(name, fleet.Server, "it-pilots", versions("1"), versions("2"))
+			d.breaks["nginx2"] = rnd.IntN(4) == 0
+			names = append(names, name)
+		}
+		w.policy(fmt.Sprintf(`limits: [{name: l, devices: device.kind == "server", at_most: %d}]`, allowed))
+		w.campaign(t, "2026-01")
+		for w.now.Before(time.Date(2026, 1, 16, 23, 0, 0, 0, paris)) {
+			w.until(w.now.Add(time.Duration(5+rnd.IntN(90))*time.Minute), 15*time.Minute)
+			d := w.devices[names[rnd.IntN(len(names))]]
+			d.away = rnd.IntN(3) == 0
+		}
+		if most := w.downTogether(names...); most > allowed || most == 0 {
+			t.Errorf("seed %d: %d were down together, %d allowed", seed, most, allowed)
+		}
+	}
 }

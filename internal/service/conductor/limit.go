@@ -3,6 +3,7 @@ package conductor
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -159,12 +160,17 @@ const wakeAtOnce = 20
 
 // freeSlots gives the places of a device back when it is up again for sure, and
 // wakes those that wait: its order ended and it said so, or it was heard of
-// after its order could act. One that fell silent may still be down.
+// after its order could act. One that fell silent may still be down; one that
+// was retired keeps nobody waiting.
 func (g *group) freeSlots(ctx context.Context, row gen.CampaignDevice, device campaign.Device, d campaign.DeviceDecision) error {
-	if len(g.batch.Limits[row.Device]) == 0 || device.Order != nil && !d.Expired {
+	if len(g.batch.Limits[row.Device]) == 0 || device.Order != nil && !d.Expired && !device.Retired {
 		return nil
 	}
-	freed, err := g.tx.FreeSlots(ctx, gen.FreeSlotsParams{Tenant: row.Tenant, Device: row.Device, SeenUs: device.LastSeen.UnixMicro()})
+	seen := device.LastSeen.UnixMicro()
+	if device.Retired {
+		seen = math.MaxInt64 // somebody said that it is down for good
+	}
+	freed, err := g.tx.FreeSlots(ctx, gen.FreeSlotsParams{Tenant: row.Tenant, Device: row.Device, SeenUs: seen})
 	if err != nil {
 		return fmt.Errorf("free the places of device %s: %w", row.Device, err)
 	}

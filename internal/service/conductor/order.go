@@ -67,17 +67,18 @@ func (g *group) issue(ctx context.Context, row gen.CampaignDevice, device campai
 	if err != nil {
 		return "", fmt.Errorf("make an order id: %w", err)
 	}
-	placed, err := g.takeSlots(ctx, row, limits, id.String(), d.Order.Expires)
+	order, err := g.write(ctx, row, device, d.Order, id.String())
+	if err != nil {
+		return "", err
+	}
+	// The order may outlive its windows, for a reboot: its place is for all of it.
+	placed, err := g.takeSlots(ctx, row, limits, order.ID, time.UnixMicro(order.ExpiresUS))
 	if err != nil {
 		return "", err
 	}
 	if !placed {
 		d.Order, d.Look = nil, g.Clock().Add(placeLook)
 		return row.OrderID, nil
-	}
-	order, err := g.write(ctx, row, device, d.Order, id.String())
-	if err != nil {
-		return "", err
 	}
 	envelope, err := g.seal(fleet.TenantID(row.Tenant), wire.EnvelopeOrder, order)
 	if err != nil {
