@@ -161,6 +161,11 @@ func (w *weighing) checkHold(key patch.Key) []Check {
 	if h, held := heldBy(w.scene.Holds, w.scene.Campaign, w.ring.Name, string(w.device.ID)); held {
 		links = append(links, link(CheckHold, h.because()))
 	}
+	if at, in := w.contentAt(key.ID()); in {
+		if g := w.scene.sheet.Safeguard(at, w.holder(nil)); g != nil {
+			links = append(links, link(CheckHold, guardedBy(g)))
+		}
+	}
 	if h, held := itemHeldBy(w.scene.Holds, w.scene.Campaign, w.ring.Name, string(w.device.ID), string(key.ID())); held {
 		links = append(links, link(CheckHold, h.because()))
 	}

@@ -79,7 +79,7 @@ func TestExplain(t *testing.T) {
 		{"ordered", func(s *situation) { s.ordered(wire.StepWait, openssl) }, "order:order_in_flight"},
 		{"taken back", func(s *situation) { s.ordered(wire.StepWait, openssl).Windows = today[:1]; s.Windows = today[1:] }, "window!outside_window order!order_cancelled"},
 		{"busy elsewhere", func(s *situation) { s.OtherCampaign = "c0" }, "order!other_order"},
-		{"going back", func(s *situation) { s.goesBack() }, "content!rollback_asked applicable!not_applicable"},
+		{"going back", func(s *situation) { s.goesBack() }, "content!rollback_asked"},
 		{"gone back", func(s *situation) { s.goesBack().State = patch.RolledBack }, "content!rollback_asked"},
 		{"everything at once", func(s *situation) {
 			s.ring().State = campaign.RingPending

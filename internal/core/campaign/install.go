@@ -227,9 +227,13 @@ func (w *weighing) guarded(d *ItemDecision, at int, m *Missing) bool {
 		return false
 	}
 	d.Counted, d.State = true, patch.Waiting
-	d.Reason = fault.Because(fault.SafeguardHold, "safeguard", guard.Name, "reason_fr", guard.Reason.FR, "reason_en", guard.Reason.EN)
+	d.Reason = guardedBy(guard)
 	w.wait(d.Reason)
 	return true
+}
+
+func guardedBy(g *policy.Safeguard) fault.Reason {
+	return fault.Because(fault.SafeguardHold, "safeguard", g.Name, "reason_fr", g.Reason.FR, "reason_en", g.Reason.EN)
 }
 
 // stopsItem asks the others who may say no: the device's administrator, the

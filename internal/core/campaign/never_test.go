@@ -4,6 +4,8 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -180,9 +182,16 @@ func (w *world) heldWhole(d *device, r *ring) bool {
 // checkAllowed judges an ordered item again, from the rules themselves.
 func (w *world) checkAllowed(d *device, r *row, s campaign.Scene, item campaign.Item) {
 	w.Helper()
-	if o := s.Rules.Judge(&item.Patch, policy.Holder{}, w.now); o.Verdict != policy.Approved || item.Withdrawn || item.Promoted < r.position {
+	h := policy.Holder{Device: d.member.Device, Groups: d.member.Groups, Match: w.match(d)}
+	for _, m := range d.missing {
+		if m.ID == item.ID {
+			h.Exposed = m.Exposed
+		}
+	}
+	if o := s.Rules.Judge(&item.Patch, h, w.now); o.Verdict != policy.Approved || item.Withdrawn || item.Promoted < r.position {
 		w.Fatalf("%s: ordered %s on %s: %s, %+v", w.now, item.Key, d.member.Name, o.Verdict, item)
 	}
+	w.checkNotRefused(d, item)
 	for _, h := range w.holds {
 		if h.Item == string(item.ID) && (h.Device == "" || h.Device == string(d.member.Device)) && (h.Ring == "" || h.Ring == w.ring(r.amendment, r.position).Name) {
 			w.Fatalf("%s: ordered %s on %s under %+v", w.now, item.Key, d.member.Name, h)
@@ -191,6 +200,44 @@ func (w *world) checkAllowed(d *device, r *row, s campaign.Scene, item campaign.
 	for _, p := range r.progress {
 		if p.Item == item.ID && (p.Attempts >= s.Terms.Attempts || p.NoEffects >= campaign.Quarantine) {
 			w.Fatalf("%s: ordered %s on %s again after %d attempts, %d without effect", w.now, item.Key, d.member.Name, p.Attempts, p.NoEffects)
+		}
+	}
+}
+
+// checkNotRefused reads what people and the policy say by itself, without the
+// rules of precedence: what any of these words must stop, whatever else is said.
+func (w *world) checkNotRefused(d *device, item campaign.Item) {
+	w.Helper()
+	name := policy.ScopeOfName("apt", item.Key.Name)
+	if g, ok := w.decisions[name]; ok && g.Verdict == policy.Declined && (g.Until.IsZero() || w.now.Before(g.Until)) {
+		w.Fatalf("%s: ordered %s on %s, which is declined: %+v", w.now, item.Key, d.member.Name, g)
+	}
+	for _, e := range w.excepted {
+		about := (e.Patch == "" || e.Patch == name) && (e.Device == "" || e.Device == d.member.Device) && (e.Group == "" || slices.Contains(d.member.Groups, e.Group))
+		if about && !w.now.Before(e.From) && w.now.Before(e.Until) {
+			w.Fatalf("%s: ordered %s on %s under exception %+v", w.now, item.Key, d.member.Name, e)
+		}
+	}
+	if p := w.policies.Tenant; p != nil {
+		for _, g := range p.Safeguards {
+			if strings.Contains(g.Name, item.Key.Name) && strings.HasSuffix(g.Name, string(d.member.Kind)) {
+				w.Fatalf("%s: ordered %s on %s past safeguard %s", w.now, item.Key, d.member.Name, g.Name)
+			}
+		}
+	}
+}
+
+// checkNotFrozen reads the dates of freezes on the zone's wall calendar.
+func (w *world) checkNotFrozen(d *device) {
+	w.Helper()
+	if w.policies.Tenant == nil {
+		return
+	}
+	for _, f := range w.policies.Tenant.Freezes {
+		about := f.Devices.Source == "" || strings.Contains(f.Devices.Source, strconv.Quote(string(d.member.Kind)))
+		today := calendar.DateOf(w.now, f.Zone)
+		if about && today.Compare(f.From) >= 0 && today.Compare(f.To) <= 0 {
+			w.Fatalf("%s: %s acts on %s, in freeze %s from %s to %s", w.now, d.member.Name, today, f.Name, f.From, f.To)
 		}
 	}
 }
@@ -204,6 +251,9 @@ func (w *world) checkBegin(d *device, o *order) {
 	member := d.rows[o.amendment]
 	if o.spec.Kind != wire.OrderInstall || d.away {
 		return
+	}
+	if member.windows == nil {
+		w.checkNotFrozen(d)
 	}
 	if !slices.ContainsFunc(w.windowsOf(d, member), func(i calendar.Interval) bool { return i.Contains(w.now) }) {
 		w.Fatalf("%s: %s acts outside its windows", w.now, d.member.Name)

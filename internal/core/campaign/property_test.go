@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata"
@@ -153,14 +154,14 @@ func (c *chaos) anyDevice() *device {
 
 // anything is one event of many.
 func (c *chaos) anything() {
-	events := []string{"sign", "sign", "sign", "sign", "sign", "hold", "lift", "lift", "lift", "withdraw", "decide", "offer", "amend", "roll back", "expedite", "enrol"}
+	events := []string{"sign", "sign", "sign", "sign", "sign", "hold", "lift", "lift", "lift", "withdraw", "decide", "offer", "amend", "roll back", "expedite", "enrol", "policy", "policy", "except"}
 	if len(c.devices) > 0 {
 		events = append(events, "come or go", "come or go", "habit", "habit", "habit", "move", "retire", "tamper")
 	}
 	map[string]func(){
 		"sign": c.sign, "hold": c.holdSomething, "lift": c.lift, "withdraw": c.withdrawOne, "decide": c.decideOne, "offer": c.offerOne,
 		"amend": c.amendOne, "roll back": c.rollBackSome, "expedite": c.hurryOne, "enrol": c.enrolOne, "come or go": c.comeOrGo,
-		"habit": c.changeHabit, "move": c.moveOne, "retire": c.retireOne, "tamper": c.tamper,
+		"habit": c.changeHabit, "move": c.moveOne, "retire": c.retireOne, "tamper": c.tamper, "policy": c.changePolicy, "except": c.exceptOne,
 	}[rapid.SampledFrom(events).Draw(c.rt, "event")]()
 }
 
@@ -206,6 +207,58 @@ func (c *chaos) decideOne() {
 		d.Until = c.now.Add(time.Duration(rapid.IntRange(1, 240).Draw(c.rt, "until")) * time.Hour)
 	}
 	c.decide(policy.ScopeOfName("apt", rapid.SampledFrom(packages).Draw(c.rt, "decided")), d)
+}
+
+// changePolicy puts another policy in force: rules, windows, freezes and
+// safeguards that contradict each other.
+func (c *chaos) changePolicy() {
+	draw := func(what string, from ...string) string { return rapid.SampledFrom(from).Draw(c.rt, what) }
+	kind := func() string { return draw("kind", "workstation", "server") }
+	verdict := func() string { return draw("verdict", "approve", "delay 1d", "delay 6d", "decline") }
+	date := func(days int) string { return calendar.DateOf(c.now, c.procedure.Zone).AddDays(days).String() }
+	var b strings.Builder
+	fmt.Fprintf(&b, "policy: chaos\ntitle: chaos\nowner: chaos\ntimezone: %s\n", c.procedure.Zone)
+	if rapid.Bool().Draw(c.rt, "max exposure") {
+		b.WriteString("max_exposure: 8d\n")
+	}
+	b.WriteString("rules:\n")
+	for i := range rapid.IntRange(1, 3).Draw(c.rt, "rules") {
+		fmt.Fprintf(&b, "  - {name: r%d, patches: patch.name == %q, verdict: %s}\n", i, draw("ruled", packages...), verdict())
+	}
+	b.WriteString("profiles:\n")
+	fmt.Fprintf(&b, "  - name: p\n    devices: device.kind == %q\n    rules: [{name: r, patches: patch.name == %q, verdict: %s}]\n", kind(), draw("ruled", packages...), verdict())
+	if rapid.Bool().Draw(c.rt, "windows") {
+		fmt.Fprintf(&b, "    windows: [{name: w, days: [mon, tue, thu, sat], start: %q, duration: %dh}]\n",
+			draw("start", "01:30", "02:30", "12:00", "23:00"), rapid.IntRange(1, 12).Draw(c.rt, "hours"))
+	}
+	if rapid.Bool().Draw(c.rt, "freeze") {
+		from := rapid.IntRange(-2, 6).Draw(c.rt, "from")
+		fmt.Fprintf(&b, "freezes: [{name: f, devices: device.kind == %q, from: %s, to: %s, reason: chaos}]\n", kind(), date(from), date(from+rapid.IntRange(0, 5).Draw(c.rt, "days")))
+	}
+	if rapid.Bool().Draw(c.rt, "safeguard") {
+		name, of := draw("guarded", packages...), kind()
+		fmt.Fprintf(&b, "safeguards: [{name: %s-%s, devices: device.kind == %q, patches: patch.name == %q, reason: chaos}]\n", name, of, of, name)
+	}
+	p, err := policy.Parse("chaos.yaml", []byte(b.String()))
+	if err != nil {
+		c.rt.Fatalf("%v in\n%s", err, b.String())
+	}
+	c.policies.Tenant, c.windows = &p, nil
+	c.touch(everyRow)
+}
+
+func (c *chaos) exceptOne() {
+	e := policy.Exception{ID: strconv.Itoa(len(c.excepted)), From: c.now, Until: c.now.Add(time.Duration(rapid.IntRange(1, 200).Draw(c.rt, "hours")) * time.Hour), Owner: "it"}
+	if len(c.devices) > 0 && rapid.Bool().Draw(c.rt, "of a device") {
+		e.Device = c.device().member.Device
+	} else if rapid.Bool().Draw(c.rt, "of a group") {
+		e.Group = rapid.SampledFrom([]string{"g0", "g1"}).Draw(c.rt, "group")
+	}
+	if rapid.Bool().Draw(c.rt, "of a patch") {
+		e.Patch = policy.ScopeOfName("apt", rapid.SampledFrom(packages).Draw(c.rt, "excepted"))
+	}
+	c.excepted = append(c.excepted, e)
+	c.touch(everyRow)
 }
 
 func (c *chaos) offerOne() {
@@ -318,6 +371,7 @@ func (c *chaos) tamper() {
 func (c *chaos) calm() {
 	c.lift()
 	c.decisions = map[policy.Scope]policy.Decision{}
+	c.policies, c.excepted, c.windows = policy.Policies{}, nil, nil
 	for _, d := range c.devices {
 		d.habits = newDevice("", "").habits
 		if d.away {

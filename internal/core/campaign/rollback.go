@@ -88,7 +88,13 @@ func (w *weighing) takeBack(d *ItemDecision, item *Item, p *Progress) {
 		w.rescan = !w.device.RebootPending && w.device.Scan != wire.ScanFailed && !w.device.ScanAt.After(p.Updated)
 	case !w.stop.reason.IsZero():
 		w.wait(w.stop.reason)
+		if !owes { // what it said last was of an order that is over
+			d.Reason = w.stop.reason
+		}
 	default:
+		if !owes {
+			d.Reason = fault.Because(fault.RollbackAsked, "by", item.By, "reason", item.Why)
+		}
 		w.eligible = append(w.eligible, wire.Item{
 			ID: string(item.ID), Provider: item.Key.Provider, Name: item.Key.Name, Version: item.Key.Version, Packages: backwards(p.Packages),
 		})

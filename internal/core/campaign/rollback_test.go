@@ -32,7 +32,7 @@ func (s *situation) allBack() {
 
 func TestRollback(t *testing.T) {
 	runDevices(t, []deviceTest{
-		{"is ordered like an install", func(s *situation) { s.goesBack() }, "not_reached order_in_flight order rollback openssl", "openssl scheduled", expiry},
+		{"is ordered like an install", func(s *situation) { s.goesBack() }, "not_reached order_in_flight order rollback openssl", "openssl scheduled rollback_asked", expiry},
 		{"comes before what else there is to do", func(s *situation) { s.goesBack() }, "not_reached order_in_flight order rollback openssl", "", expiry},
 		{"is not stopped by a hold", func(s *situation) { s.goesBack(); s.hold(campaign.Hold{}); s.hold(campaign.Hold{Device: "d1"}) },
 			"not_reached order_in_flight order rollback openssl", "", expiry},

@@ -42,6 +42,8 @@ type world struct {
 	amended   []time.Time // when each amendment was made; the first is the sealing
 	holds     []campaign.Hold
 	decisions map[policy.Scope]policy.Decision
+	policies  policy.Policies
+	excepted  []policy.Exception
 	devices   []*device
 	offers    map[string]string // the repository: name → version
 	classes   map[string]patch.Class
@@ -172,9 +174,12 @@ func (w *world) start() {
 	var candidates []campaign.Candidate
 	for _, d := range w.devices {
 		for _, m := range d.missing {
-			if !slices.ContainsFunc(candidates, func(c campaign.Candidate) bool { return c.ID == m.ID }) {
+			at := slices.IndexFunc(candidates, func(c campaign.Candidate) bool { return c.ID == m.ID })
+			if at < 0 {
+				at = len(candidates)
 				candidates = append(candidates, campaign.Candidate{ID: m.ID, Patch: policy.Patch{Key: m.Key, Class: m.Class}})
 			}
+			candidates[at].Holders = append(candidates[at].Holders, policy.Holder{Match: w.match(d), Exposed: m.Exposed})
 		}
 	}
 	w.items, _ = campaign.Seal(w.now, candidates, w.rules(), nil)
@@ -289,7 +294,7 @@ func (w *world) promote(r *ring) {
 }
 
 func (w *world) rules() policy.Rules {
-	return policy.Rules{Decisions: w.decisions, Classes: w.procedure.Classes}
+	return policy.Rules{Policies: w.policies, Exceptions: w.excepted, Decisions: w.decisions, Classes: w.procedure.Classes}
 }
 
 func (w *world) scene(amendment int) campaign.Scene {
@@ -327,7 +332,7 @@ func (w *world) view(d *device, r *row) campaign.Device {
 	v := campaign.Device{
 		ID: d.member.Device, Position: r.position, Goal: r.goal, Retired: d.retired, LastSeen: d.lastSeen(w.now), ScanAt: d.scanAt,
 		Scan: d.scanStatus, ScanWhy: "repository_down", RebootPending: d.saidReboot, Booted: d.booted, Missing: d.missing, Progress: r.progress,
-		Windows: w.windowsOf(d, r),
+		Groups: d.member.Groups, Match: w.match(d), Windows: w.windowsOf(d, r),
 	}
 	if r.order != nil {
 		v.Order = r.order.open()
@@ -344,14 +349,19 @@ const horizon = 15 * 24 * time.Hour
 
 type windowsKey struct {
 	rules procedure.RuleSet
+	match policy.Match
 	at    time.Time
+}
+
+func (w *world) match(d *device) policy.Match {
+	return w.policies.Match(&policy.Device{Name: d.member.Name, Kind: string(d.member.Kind), Groups: d.member.Groups}, w.now)
 }
 
 func (w *world) windowsOf(d *device, r *row) []calendar.Interval {
 	if r.windows != nil {
 		return calendar.Intersect(r.windows, []calendar.Interval{{Start: w.now, End: w.now.Add(horizon)}})
 	}
-	key := windowsKey{w.procedure.RulesFor(d.member), w.now}
+	key := windowsKey{w.procedure.RulesFor(d.member), w.match(d), w.now}
 	if list, ok := w.windows[key]; ok {
 		return list
 	}
@@ -361,7 +371,11 @@ func (w *world) windowsOf(d *device, r *row) []calendar.Interval {
 	if w.windows == nil {
 		w.windows = map[windowsKey][]calendar.Interval{}
 	}
-	list := calendar.Intervals(w.procedure.WindowsOf(key.rules), w.now, w.now.Add(horizon))
+	settings, windows := w.policies.Settings(key.match), w.procedure.WindowsOf(key.rules)
+	if settings.Windows != nil {
+		windows = settings.Windows
+	}
+	list := settings.WindowsIn(calendar.Intervals(windows, w.now, w.now.Add(horizon)))
 	w.windows[key] = list
 	return list
 }
