@@ -19,6 +19,8 @@ var wholeFleet = map[string]string{
 	"jumpOrderSerials":   "the restore of a backup moves every device's serial, once",
 	"highestOrderSerial": "read once, by the restore of a backup",
 	"restoredUS":         "read once, by the restore of a backup",
+
+	"unreadMissing": "its index has the rows of an earlier version only, once after the upgrade",
 }
 
 // growing are the tables that hold a row or more for each device, or grow for ever.

@@ -1159,7 +1159,8 @@ func (q *Queries) InstalledItems(ctx context.Context, tenant string, campaign st
 const items = `-- name: Items :many
 SELECT i.tenant, i.campaign, i.id, i.amendment, i.provider, i.name, i.version, i.suite, i.promoted, i.withdrawn_us, i.withdrawn_by, i.withdrawn_reason, CAST(COALESCE(p.class, '') AS TEXT) AS class, CAST(COALESCE(p.origin, '') AS TEXT) AS origin,
   CAST(COALESCE(p.summary, '') AS TEXT) AS summary, CAST(COALESCE(p.download_bytes, 0) AS BIGINT) AS download_bytes,
-  CAST(COALESCE(p.first_seen_us, 0) AS BIGINT) AS first_seen_us
+  CAST(COALESCE(p.first_seen_us, 0) AS BIGINT) AS first_seen_us, CAST(COALESCE(p.severity, '') AS TEXT) AS severity,
+  CAST(COALESCE(p.cves, '') AS TEXT) AS cves, CAST(COALESCE(p.exploited, 0) AS BIGINT) AS exploited
 FROM campaign_item i LEFT JOIN patch p ON p.tenant = i.tenant AND p.id = i.id
 WHERE i.tenant = $1 AND i.campaign = $2 ORDER BY i.amendment, i.name, i.version
 `
@@ -1171,6 +1172,9 @@ type ItemsRow struct {
 	Summary       string
 	DownloadBytes int64
 	FirstSeenUs   int64
+	Severity      string
+	Cves          string
+	Exploited     int64
 }
 
 // Items come with what the catalogue knows of their patch.
@@ -1201,6 +1205,9 @@ func (q *Queries) Items(ctx context.Context, tenant string, campaign string) ([]
 			&i.Summary,
 			&i.DownloadBytes,
 			&i.FirstSeenUs,
+			&i.Severity,
+			&i.Cves,
+			&i.Exploited,
 		); err != nil {
 			return nil, err
 		}
@@ -1508,7 +1515,7 @@ func (q *Queries) ParkCampaignDevices(ctx context.Context, tenant string, campai
 }
 
 const perimeterPatches = `-- name: PerimeterPatches :many
-SELECT p.tenant, p.id, p.provider, p.name, p.version, p.suite, p.origin, p.class, p.summary, p.first_seen_us, p.download_bytes, p.devices FROM patch p WHERE p.tenant = $1 AND p.devices > 0 AND EXISTS (
+SELECT p.tenant, p.id, p.provider, p.name, p.version, p.suite, p.origin, p.class, p.summary, p.first_seen_us, p.download_bytes, p.devices, p.severity, p.exploited, p.cves FROM patch p WHERE p.tenant = $1 AND p.devices > 0 AND EXISTS (
   SELECT 1 FROM missing m JOIN campaign_device c ON c.tenant = m.tenant AND c.device = m.device
   WHERE m.tenant = p.tenant AND m.patch = p.id AND c.campaign = $2 AND c.amendment = 0)
 ORDER BY p.id
@@ -1537,6 +1544,9 @@ func (q *Queries) PerimeterPatches(ctx context.Context, tenant string, campaign 
 			&i.FirstSeenUs,
 			&i.DownloadBytes,
 			&i.Devices,
+			&i.Severity,
+			&i.Exploited,
+			&i.Cves,
 		); err != nil {
 			return nil, err
 		}

@@ -251,6 +251,55 @@ type Exception struct {
 	EndedWhy  string
 }
 
+type Feed struct {
+	Tenant     string
+	Name       string
+	File       string
+	Sha256     string
+	SnapshotUs int64
+	Entries    int64
+	Generation int64
+	Pending    int64
+	Actor      string
+	AtUs       int64
+}
+
+type FeedDebian struct {
+	Tenant       string
+	Generation   int64
+	Source       string
+	Codename     string
+	Cve          string
+	Status       string
+	FixedVersion string
+	Urgency      string
+	Description  string
+}
+
+type FeedKev struct {
+	Tenant     string
+	Cve        string
+	Name       string
+	Product    string
+	Action     string
+	AddedDay   string
+	DueDay     string
+	Ransomware int64
+}
+
+type FeedNvd struct {
+	Tenant      string
+	Cve         string
+	Severity    string
+	Score       int64
+	Cvss        string
+	Vector      string
+	ScoredBy    string
+	Description string
+	PublishedUs int64
+	ModifiedUs  int64
+}
+
 type FleetGroup struct {
 	Tenant    string
 	Name      string
@@ -334,6 +383,7 @@ type Missing struct {
 	Packages    string
 	SinceUs     int64
 	ExposedUs   int64
+	Installed   string
 }
 
 type Outbox struct {
@@ -357,6 +407,20 @@ type Patch struct {
 	FirstSeenUs   int64
 	DownloadBytes int64
 	Devices       int64
+	Severity      string
+	Exploited     int64
+	Cves          string
+}
+
+type PatchCve struct {
+	Tenant         string
+	Patch          string
+	Cve            string
+	Severity       string
+	SeveritySource string
+	Exploited      int64
+	FixedVersion   string
+	Exposes        int64
 }
 
 type PatchDecision struct {
@@ -367,6 +431,14 @@ type PatchDecision struct {
 	Reason  string
 	Actor   string
 	AtUs    int64
+}
+
+type PatchInstalled struct {
+	Tenant  string
+	Patch   string
+	Version string
+	Place   int64
+	Devices int64
 }
 
 type PolicyVersion struct {

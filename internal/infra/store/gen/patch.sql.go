@@ -85,7 +85,7 @@ func (q *Queries) DropMissingOfDevice(ctx context.Context, tenant string, device
 }
 
 const missingOfDevice = `-- name: MissingOfDevice :many
-SELECT tenant, device, patch, state, state_detail, packages, since_us, exposed_us FROM missing WHERE tenant = $1 AND device = $2 ORDER BY patch
+SELECT tenant, device, patch, state, state_detail, packages, since_us, exposed_us, installed FROM missing WHERE tenant = $1 AND device = $2 ORDER BY patch
 `
 
 func (q *Queries) MissingOfDevice(ctx context.Context, tenant string, device string) ([]Missing, error) {
@@ -106,6 +106,7 @@ func (q *Queries) MissingOfDevice(ctx context.Context, tenant string, device str
 			&i.Packages,
 			&i.SinceUs,
 			&i.ExposedUs,
+			&i.Installed,
 		); err != nil {
 			return nil, err
 		}
@@ -121,7 +122,7 @@ func (q *Queries) MissingOfDevice(ctx context.Context, tenant string, device str
 }
 
 const patch = `-- name: Patch :one
-SELECT tenant, id, provider, name, version, suite, origin, class, summary, first_seen_us, download_bytes, devices FROM patch WHERE tenant = $1 AND id = $2
+SELECT tenant, id, provider, name, version, suite, origin, class, summary, first_seen_us, download_bytes, devices, severity, exploited, cves FROM patch WHERE tenant = $1 AND id = $2
 `
 
 func (q *Queries) Patch(ctx context.Context, tenant string, iD string) (Patch, error) {
@@ -140,12 +141,15 @@ func (q *Queries) Patch(ctx context.Context, tenant string, iD string) (Patch, e
 		&i.FirstSeenUs,
 		&i.DownloadBytes,
 		&i.Devices,
+		&i.Severity,
+		&i.Exploited,
+		&i.Cves,
 	)
 	return i, err
 }
 
 const patchesAfter = `-- name: PatchesAfter :many
-SELECT tenant, id, provider, name, version, suite, origin, class, summary, first_seen_us, download_bytes, devices FROM patch WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3
+SELECT tenant, id, provider, name, version, suite, origin, class, summary, first_seen_us, download_bytes, devices, severity, exploited, cves FROM patch WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3
 `
 
 type PatchesAfterParams struct {
@@ -176,6 +180,9 @@ func (q *Queries) PatchesAfter(ctx context.Context, arg PatchesAfterParams) ([]P
 			&i.FirstSeenUs,
 			&i.DownloadBytes,
 			&i.Devices,
+			&i.Severity,
+			&i.Exploited,
+			&i.Cves,
 		); err != nil {
 			return nil, err
 		}
@@ -191,7 +198,7 @@ func (q *Queries) PatchesAfter(ctx context.Context, arg PatchesAfterParams) ([]P
 }
 
 const patchesByName = `-- name: PatchesByName :many
-SELECT tenant, id, provider, name, version, suite, origin, class, summary, first_seen_us, download_bytes, devices FROM patch WHERE tenant = $1 AND name = $2 ORDER BY first_seen_us DESC
+SELECT tenant, id, provider, name, version, suite, origin, class, summary, first_seen_us, download_bytes, devices, severity, exploited, cves FROM patch WHERE tenant = $1 AND name = $2 ORDER BY first_seen_us DESC
 `
 
 func (q *Queries) PatchesByName(ctx context.Context, tenant string, name string) ([]Patch, error) {
@@ -216,6 +223,9 @@ func (q *Queries) PatchesByName(ctx context.Context, tenant string, name string)
 			&i.FirstSeenUs,
 			&i.DownloadBytes,
 			&i.Devices,
+			&i.Severity,
+			&i.Exploited,
+			&i.Cves,
 		); err != nil {
 			return nil, err
 		}
@@ -231,7 +241,7 @@ func (q *Queries) PatchesByName(ctx context.Context, tenant string, name string)
 }
 
 const patchesMissing = `-- name: PatchesMissing :many
-SELECT tenant, id, provider, name, version, suite, origin, class, summary, first_seen_us, download_bytes, devices FROM patch WHERE tenant = $1 AND devices > 0 ORDER BY id
+SELECT tenant, id, provider, name, version, suite, origin, class, summary, first_seen_us, download_bytes, devices, severity, exploited, cves FROM patch WHERE tenant = $1 AND devices > 0 ORDER BY id
 `
 
 // PatchesMissing lists the patches that at least one device misses now.
@@ -257,6 +267,9 @@ func (q *Queries) PatchesMissing(ctx context.Context, tenant string) ([]Patch, e
 			&i.FirstSeenUs,
 			&i.DownloadBytes,
 			&i.Devices,
+			&i.Severity,
+			&i.Exploited,
+			&i.Cves,
 		); err != nil {
 			return nil, err
 		}
@@ -272,7 +285,7 @@ func (q *Queries) PatchesMissing(ctx context.Context, tenant string) ([]Patch, e
 }
 
 const patchesSince = `-- name: PatchesSince :many
-SELECT tenant, id, provider, name, version, suite, origin, class, summary, first_seen_us, download_bytes, devices FROM patch WHERE tenant = $1 AND first_seen_us >= $2 ORDER BY first_seen_us, id
+SELECT tenant, id, provider, name, version, suite, origin, class, summary, first_seen_us, download_bytes, devices, severity, exploited, cves FROM patch WHERE tenant = $1 AND first_seen_us >= $2 ORDER BY first_seen_us, id
 `
 
 // PatchesSince is the catalogue of a time.
@@ -298,6 +311,9 @@ func (q *Queries) PatchesSince(ctx context.Context, tenant string, fromUs int64)
 			&i.FirstSeenUs,
 			&i.DownloadBytes,
 			&i.Devices,
+			&i.Severity,
+			&i.Exploited,
+			&i.Cves,
 		); err != nil {
 			return nil, err
 		}
@@ -343,9 +359,10 @@ func (q *Queries) PutDecision(ctx context.Context, arg PutDecisionParams) error 
 }
 
 const putMissing = `-- name: PutMissing :exec
-INSERT INTO missing (tenant, device, patch, state, state_detail, packages, since_us, exposed_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (tenant, device, patch) DO UPDATE SET state = excluded.state, state_detail = excluded.state_detail, packages = excluded.packages
+INSERT INTO missing (tenant, device, patch, state, state_detail, packages, since_us, exposed_us, installed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (tenant, device, patch) DO UPDATE SET state = excluded.state, state_detail = excluded.state_detail, packages = excluded.packages,
+  installed = excluded.installed
 `
 
 type PutMissingParams struct {
@@ -357,6 +374,7 @@ type PutMissingParams struct {
 	Packages    string
 	SinceUs     int64
 	ExposedUs   int64
+	Installed   string
 }
 
 func (q *Queries) PutMissing(ctx context.Context, arg PutMissingParams) error {
@@ -369,6 +387,7 @@ func (q *Queries) PutMissing(ctx context.Context, arg PutMissingParams) error {
 		arg.Packages,
 		arg.SinceUs,
 		arg.ExposedUs,
+		arg.Installed,
 	)
 	return err
 }

@@ -60,7 +60,8 @@ VALUES (@tenant, @campaign, @id, @amendment, @provider, @name, @version, @suite,
 -- name: Items :many
 SELECT sqlc.embed(i), CAST(COALESCE(p.class, '') AS TEXT) AS class, CAST(COALESCE(p.origin, '') AS TEXT) AS origin,
   CAST(COALESCE(p.summary, '') AS TEXT) AS summary, CAST(COALESCE(p.download_bytes, 0) AS BIGINT) AS download_bytes,
-  CAST(COALESCE(p.first_seen_us, 0) AS BIGINT) AS first_seen_us
+  CAST(COALESCE(p.first_seen_us, 0) AS BIGINT) AS first_seen_us, CAST(COALESCE(p.severity, '') AS TEXT) AS severity,
+  CAST(COALESCE(p.cves, '') AS TEXT) AS cves, CAST(COALESCE(p.exploited, 0) AS BIGINT) AS exploited
 FROM campaign_item i LEFT JOIN patch p ON p.tenant = i.tenant AND p.id = i.id
 WHERE i.tenant = @tenant AND i.campaign = @campaign ORDER BY i.amendment, i.name, i.version;
 

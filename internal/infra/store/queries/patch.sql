@@ -21,9 +21,10 @@ UPDATE patch SET devices = devices + @delta WHERE tenant = @tenant AND id = @id;
 SELECT * FROM missing WHERE tenant = @tenant AND device = @device ORDER BY patch;
 
 -- name: PutMissing :exec
-INSERT INTO missing (tenant, device, patch, state, state_detail, packages, since_us, exposed_us)
-VALUES (@tenant, @device, @patch, @state, @state_detail, @packages, @since_us, @exposed_us)
-ON CONFLICT (tenant, device, patch) DO UPDATE SET state = excluded.state, state_detail = excluded.state_detail, packages = excluded.packages;
+INSERT INTO missing (tenant, device, patch, state, state_detail, packages, since_us, exposed_us, installed)
+VALUES (@tenant, @device, @patch, @state, @state_detail, @packages, @since_us, @exposed_us, @installed)
+ON CONFLICT (tenant, device, patch) DO UPDATE SET state = excluded.state, state_detail = excluded.state_detail, packages = excluded.packages,
+  installed = excluded.installed;
 
 -- name: DropMissing :exec
 DELETE FROM missing WHERE tenant = @tenant AND device = @device AND patch = @patch;
