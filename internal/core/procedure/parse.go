@@ -39,7 +39,7 @@ func readProcedure(r *manifest.Reader, text []byte) Procedure {
 		return Procedure{}
 	}
 	o := r.Object(at, "procedure", "title", "owner", "timezone", "anchor", "perimeter", "content", "rings",
-		"windows", "reboot", "attempts", "retry_after", "unreachable_after", "rollback", "verification", "visas")
+		"windows", "reboot", "attempts", "retry_after", "unreachable_after", "rollback", "verification", "emergency", "visas")
 	o.Need("procedure", "name it with lower-case letters, digits and dashes, for example procedure: workstations")
 	o.Need("title", "say what it is for, for example title: Monthly updates")
 	o.Need("owner", "name the role or team that answers for it")
@@ -63,6 +63,7 @@ func readProcedure(r *manifest.Reader, text []byte) Procedure {
 	}
 	p.Perimeter, p.Exclude = readPerimeter(o)
 	p.RollbackOn, p.HoldOn = readIncidents(o)
+	p.Emergency = readEmergency(o)
 	rings := readRings(o)
 	p.Windows = readWindows(o, p.Zone)
 	for _, ring := range rings {
@@ -99,6 +100,30 @@ func readVerification(o manifest.Object) Verification {
 		v.DaysAfterLastRingOpens = in.Integer("days_after_last_ring_opens", defaultVerification, manifest.Limits{Low: 1, High: 30})
 	}
 	return v
+}
+
+// Days of an emergency: shorter than an hour no device is reached in, and a
+// whole one is no emergency.
+const (
+	defaultEmergencyDay = 2 * time.Hour
+	minEmergencyDay     = time.Hour
+	maxEmergencyDay     = 12 * time.Hour
+)
+
+func readEmergency(o manifest.Object) Emergency {
+	if !o.Has("emergency") {
+		return Emergency{}
+	}
+	in := o.Reader.Object(o.Field("emergency"), "day", "sign_offs")
+	in.Need("sign_offs", "name who lets an emergency start, for example sign_offs: [{role: security, title: Security officer}]")
+	e := Emergency{Day: in.Duration("day", defaultEmergencyDay), SignOffs: readSignOffs(in)}
+	if e.Day < minEmergencyDay || e.Day > maxEmergencyDay {
+		o.Reader.Refuse(in.Or("day"), fmt.Sprintf("lasts %s", e.Day), fmt.Sprintf("write %s to %s, for example 2h", minEmergencyDay, maxEmergencyDay))
+	}
+	if in.Has("sign_offs") && len(e.SignOffs) == 0 {
+		o.Reader.Refuse(in.Field("sign_offs"), "is empty", "name at least one role: nobody starts an emergency alone")
+	}
+	return e
 }
 
 func readVisas(o manifest.Object) []Visa {

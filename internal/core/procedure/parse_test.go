@@ -75,6 +75,9 @@ func TestTheMissionsProcedure(t *testing.T) {
 	if p.Attempts != 3 || p.RetryAfter != 4*time.Hour || p.UnreachableAfter != 72*time.Hour || p.Verification.DaysAfterLastRingOpens != 2 {
 		t.Errorf("got %d attempts, retry after %s, unreachable after %s, verification %+v", p.Attempts, p.RetryAfter, p.UnreachableAfter, p.Verification)
 	}
+	if e := p.Emergency; e.Day != 2*time.Hour || len(e.SignOffs) != 2 || e.SignOffs[0].Role != "security" {
+		t.Errorf("got emergency %+v", e)
+	}
 	if len(p.Visas) != 2 || p.Visas[0].Date.String() != "2026-01-05" {
 		t.Errorf("got visas %+v", p.Visas)
 	}
@@ -116,6 +119,9 @@ func TestWhatAFileLeavesOut(t *testing.T) {
 	}
 	if p.Attempts != 3 || p.RetryAfter != 4*time.Hour || p.UnreachableAfter != 72*time.Hour || p.Reboot != procedure.RebootIfNeeded || p.Verification.DaysAfterLastRingOpens != 2 {
 		t.Errorf("got %+v", p)
+	}
+	if p.Emergency.Day != 0 || p.Emergency.SignOffs != nil {
+		t.Errorf("an emergency that nobody wrote: %+v", p.Emergency)
 	}
 	if p.RollbackOn != procedure.NoSeverity || p.HoldOn != procedure.Critical || !slices.Equal(p.Classes, []patch.Class{patch.Security}) {
 		t.Errorf("got rollback on %q, hold on %q, classes %v", p.RollbackOn, p.HoldOn, p.Classes)
@@ -213,6 +219,11 @@ func TestRefusals(t *testing.T) {
 		{"owner: IT", "owner: IT\nrollback: {hold_on_severity: major}", "rollback.on_severity: is missing"},
 		{"owner: IT", "owner: IT\ncontent: {classes: [unknown]}", "content.classes[0]: \"unknown\" is not known here"},
 		{"owner: IT", "owner: IT\ncontent: {classes: []}", "content.classes: is empty"},
+		{"owner: IT", "owner: IT\nemergency: {day: 2h}", "emergency.sign_offs: is missing"},
+		{"owner: IT", "owner: IT\nemergency: {day: 2h, sign_offs: []}", "emergency.sign_offs: is empty"},
+		{"owner: IT", "owner: IT\nemergency: {day: 20m, sign_offs: [{role: it, title: IT}]}", "emergency.day: lasts 20m0s"},
+		{"owner: IT", "owner: IT\nemergency: {day: 24h, sign_offs: [{role: it, title: IT}]}", "emergency.day: lasts 24h0m0s"},
+		{"owner: IT", "owner: IT\nemergency: {days: 2h, sign_offs: [{role: it, title: IT}]}", "emergency.days"},
 		{"owner: IT", "owner: IT\nverification: {days_after_last_ring_opens: 31}", "verification.days_after_last_ring_opens: 31 is out of range"},
 		{"owner: IT", "owner: IT\nvisas: [{role: CISO, date: 05/01/2026}]", "visas[0].date: date \"05/01/2026\" is not a day written YYYY-MM-DD"},
 		{"anchor: patch-tuesday", "anchor: [", "this is not YAML: "},

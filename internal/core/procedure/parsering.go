@@ -104,16 +104,22 @@ func readGate(r *manifest.Reader, at manifest.Place) Gate {
 		g.MaxUnreachablePercent = in.Number("max_unreachable_percent", 0, percent)
 		g.MaxNotReachedPercent = in.Number("max_not_reached_percent", 0, percent)
 	}
+	g.SignOffs = readSignOffs(o)
+	return g
+}
+
+func readSignOffs(o manifest.Object) []SignOffRule {
+	var out []SignOffRule
 	lines := map[string]int{}
 	o.List("sign_offs", func(at manifest.Place) {
-		rule := readSignOff(r, at)
+		rule := readSignOff(o.Reader, at)
 		if first := lines[rule.Role]; first != 0 && rule.Role != "" {
-			r.Refuse(at, fmt.Sprintf("%s already signs this gate on line %d", rule.Role, first), "put both checklists into one sign-off: a role signs a gate once")
+			o.Reader.Refuse(at, fmt.Sprintf("%s already signs this gate on line %d", rule.Role, first), "put both checklists into one sign-off: a role signs a gate once")
 		}
 		lines[rule.Role] = at.Line()
-		g.SignOffs = append(g.SignOffs, rule)
+		out = append(out, rule)
 	})
-	return g
+	return out
 }
 
 func readSignOff(r *manifest.Reader, at manifest.Place) SignOffRule {

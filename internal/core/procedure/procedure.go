@@ -40,6 +40,7 @@ type Procedure struct {
 	RollbackOn   Severity // an incident of this severity or worse rolls back; NoSeverity never does
 	HoldOn       Severity // an incident of this severity or worse holds; never above RollbackOn
 	Verification Verification
+	Emergency    Emergency
 	Visas        []Visa
 
 	// Warnings are what is allowed and probably not meant.
@@ -143,6 +144,14 @@ func (s Severity) rank() int {
 // Verification is the check that follows the last ring's opening.
 type Verification struct {
 	DaysAfterLastRingOpens int
+}
+
+// Emergency is how fast the procedure goes when it cannot wait, and who lets it:
+// the same rings and gates, their days shorter. Day 0: the procedure has no
+// emergencies.
+type Emergency struct {
+	Day      time.Duration // how long a procedure day lasts
+	SignOffs []SignOffRule // all are needed before it starts; at least one
 }
 
 // Visa is a role's signature on the procedure itself.
