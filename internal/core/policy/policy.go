@@ -11,7 +11,8 @@
 //  4. the classes that the campaign's procedure carries;
 //  5. rules of the provider's policy for all tenants.
 //
-// Without any, a patch is pending: it waits. A person stands before the rules
+// Without any, a patch is pending: it waits. An emergency ends waits, of the
+// patches it names, and no decline. A person stands before the rules
 // because at night, when something breaks, "decline" has to mean it.
 //
 // Pure values; safe from any goroutine, but for a Sheet.
@@ -135,13 +136,16 @@ type Rules struct {
 	Decisions  map[Scope]Decision
 	Exceptions []Exception
 	Classes    []patch.Class // approved by the procedure
+	// Urgent lets nothing wait that is only pending or delayed, for patches that
+	// an emergency names; what is declined stays so.
+	Urgent bool
 }
 
 // Outcome is a verdict with the rule that made it.
 type Outcome struct {
 	Verdict   Verdict
 	Until     time.Time
-	Rule      string // profile:NAME/RULE, tenant/RULE, global/RULE, class:NAME, a decision's scope, exception:ID, default
+	Rule      string // profile:NAME/RULE, tenant/RULE, global/RULE, class:NAME, a decision's scope, exception:ID, emergency, default
 	Decision  Decision
 	Exception Exception
 }
@@ -169,6 +173,18 @@ func (r Rules) byHand(of scopes, h Holder, now time.Time) Outcome {
 
 // Judge gives the verdict on a patch for a device.
 func (r Rules) Judge(p *Patch, h Holder, now time.Time) Outcome {
+	return r.hurry(r.judge(p, h, now))
+}
+
+// hurry ends a wait in an emergency. A decline is no wait, whoever said it.
+func (r Rules) hurry(o Outcome) Outcome {
+	if r.Urgent && (o.Verdict == Pending || o.Verdict == Delayed) {
+		return Outcome{Verdict: Approved, Rule: "emergency"}
+	}
+	return o
+}
+
+func (r Rules) judge(p *Patch, h Holder, now time.Time) Outcome {
 	if o := r.byHand(scopesOf(p), h, now); o.Verdict != "" {
 		return r.cap(o, p, h, now)
 	}
@@ -211,7 +227,7 @@ func exposed(p *Patch, h Holder) time.Time {
 // Outcome when there is none.
 func (r Rules) ForAll(p *Patch, now time.Time) Outcome {
 	if o := r.byHand(scopesOf(p), Holder{}, now); o.Verdict != "" {
-		return o
+		return r.hurry(o)
 	}
 	if o := r.Judge(p, Holder{}, now); o.Verdict == Declined {
 		return o

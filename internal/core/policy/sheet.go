@@ -65,6 +65,10 @@ func (s *Sheet) Current(now time.Time) bool {
 
 // Judge gives the verdict on the patch at a place of the list, as Rules.Judge.
 func (s *Sheet) Judge(at int, h Holder, now time.Time) Outcome {
+	return s.rules.hurry(s.judge(at, h, now))
+}
+
+func (s *Sheet) judge(at int, h Holder, now time.Time) Outcome {
 	p, known := &s.patches[at], &s.said[at]
 	if o := s.rules.byHand(known.scopes, h, now); o.Verdict != "" {
 		return s.rules.cap(o, p, h, now)
