@@ -23,6 +23,7 @@ type State string
 
 // States.
 const (
+	Draft       State = "draft" // an emergency that waits for its own sign-offs
 	Scheduled   State = "scheduled"
 	Running     State = "running"
 	Verifying   State = "verifying"    // the verification's date has come
@@ -38,8 +39,9 @@ type Origin string
 
 // Origins.
 const (
-	ByCalendar Origin = "calendar"
-	ByHand     Origin = "manual"
+	ByCalendar  Origin = "calendar"
+	ByHand      Origin = "manual"
+	ByEmergency Origin = "emergency"
 )
 
 // Bucket is which of the five numbers counts a device.
@@ -107,7 +109,9 @@ func TermsOf(p procedure.Procedure, c calendar.Compress) Terms {
 	if !c.IsZero() {
 		t.RetryAfter = max(c.Duration(t.RetryAfter), time.Second)
 		t.UnreachableAfter = max(c.Duration(t.UnreachableAfter), compressedUnreachable)
-		t.Margin = 0
+		if c.Day < shortestRealDay {
+			t.Margin = 0
+		}
 	}
 	return t
 }
@@ -115,6 +119,10 @@ func TermsOf(p procedure.Procedure, c calendar.Compress) Terms {
 // DefaultMargin keeps an install from starting in the last minutes of a
 // window, where it could not end inside it.
 const DefaultMargin = 15 * time.Minute
+
+// shortestRealDay: with shorter ones a campaign is a demonstration, without any
+// window of a real day. Emergencies have longer ones.
+const shortestRealDay = time.Hour
 
 // compressedUnreachable: a heartbeat takes seconds however short the days are.
 const compressedUnreachable = 90 * time.Second

@@ -46,6 +46,25 @@ func (c *Candidate) verdict(rules policy.Rules, now time.Time) policy.Outcome {
 	return best
 }
 
+// Renewed adds, for each named patch that nobody misses any more, the newer
+// versions that took its place: an emergency of yesterday evening is to mend the
+// same thing this morning.
+func Renewed(named []patch.Key, candidates []Candidate) []patch.ID {
+	out := make([]patch.ID, 0, len(named))
+	for _, key := range named {
+		out = append(out, key.ID())
+		if slices.ContainsFunc(candidates, func(c Candidate) bool { return c.ID == key.ID() }) {
+			continue
+		}
+		for _, c := range candidates {
+			if nameOf(c.Key) == nameOf(key) && patch.Newer(c.Key, key) {
+				out = append(out, c.ID)
+			}
+		}
+	}
+	return out
+}
+
 // LeftOut is a candidate that did not become content, and why.
 type LeftOut struct {
 	Candidate

@@ -43,6 +43,9 @@ type Device struct {
 	Order         *OpenOrder
 	// OtherCampaign names another campaign whose order the device is busy with.
 	OtherCampaign string
+	// OtherYields tells that this order has not begun, and is of no emergency: an
+	// emergency takes its place.
+	OtherYields bool
 	// Windows are the intervals from now on in which it may act, sorted and
 	// disjoint.
 	Windows []calendar.Interval
@@ -142,6 +145,8 @@ type OrderSpec struct {
 	Items   []wire.Item
 	Windows []calendar.Interval
 	Expires time.Time
+	// Preempts: the other campaign's order has to be cancelled for it.
+	Preempts bool
 }
 
 // DecideDevice gives a device's next act. It changes nothing it is given, and
@@ -223,6 +228,8 @@ func (w *weighing) stopped() stop {
 	case w.scene.State == Closed:
 		s.reason = fault.Because(fault.CampaignClosed)
 	case w.undo:
+	case w.scene.State == Draft:
+		s.reason = fault.Because(fault.CampaignDraft)
 	case !w.scene.State.Active():
 		s.reason = fault.Because(fault.CampaignNotOpen, "opens", rfc(w.scene.Rings[0].Opens))
 	case held && hold.code() == fault.DeviceHeld:

@@ -266,7 +266,7 @@ func (w *weighing) checkOrder(decision DeviceDecision) Check {
 		return link(CheckOrder, fault.Because(fault.OrderCancelled))
 	case w.busy:
 		return Check{Name: CheckOrder, OK: true, Reason: w.ordered, Next: w.device.Order.Next}
-	case w.device.OtherCampaign != "":
+	case w.otherFirst():
 		return link(CheckOrder, fault.Because(fault.OtherOrder, "campaign", w.device.OtherCampaign))
 	default:
 		return link(CheckOrder, fault.Reason{})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"patchring/internal/core/fault"
+	"patchring/internal/core/procedure"
 )
 
 // Verdict is what a gate says.
@@ -58,7 +59,7 @@ func (r Ring) Judge() (Verdict, []Evidence, []fault.Reason) {
 	} else {
 		reasons = r.failedCriteria()
 	}
-	reasons = append(append(reasons, r.openTasks()...), r.missingSignOffs()...)
+	reasons = append(append(reasons, r.openTasks()...), missingSignOffs(r.Gate.SignOffs, r.SignOffs)...)
 	switch {
 	case insufficient:
 		return InsufficientEvidence, r.evidence(), reasons
@@ -171,12 +172,12 @@ func (r Ring) openTasks() []fault.Reason {
 	return because(fault.Because(fault.GateTaskOpen, "count", strconv.Itoa(r.OpenTasks)))
 }
 
-// missingSignOffs: each role the gate asks for must have said yes, last. A
+// missingSignOffs: each role that is asked for must have said yes, last. A
 // later word of the same role replaces its earlier one.
-func (r Ring) missingSignOffs() []fault.Reason {
+func missingSignOffs(rules []procedure.SignOffRule, said []SignOff) []fault.Reason {
 	var reasons []fault.Reason
-	for _, rule := range r.Gate.SignOffs {
-		latest, signed := r.latest(rule.Role)
+	for _, rule := range rules {
+		latest, signed := latest(said, rule.Role)
 		switch {
 		case !signed:
 			reasons = append(reasons, fault.Because(fault.GateSignOffMissing, "role", rule.Role))
@@ -188,10 +189,10 @@ func (r Ring) missingSignOffs() []fault.Reason {
 	return reasons
 }
 
-func (r Ring) latest(role string) (SignOff, bool) {
+func latest(said []SignOff, role string) (SignOff, bool) {
 	var latest SignOff
 	found := false
-	for _, s := range r.SignOffs {
+	for _, s := range said {
 		if s.Role == role && (!found || !s.At.Before(latest.At)) {
 			latest, found = s, true
 		}

@@ -14,7 +14,7 @@ import (
 func (w *weighing) order(out *DeviceDecision) {
 	windows := ahead(w.device.Windows, w.now)
 	switch {
-	case w.device.OtherCampaign != "":
+	case w.otherFirst():
 		w.wait(fault.Because(fault.OtherOrder, "campaign", w.device.OtherCampaign))
 	case len(windows) == 0:
 		w.wait(w.closed())
@@ -28,10 +28,18 @@ func (w *weighing) order(out *DeviceDecision) {
 		if w.undo {
 			kind = wire.OrderRollback
 		}
-		out.Order = &OrderSpec{Kind: kind, Items: w.eligible, Windows: windows, Expires: windows[len(windows)-1].End}
+		out.Order = &OrderSpec{
+			Kind: kind, Items: w.eligible, Windows: windows, Expires: windows[len(windows)-1].End, Preempts: w.device.OtherCampaign != "",
+		}
 		w.wait(fault.Because(fault.OrderInFlight, "step", "", "since", rfc(w.now)))
 		w.lookAt(out.Order.Expires)
 	}
+}
+
+// otherFirst: the device has an order of another campaign, which comes first. An
+// emergency waits only for one that has begun.
+func (w *weighing) otherFirst() bool {
+	return w.device.OtherCampaign != "" && (!w.scene.Rules.Urgent || !w.device.OtherYields)
 }
 
 // closed is why no window is ahead.
@@ -60,7 +68,7 @@ func (w *weighing) inFlight() bool { return w.device.Order != nil && w.now.Befor
 // overdue is when the open order ends without a word from the device.
 func (w *weighing) overdue() time.Time {
 	o := w.device.Order
-	if begun(o.Step) {
+	if Begun(o.Step) {
 		return o.Expires.Add(w.scene.Terms.UnreachableAfter)
 	}
 	return o.Expires
@@ -72,7 +80,7 @@ func (w *weighing) overdue() time.Time {
 // left to its end. Holds revoke nothing: agents know them.
 func (w *weighing) revoked() bool {
 	o := w.device.Order
-	if begun(o.Step) {
+	if Begun(o.Step) {
 		return false
 	}
 	if (o.Kind == wire.OrderRollback) != w.undo || w.scene.State == Closed || w.broken() || w.strayed() {
@@ -127,8 +135,9 @@ func (w *weighing) strayed() bool {
 	return false
 }
 
-// begun is as the agent sees it: from here on it honours no cancel.
-func begun(step wire.Step) bool {
+// Begun tells that an order at this step is past recall: as the agent sees it,
+// from here on it honours no cancel.
+func Begun(step wire.Step) bool {
 	switch step {
 	case wire.StepQuiesce, wire.StepInstall, wire.StepSettle, wire.StepReboot, wire.StepVerify, wire.StepProbe, wire.StepReport, wire.StepDone:
 		return true

@@ -146,16 +146,17 @@ func TestTermsOf(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	tests := []struct {
-		day                time.Duration
-		retry, unreachable time.Duration
+		day                        time.Duration
+		retry, unreachable, margin time.Duration
 	}{
-		{time.Hour, 10 * time.Minute, 3 * time.Hour},
-		{2 * time.Second, time.Second, 90 * time.Second}, // a heartbeat takes seconds however short the days
+		{time.Hour, 10 * time.Minute, 3 * time.Hour, campaign.DefaultMargin}, // an emergency has real windows
+		{time.Minute, 10 * time.Second, 3 * time.Minute, 0},
+		{2 * time.Second, time.Second, 90 * time.Second, 0}, // a heartbeat takes seconds however short the days
 	}
 	for _, tt := range tests {
 		got := campaign.TermsOf(p, calendar.Compress{Day: tt.day})
-		if got.RetryAfter != tt.retry || got.UnreachableAfter != tt.unreachable || got.Margin != 0 {
-			t.Errorf("days of %s: got %+v, want retries after %s, silence of %s, no margin", tt.day, got, tt.retry, tt.unreachable)
+		if got.RetryAfter != tt.retry || got.UnreachableAfter != tt.unreachable || got.Margin != tt.margin {
+			t.Errorf("days of %s: got %+v, want retries after %s, silence of %s, a margin of %s", tt.day, got, tt.retry, tt.unreachable, tt.margin)
 		}
 	}
 }

@@ -98,6 +98,8 @@ func (r Ring) standsStill() fault.Reason {
 	case Closed:
 		return fault.Because(fault.CampaignClosed)
 	case Running, Verifying:
+	case Draft:
+		return fault.Because(fault.CampaignDraft)
 	case RollingBack:
 		return fault.Because(fault.RollbackAsked)
 	default:

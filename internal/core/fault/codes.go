@@ -54,6 +54,7 @@ const (
 	ItemWithdrawn     Code = "item_withdrawn"        // by, reason
 	CampaignClosed    Code = "campaign_closed"       //
 	CampaignNotOpen   Code = "campaign_not_open"     // opens
+	CampaignDraft     Code = "campaign_draft"        //
 	NotApplicable     Code = "not_applicable"        //
 	Superseded        Code = "superseded"            // by
 	DeclinedByRule    Code = "declined_by_rule"      // rule, until
@@ -134,6 +135,10 @@ const (
 	GateTaskOpen       Code = "gate_task_open"        // count
 	GatePassed         Code = "gate_passed"           //
 	Expedited          Code = "expedited"             // by, reason
+
+	// Why an emergency does not start, beside the sign-offs that are missing.
+	SecondPersonMissing Code = "second_person_missing" // by
+	NoEmergency         Code = "no_emergency"          // procedure
 
 	// Why a device is no pilot.
 	PilotExcluded  Code = "pilot_excluded"  //

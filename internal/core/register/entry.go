@@ -23,6 +23,7 @@ const (
 	ProcedureApplied   Kind = "procedure_applied"
 	PolicyApplied      Kind = "policy_applied"
 	CampaignCreated    Kind = "campaign_created"
+	EmergencyApproved  Kind = "emergency_approved"
 	CampaignClosed     Kind = "campaign_closed"
 	ContentSealed      Kind = "content_sealed"
 	AmendmentAdded     Kind = "amendment_added"

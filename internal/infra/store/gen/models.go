@@ -94,6 +94,17 @@ type CampaignDeviceItem struct {
 	RollbackImpossible int64
 }
 
+type CampaignEmergency struct {
+	Tenant        string
+	Campaign      string
+	Cause         string
+	Reference     string
+	Reason        string
+	ThroughFreeze int64
+	AskedBy       string
+	ApprovedUs    int64
+}
+
 type CampaignItem struct {
 	Tenant          string
 	Campaign        string
