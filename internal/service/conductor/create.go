@@ -100,6 +100,25 @@ type newCampaign struct {
 	version   int64
 	schedule  procedure.Schedule
 	origin    campaign.Origin
+	emergency *gen.AddEmergencyParams // nil: it is none
+}
+
+// state is where it begins.
+func (n newCampaign) state() campaign.State {
+	if n.emergency != nil {
+		return campaign.Draft
+	}
+	return campaign.Scheduled
+}
+
+// told is what the register keeps of the beginning.
+func (n newCampaign) told(row gen.AddCampaignParams) map[string]any {
+	detail := map[string]any{"name": row.Name, "procedure": row.ProcedureName, "version": row.ProcedureVersion, "origin": row.Origin, "schedule": row.Schedule}
+	if e := n.emergency; e != nil {
+		detail["cause"], detail["reference"], detail["why"], detail["through_freeze"] = e.Cause, e.Reference, e.Reason, e.ThroughFreeze == 1
+		detail["patches"], detail["windows"] = row.Patches, row.Windows
+	}
+	return detail
 }
 
 func (n newCampaign) name(now time.Time) string {
@@ -136,8 +155,12 @@ func (c *Conductor) create(ctx context.Context, tenant fleet.TenantID, by regist
 		}
 		tx.Record(register.Entry{
 			Tenant: row.Tenant, AtUS: row.CreatedUs, Actor: by, Kind: register.CampaignCreated, Campaign: row.ID,
-			Detail: map[string]any{"name": row.Name, "procedure": row.ProcedureName, "version": row.ProcedureVersion, "origin": row.Origin, "schedule": row.Schedule},
+			Detail: n.told(row),
 		})
+		if n.emergency != nil {
+			n.emergency.Campaign = row.ID
+			return tx.AddEmergency(ctx, *n.emergency)
+		}
 		return nil
 	})
 	if store.IsDuplicate(err) {
@@ -172,13 +195,17 @@ func (c *Conductor) newRow(tenant fleet.TenantID, by register.Actor, n newCampai
 		return gen.AddCampaignParams{}, fmt.Errorf("encode patches: %w", err)
 	}
 	day := n.ask.Day
-	if day == 0 {
+	switch {
+	case day > 0:
+	case n.emergency != nil:
+		day = n.procedure.Emergency.Day
+	default:
 		day = 24 * time.Hour
 	}
 	starts := n.schedule.Rings[0].Opens.UnixMicro()
 	return gen.AddCampaignParams{
 		Tenant: string(tenant), ID: id, Name: n.name(now), ProcedureName: n.procedure.Name, ProcedureVersion: n.version,
-		State: string(campaign.Scheduled), Origin: string(n.origin), Schedule: string(schedule), Patches: string(patches), DayUs: day.Microseconds(),
+		State: string(n.state()), Origin: string(n.origin), Schedule: string(schedule), Patches: string(patches), DayUs: day.Microseconds(),
 		Windows: windows, StartsUs: starts, VerificationUs: n.schedule.Verification.UnixMicro(), CreatedUs: now.UnixMicro(), Actor: string(by), DueUs: 0,
 	}, nil
 }

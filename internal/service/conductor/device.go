@@ -147,7 +147,7 @@ func (g *group) decide(ctx context.Context, row gen.CampaignDevice) error {
 
 // device is the decision's view of one claimed row.
 func (g *group) device(ctx context.Context, row gen.CampaignDevice, now time.Time) (campaign.Device, []under, error) {
-	d, err := g.known(row, now)
+	d, err := g.known(ctx, row, now)
 	if err != nil {
 		return d, nil, err
 	}
@@ -160,7 +160,7 @@ func (g *group) device(ctx context.Context, row gen.CampaignDevice, now time.Tim
 }
 
 // known is all of it but its limits.
-func (g *group) known(row gen.CampaignDevice, now time.Time) (campaign.Device, error) {
+func (g *group) known(ctx context.Context, row gen.CampaignDevice, now time.Time) (campaign.Device, error) {
 	dr := g.batch.Devices[row.Device]
 	d := campaign.Device{
 		ID: fleet.DeviceID(row.Device), Position: int(row.Position), Goal: campaign.Goal(row.Goal), Retired: dr.RetiredUs > 0,
@@ -180,7 +180,9 @@ func (g *group) known(row gen.CampaignDevice, now time.Time) (campaign.Device, e
 	}
 	for _, o := range g.batch.Orders[row.Device] {
 		if o.Campaign != row.Campaign || o.Amendment != row.Amendment {
-			d.OtherCampaign = o.Campaign
+			if err := g.other(ctx, o, &d); err != nil {
+				return d, err
+			}
 			continue
 		}
 		if d.Order, err = openOrder(o); err != nil {

@@ -80,6 +80,11 @@ func (g *group) issue(ctx context.Context, row gen.CampaignDevice, device campai
 		d.Order, d.Look = nil, g.Clock().Add(placeLook)
 		return row.OrderID, nil
 	}
+	if d.Order.Preempts {
+		if err := g.preempt(ctx, row); err != nil {
+			return "", err
+		}
+	}
 	envelope, err := g.seal(fleet.TenantID(row.Tenant), wire.EnvelopeOrder, order)
 	if err != nil {
 		return "", err
@@ -114,7 +119,7 @@ func (g *group) write(ctx context.Context, row gen.CampaignDevice, device campai
 		return wire.Order{}, fmt.Errorf("take an order serial: %w", err)
 	}
 	terms := g.scene.terms()
-	settings := g.scene.rules.Policies.Settings(device.Match)
+	settings := g.scene.settings(device.Match)
 	order := wire.Order{
 		ID: id, Serial: serial, Tenant: row.Tenant, Device: row.Device, Campaign: row.Campaign,
 		Ring: ringName(g.scene, row.Position), Kind: spec.Kind, Items: spec.Items,

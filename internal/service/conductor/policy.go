@@ -82,23 +82,30 @@ func (s *scene) openingsFor(m fleet.Member, match policy.Match, now time.Time) o
 }
 
 func (s *scene) openingsAt(at devicePlace, now time.Time) openings {
-	settings := s.rules.Policies.Settings(at.match)
-	switch c := s.schedule.Compress; {
-	case s.windows != nil:
+	settings := s.settings(at.match)
+	if s.windows != nil {
 		return openings{settings.WindowsIn(clip(s.windows, now)), campaign.FrozenBy(settings, now)}
-	case !c.IsZero():
-		all := []calendar.Interval{{Start: now, End: now.Add(compressedHorizon)}}
-		return openings{settings.WindowsIn(all), campaign.FrozenBy(settings, now)}
-	default:
-		windows, frozen := campaign.Openings(s.procedure, at.rules, settings, now)
-		return openings{windows, frozen}
 	}
+	if all, open := s.openNow(now); open {
+		return openings{settings.WindowsIn(all), campaign.FrozenBy(settings, now)}
+	}
+	windows, frozen := campaign.Openings(s.procedure, at.rules, settings, now)
+	return openings{windows, frozen}
+}
+
+// settings of the devices of a match, as they hold in this campaign.
+func (s *scene) settings(match policy.Match) policy.Settings {
+	settings := s.rules.Policies.Settings(match)
+	if s.throughFreeze() {
+		return settings.Unfrozen()
+	}
+	return settings
 }
 
 // reboots by the device's profile, else by the procedure. A compressed campaign
 // is a rehearsal of minutes: it does not wait for a Sunday night.
 func (s *scene) reboots(settings policy.Settings, terms campaign.Terms, now time.Time) campaign.Restarts {
-	if !s.schedule.Compress.IsZero() && settings.Reboot != nil && settings.Reboot.Mode == policy.RebootInWindow {
+	if _, open := s.openNow(now); open && settings.Reboot != nil && settings.Reboot.Mode == policy.RebootInWindow {
 		return campaign.Restarts{Mode: wire.RebootIfNeeded}
 	}
 	return campaign.RestartsOf(settings, terms, now)

@@ -31,6 +31,7 @@ type scene struct {
 	rules     policy.Rules
 	tasks     map[string]int  // open manual tasks by ring; those of no ring under ""
 	amended   map[int64]int64 // amendment → created
+	emergency gen.CampaignEmergency
 	cache     map[devicePlace]openings
 }
 
@@ -85,6 +86,9 @@ func (c *Conductor) scene(ctx context.Context, q *gen.Queries, row gen.Campaign)
 		return nil, fmt.Errorf("read campaign %s: %w", row.Name, err)
 	}
 	s.rules.Classes = p.Classes
+	if err := s.loadEmergency(ctx, q); err != nil {
+		return nil, fmt.Errorf("read why campaign %s is an emergency: %w", row.Name, err)
+	}
 	if s.rules.Policies, err = c.scenes.policies(ctx, q, row.Tenant); err != nil {
 		return nil, err
 	}
@@ -234,9 +238,16 @@ func (s *scene) ring(r gen.CampaignRing) campaign.Ring {
 			out.Previous = campaign.Before{Name: p.Ring, State: campaign.RingState(p.State)}
 		}
 	}
+	out.SignOffs = s.signOffsOn(r.Amendment, r.Position)
+	return out
+}
+
+// signOffsOn are those on one gate, or on the start.
+func (s *scene) signOffsOn(amendment, position int64) []campaign.SignOff {
+	var out []campaign.SignOff
 	for _, o := range s.signOffs {
-		if o.Amendment == r.Amendment && o.Position == r.Position {
-			out.SignOffs = append(out.SignOffs, campaign.SignOff{
+		if o.Amendment == amendment && o.Position == position {
+			out = append(out, campaign.SignOff{
 				Role: o.Role, Yes: o.Decision == "yes", Actor: o.Actor, Comment: o.Comment, At: store.Instant(o.AtUs),
 			})
 		}

@@ -34,11 +34,19 @@ func (c *Conductor) Sign(ctx context.Context, tenant fleet.TenantID, by register
 		if state := campaign.RingState(ring.State); !state.Opened() || state.Passed() {
 			return fault.New(fault.Conflict, "what", "ring "+ring.Ring, "state", ring.State, "wanted", "open, soaking or gate")
 		}
-		if missing := len(rule.Checklist) - len(slices.Compact(slices.Sorted(slices.Values(ask.Ticked)))); ask.Yes && missing > 0 {
-			return fault.New(fault.InvalidField, "field", "ticked", "problem", "tests_not_ticked", "fix", "tick_or_refuse")
+		if err := allTicked(rule, ask); err != nil {
+			return err
 		}
 		return c.addSignOff(ctx, tx, s, ring, by, ask)
 	})
+}
+
+// allTicked refuses a yes to tests that were not done.
+func allTicked(rule procedure.SignOffRule, ask campaign.Sign) error {
+	if missing := len(rule.Checklist) - len(slices.Compact(slices.Sorted(slices.Values(ask.Ticked)))); ask.Yes && missing > 0 {
+		return fault.New(fault.InvalidField, "field", "ticked", "problem", "tests_not_ticked", "fix", "tick_or_refuse")
+	}
+	return nil
 }
 
 func signOffRule(g procedure.Gate, role string) (procedure.SignOffRule, error) {

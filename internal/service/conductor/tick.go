@@ -170,9 +170,9 @@ func (c *Conductor) sealContent(ctx context.Context, tx *store.Tx, s *scene) err
 	if err != nil {
 		return err
 	}
-	var only []patch.ID
-	if err := json.Unmarshal([]byte(s.row.Patches), &only); err != nil {
-		return fmt.Errorf("read the chosen patches: %w", err)
+	only, err := s.only(ctx, tx, candidates)
+	if err != nil {
+		return err
 	}
 	items, left := campaign.Seal(c.Clock(), candidates, s.rules, only)
 	if err := c.addItems(ctx, tx, s, 0, items); err != nil {
