@@ -147,6 +147,10 @@ func (a *API) registerActs() {
 		return operation{method: http.MethodPost, path: "/campaigns/{campaign}/" + verb, id: verb + "-campaign", summary: summary, tag: tag, act: access.RunAct}
 	}
 	handle(a, operation{method: http.MethodPost, path: "/campaigns", id: "create-campaign", summary: "Start a campaign by hand", tag: tag, act: access.RunAct, status: http.StatusCreated}, a.createCampaign)
+	handle(a, operation{method: http.MethodPost, path: "/emergencies", id: "start-emergency", summary: "Ask for an emergency campaign; it waits for its own sign-offs", tag: tag, act: access.RunAct, status: http.StatusCreated}, a.startEmergency)
+	approve := act("approve", "Sign off the start of an emergency; needs the role that it asks for")
+	approve.act = access.See
+	do(a, approve, a.approve)
 	sign := act("sign", "Sign off a gate; needs the role that the gate asks for")
 	sign.act = access.See
 	do(a, sign, a.sign)
@@ -175,18 +179,30 @@ func (a *API) createCampaign(ctx context.Context, p access.Principal, in *asked[
 		return Made{}, err
 	}
 	ask := campaign.Create{Procedure: in.Body.Procedure, Name: in.Body.Name, Month: in.Body.Month, Now: in.Body.Now, Day: day, Patches: patches}
-	for _, w := range in.Body.Windows {
-		if !w.Start.Before(w.End) {
-			return Made{}, fault.New(fault.InvalidField, "field", "windows", "problem", "empty_window", "fix", "start < end")
-		}
-		ask.Windows = append(ask.Windows, calendar.Interval{Start: w.Start, End: w.End})
+	if ask.Windows, err = intervals(in.Body.Windows); err != nil {
+		return Made{}, err
 	}
 	id, err := a.Conductor.CreateCampaign(ctx, p.Tenant, p.Actor(), ask)
 	if err != nil {
 		return Made{}, err
 	}
+	return a.madeCampaign(ctx, p, id)
+}
+
+func (a *API) madeCampaign(ctx context.Context, p access.Principal, id campaign.ID) (Made, error) {
 	ref, err := a.View.FindCampaign(ctx, p.Tenant, string(id))
 	return Made{ID: ref.ID, Name: ref.Name}, err
+}
+
+func intervals(windows []Window) ([]calendar.Interval, error) {
+	var out []calendar.Interval
+	for _, w := range windows {
+		if !w.Start.Before(w.End) {
+			return nil, fault.New(fault.InvalidField, "field", "windows", "problem", "empty_window", "fix", "start < end")
+		}
+		out = append(out, calendar.Interval{Start: w.Start, End: w.End})
+	}
+	return out, nil
 }
 
 func (a *API) sign(ctx context.Context, p access.Principal, in *actOn[Sign]) error {

@@ -43,6 +43,9 @@ func (t boardText) render(b view.Board) string {
 	for _, h := range b.Holds {
 		fmt.Fprintf(&out, "%s %s\n", lipgloss.NewStyle().Foreground(lipgloss.Yellow).Render("⏸ "+t.holdSubject(h)), t.words.Actor(h.Actor)+": "+h.Reason)
 	}
+	if b.Emergency != nil {
+		t.emergency(&out, b.Emergency)
+	}
 	for _, a := range b.Amendments {
 		if a.Number > 0 {
 			fmt.Fprintf(&out, "\n%s  %s\n", bold.Render(t.words.T("board.amendment", "n", t.words.Number(a.Number))), a.Reason)
@@ -61,7 +64,11 @@ func (t boardText) render(b view.Board) string {
 func (t boardText) state(b view.Board) string {
 	text := stateText(t.words, b.Campaign)
 	if b.Campaign.DayS != 24*60*60 {
-		text += " · " + t.words.T("board.compressed", "day", t.words.Duration(time.Duration(b.Campaign.DayS)*time.Second))
+		id := "board.compressed"
+		if b.Emergency != nil {
+			id = "board.emergency_day"
+		}
+		text += " · " + t.words.T(id, "day", t.words.Duration(time.Duration(b.Campaign.DayS)*time.Second))
 	}
 	return faintStyle().Render(text)
 }
@@ -103,7 +110,12 @@ func (t boardText) ring(out *strings.Builder, r view.BoardRing) {
 	if r.RollbackImpossible > 0 {
 		fmt.Fprintf(out, "%s%s\n", indent, lipgloss.NewStyle().Foreground(lipgloss.Yellow).Render("↩ "+w.N("board.impossible", r.RollbackImpossible)))
 	}
-	for _, s := range r.SignOffs {
+	t.signOffs(out, indent, r.SignOffs)
+}
+
+func (t boardText) signOffs(out *strings.Builder, indent string, slots []view.SignOffSlot) {
+	w := t.words
+	for _, s := range slots {
 		given := w.T("board.visa_awaited")
 		if s.Unheld && s.Given == nil {
 			given = w.T("board.visa_unheld", "role", s.Role)

@@ -42,13 +42,9 @@ func (o createOptions) run(ctx context.Context, c *cli, api *client) error {
 	if o.now {
 		in["now"] = true
 	}
-	var windows []map[string]time.Time
-	for _, text := range o.windows {
-		start, end, err := windowOf(text)
-		if err != nil {
-			return usage{err}
-		}
-		windows = append(windows, map[string]time.Time{"start": start, "end": end})
+	windows, err := windowsOf(o.windows)
+	if err != nil {
+		return usage{err}
 	}
 	if len(windows) > 0 {
 		in["windows"] = windows
@@ -64,6 +60,18 @@ func (o createOptions) run(ctx context.Context, c *cli, api *client) error {
 		return err
 	}
 	return c.emit(made, func() error { return c.say(made.Name) })
+}
+
+func windowsOf(texts []string) ([]map[string]time.Time, error) {
+	var out []map[string]time.Time
+	for _, text := range texts {
+		start, end, err := windowOf(text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, map[string]time.Time{"start": start, "end": end})
+	}
+	return out, nil
 }
 
 func windowOf(text string) (start, end time.Time, err error) {

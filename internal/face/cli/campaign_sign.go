@@ -30,28 +30,33 @@ every test of the checklist must be ticked: --tick all, or their numbers.`,
 			return o.run(ctx, c, api, args[0], args[1])
 		},
 	})
-	flags := cmd.Flags()
-	flags.StringVar(&o.role, "role", "", "the role you sign for (default: the one the gate waits for, if it is yours)")
-	flags.StringVar(&o.decision, "decision", "yes", "yes or no")
-	flags.StringVar(&o.comment, "comment", "", "what to remember of it")
-	flags.StringVar(&o.tick, "tick", "", "all, or the numbers of the tests that were done: 1,2,4")
-	flags.Int64Var(&o.amendment, "amendment", 0, "the amendment whose gate it is")
+	o.flags(cmd)
+	cmd.Flags().Int64Var(&o.amendment, "amendment", 0, "the amendment whose gate it is")
 	return cmd
 }
 
+func (o *signOptions) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.role, "role", "", "the role you sign for (default: the one that is waited for, if it is yours)")
+	flags.StringVar(&o.decision, "decision", "yes", "yes or no")
+	flags.StringVar(&o.comment, "comment", "", "what to remember of it")
+	flags.StringVar(&o.tick, "tick", "", "all, or the numbers of the tests that were done: 1,2,4")
+}
+
 func (o signOptions) run(ctx context.Context, c *cli, api *client, campaign, ring string) error {
-	if o.decision != "yes" && o.decision != "no" {
-		return usage{fmt.Errorf("--decision %q: write yes or no", o.decision)}
-	}
 	b, err := api.board(ctx, campaign)
 	if err != nil {
 		return err
 	}
-	slot, err := o.slot(ctx, api, b, ring)
-	if err != nil {
-		return err
+	var slots []view.SignOffSlot
+	for _, a := range b.Amendments {
+		for _, r := range a.Rings {
+			if a.Number == o.amendment && strings.EqualFold(r.Ring, ring) {
+				slots = r.SignOffs
+			}
+		}
 	}
-	ticked, err := o.ticked(c, slot)
+	slot, ticked, err := o.chosen(ctx, c, api, slots)
 	if err != nil {
 		return err
 	}
@@ -62,17 +67,22 @@ func (o signOptions) run(ctx context.Context, c *cli, api *client, campaign, rin
 	return c.emit(map[string]any{"ring": ring, "role": slot.Role, "yes": o.decision == "yes"}, func() error { return c.say(c.words().T("done.sign")) })
 }
 
-// slot is the sign-off meant: the role's, or the only one of the ring's that
-// the signer has the role for.
-func (o signOptions) slot(ctx context.Context, api *client, b view.Board, ring string) (view.SignOffSlot, error) {
-	var slots []view.SignOffSlot
-	for _, a := range b.Amendments {
-		for _, r := range a.Rings {
-			if a.Number == o.amendment && strings.EqualFold(r.Ring, ring) {
-				slots = r.SignOffs
-			}
-		}
+// chosen is the sign-off meant among slots, and the tests that were done for it.
+func (o signOptions) chosen(ctx context.Context, c *cli, api *client, slots []view.SignOffSlot) (view.SignOffSlot, []int, error) {
+	if o.decision != "yes" && o.decision != "no" {
+		return view.SignOffSlot{}, nil, usage{fmt.Errorf("--decision %q: write yes or no", o.decision)}
 	}
+	slot, err := o.slot(ctx, api, slots)
+	if err != nil {
+		return slot, nil, err
+	}
+	ticked, err := o.ticked(c, slot)
+	return slot, ticked, err
+}
+
+// slot is the sign-off meant: the role's, or the only one that the signer has
+// the role for.
+func (o signOptions) slot(ctx context.Context, api *client, slots []view.SignOffSlot) (view.SignOffSlot, error) {
 	if o.role != "" {
 		i := slices.IndexFunc(slots, func(s view.SignOffSlot) bool { return s.Role == o.role })
 		if i < 0 {

@@ -1,14 +1,12 @@
 package console
 
 import (
-	"strconv"
 	"time"
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
-	"patchring/internal/face/console/page"
 	"patchring/internal/face/console/ui"
 )
 
@@ -26,35 +24,15 @@ func (c *Console) signForm(v visit) (ui.Form, error) {
 	if err := v.who.NeedRole(role); err != nil {
 		return ui.Form{}, err
 	}
-	visa, err := visaOf(r, role)
+	visa, err := visaOf(r.Visas, role)
 	if err != nil {
 		return ui.Form{}, err
 	}
 	fm := v.blank("sign", subjectOf(v, b, r.Name), campaignBack(b))
 	fm.Title = v.words.T("act_sign.title", "title", visa.Title)
-	fm.Fields = v.carried("ring", "amendment", "role")
-	if len(visa.Checklist) > 0 {
-		tests := ui.Field{Name: "ticked", Kind: ui.Ticks, Label: v.words.T("act_sign.tests"), Hint: v.words.T("act_sign.tests_hint")}
-		for i, text := range visa.Checklist {
-			tests.Options = append(tests.Options, ui.Option{Value: strconv.Itoa(i), Label: text})
-		}
-		fm.Fields = append(fm.Fields, tests)
-	}
-	fm.Fields = append(fm.Fields,
-		ui.Field{Name: "decision", Kind: ui.Choice, Label: v.words.T("act_sign.decision"), Required: true, Options: []ui.Option{
-			{Value: "yes", Label: v.words.T("act_sign.yes")}, {Value: "no", Label: v.words.T("act_sign.no")},
-		}},
-		ui.Field{Name: "comment", Kind: ui.Area, Label: v.words.T("act_sign.comment"), Hint: v.words.T("act_sign.comment_hint")})
+	fm.Fields = append(v.carried("ring", "amendment", "role"), v.ticks(visa)...)
+	fm.Fields = append(fm.Fields, v.verdict("act_sign")...)
 	return fm, nil
-}
-
-func visaOf(r page.Ring, role string) (page.Visa, error) {
-	for _, visa := range r.Visas {
-		if visa.Role == role {
-			return visa, nil
-		}
-	}
-	return page.Visa{}, fault.New(fault.NotFound, "what", "sign_off", "name", role)
 }
 
 func (c *Console) sign(v visit) error {
@@ -62,24 +40,12 @@ func (c *Console) sign(v visit) error {
 	if err != nil {
 		return err
 	}
-	ticked, err := indexes(v.PostForm["ticked"])
+	ask, err := v.signed()
 	if err != nil {
 		return err
 	}
-	if err := v.who.NeedRole(v.PostFormValue("role")); err != nil {
-		return err
-	}
-	decision := v.PostFormValue("decision")
-	if decision != "yes" && decision != "no" {
-		return invalid("decision", "not_a_choice", "yes, no")
-	}
-	if decision == "no" && v.PostFormValue("comment") == "" {
-		return fault.New(fault.ReasonRequired)
-	}
-	return c.Acts.Sign(v.Context(), v.who.Tenant, v.who.Actor(), campaign.Sign{
-		Campaign: v.PathValue("id"), Amendment: number, Ring: v.PostFormValue("ring"), Role: v.PostFormValue("role"),
-		Yes: decision == "yes", Comment: v.PostFormValue("comment"), Ticked: ticked,
-	})
+	ask.Amendment, ask.Ring = number, v.PostFormValue("ring")
+	return c.Acts.Sign(v.Context(), v.who.Tenant, v.who.Actor(), ask)
 }
 
 // holdForm is of the campaign, of one of its rings or of one of its patches.

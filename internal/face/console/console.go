@@ -69,6 +69,8 @@ type Reader interface {
 // Each method records who asked, and refuses with a fault.
 type Acts interface {
 	Sign(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Sign) error
+	StartEmergency(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.StartEmergency) (campaign.ID, error)
+	Approve(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Sign) error
 	Hold(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.PlaceHold) (string, error)
 	Resume(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Resume) (int, error)
 	Expedite(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Expedite) error

@@ -39,6 +39,7 @@ type fragment struct {
 
 var fragments = []fragment{
 	{"board-head", page.BoardHead},
+	{"board-emergency", page.BoardEmergency},
 	{"board-summary", page.BoardSummary},
 	{"board-rings", page.BoardRings},
 	{"board-causes", page.BoardCauses},

@@ -220,6 +220,14 @@ func (l *ledger) Sign(_ context.Context, _ fleet.TenantID, by register.Actor, as
 	return l.keep(by, "none needed", ask)
 }
 
+func (l *ledger) StartEmergency(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.StartEmergency) (campaign.ID, error) {
+	return "c-emergency", l.keep(by, ask.Reason, ask)
+}
+
+func (l *ledger) Approve(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.Sign) error {
+	return l.keep(by, "-", ask)
+}
+
 func (l *ledger) Hold(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.PlaceHold) (string, error) {
 	return "hold", l.keep(by, ask.Reason, ask)
 }
@@ -343,8 +351,11 @@ func (s *storyteller) Board(_ context.Context, _ source.Viewer, id string) (page
 		return page.Board{}, fault.New(fault.NotFound, "what", "campaign", "name", id)
 	}
 	b := stories.Board()
-	if s.board != nil {
+	switch {
+	case s.board != nil:
 		b = *s.board
+	case id == "c-emergency":
+		b = stories.EmergencyBoard()
 	}
 	b.ID = id
 	return b, nil

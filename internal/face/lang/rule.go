@@ -1,6 +1,10 @@
 package lang
 
-import "strings"
+import (
+	"strings"
+
+	"patchring/internal/core/campaign"
+)
 
 // Rule is the name of a rule, as outcomes carry it ("profile:servers/slow",
 // "tenant/kernel", "class:security"), in words that stand after a colon or in a
@@ -25,4 +29,9 @@ func (w Words) Rule(rule string) string {
 		return w.T("rule." + rule)
 	}
 	return w.T("rule.patch") // the scope of a decision is the patch's id
+}
+
+// Emergency is why a campaign is one: by its cause, and what that names.
+func (w Words) Emergency(cause campaign.Cause, name string) string {
+	return w.T("emergency."+string(cause), "name", name)
 }

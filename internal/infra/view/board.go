@@ -50,6 +50,9 @@ func (r *Reader) Board(ctx context.Context, tenant fleet.TenantID, id string) (B
 	if p.Zone != nil {
 		b.Zone = p.Zone.String()
 	}
+	if b.Emergency, err = r.emergency(ctx, tenant, row, p, given); err != nil {
+		return Board{}, err
+	}
 	held, err := r.heldRoles(ctx, tenant)
 	if err != nil {
 		return Board{}, err
@@ -185,21 +188,25 @@ func (b *Board) put(p procedure.Procedure, rings []ringOf, items []itemOf, given
 // slots are the sign-offs that the ring's gate asks for, each with the last
 // word its role gave; held are the roles that somebody has.
 func slots(p procedure.Procedure, g ringOf, given []signOffOf, held map[string]bool) (manifest.Text, []SignOffSlot) {
-	out := []SignOffSlot{}
 	i := slices.IndexFunc(p.Rings, func(ring procedure.Ring) bool { return ring.Name == g.ring.Ring })
 	if i < 0 {
-		return manifest.Text{}, out
+		return manifest.Text{}, []SignOffSlot{}
 	}
-	for _, rule := range p.Rings[i].Gate.SignOffs {
+	return p.Rings[i].Title, slotsOf(p.Rings[i].Gate.SignOffs, g.amendment, g.ring.Position, given, held)
+}
+
+func slotsOf(rules []procedure.SignOffRule, amendment, position int64, given []signOffOf, held map[string]bool) []SignOffSlot {
+	out := []SignOffSlot{}
+	for _, rule := range rules {
 		slot := SignOffSlot{Role: rule.Role, Title: rule.Title, Checklist: orEmpty(rule.Checklist), Unheld: !held[rule.Role]}
 		for _, s := range given { // oldest first
-			if s.amendment == g.amendment && s.position == g.ring.Position && s.signOff.Role == rule.Role {
+			if s.amendment == amendment && s.position == position && s.signOff.Role == rule.Role {
 				slot.Given = &s.signOff
 			}
 		}
 		out = append(out, slot)
 	}
-	return p.Rings[i].Title, out
+	return out
 }
 
 // addSamples gives each ring a few devices: failed ones first, because they

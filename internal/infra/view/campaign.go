@@ -112,6 +112,8 @@ type Board struct {
 	Holds      []HoldRow        `json:"holds"`  // in force, of the campaign and of the tenant's devices and patches
 	Tasks      []TaskRow        `json:"tasks"`  // open manual ones, at most 50
 	Events     []Event          `json:"events"` // the latest, newest first
+	// Emergency is why it is one; not there in any other campaign.
+	Emergency *BoardEmergency `json:"emergency,omitempty"`
 }
 
 // BoardAmendment is the sealed content (number 0) or a later addition: what it

@@ -132,12 +132,12 @@ func (c *Conductor) emergencyProcedure(ctx context.Context, tenant fleet.TenantI
 // missing starts it.
 func (c *Conductor) Approve(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Sign) error {
 	return c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
+		if s.row.State != string(campaign.Draft) {
+			return fault.New(fault.Conflict, "what", "campaign "+s.row.Name, "state", s.row.State, "wanted", string(campaign.Draft))
+		}
 		rule, err := signOffRule(procedure.Gate{SignOffs: s.procedure.Emergency.SignOffs}, ask.Role)
 		if err != nil {
 			return err
-		}
-		if s.row.State != string(campaign.Draft) {
-			return fault.New(fault.Conflict, "what", "campaign "+s.row.Name, "state", s.row.State, "wanted", string(campaign.Draft))
 		}
 		if err := allTicked(rule, ask); err != nil {
 			return err
@@ -273,4 +273,3 @@ func (s *scene) loadEmergency(ctx context.Context, q *gen.Queries) (err error) {
 	s.emergency, err = q.Emergency(ctx, s.row.Tenant, s.row.ID)
 	return err
 }
-

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"patchring/internal/core/calendar"
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/face/console/ui"
@@ -31,6 +32,39 @@ type Board struct {
 	Tasks            []TaskLine // open manual ones
 	Causes           []Cause    // of failures, most frequent first, of the first few hundred
 	Events           []Event    // newest first, the last few
+	Emergency        *Emergency // nil: it is none
+}
+
+// Emergency is why a campaign is one, and what its start waits for.
+type Emergency struct {
+	Cause         campaign.Cause
+	Name          string // what the cause names
+	Missed        string // the campaign of CauseMissed
+	Patches       []string
+	Reason, By    string
+	ThroughFreeze bool
+	Windows       []calendar.Interval // none: the devices' own
+	Approved      time.Time
+	Visas         []Visa
+	Missing       []fault.Reason
+}
+
+// Signable lists the visas of the reader's roles, until it has started.
+func (e Emergency) Signable(roles []string) []Visa {
+	if !e.Approved.IsZero() {
+		return nil
+	}
+	return visasOf(e.Visas, roles)
+}
+
+func visasOf(list []Visa, roles []string) []Visa {
+	var out []Visa
+	for _, v := range list {
+		if has(roles, v.Role) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // Ring is a column of the board.
@@ -180,13 +214,7 @@ func (r Ring) Signable(roles []string) []Visa {
 	if !r.State.Opened() || r.State.Passed() {
 		return nil
 	}
-	var out []Visa
-	for _, v := range r.Visas {
-		if has(roles, v.Role) {
-			out = append(out, v)
-		}
-	}
-	return out
+	return visasOf(r.Visas, roles)
 }
 
 // Next is the first ring that is not passed, the one the campaign is about now.
@@ -209,6 +237,16 @@ func has(list []string, one string) bool {
 }
 
 // Addresses of a campaign and what belongs to it.
+// catchUp asks for an emergency about what the campaign missed.
+func (b Board) catchUp() string { return ui.With("/campaigns/emergency", "missed", b.ID) }
+
+func (b Board) dayWords() string {
+	if b.Emergency != nil {
+		return "board.emergency_day"
+	}
+	return "board.compressed"
+}
+
 func campaignPath(id string, more ...string) string {
 	return ui.Path(append([]string{"campaigns", id}, more...)...)
 }

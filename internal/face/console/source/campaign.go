@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"patchring/internal/core/calendar"
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/manifest"
@@ -84,8 +85,29 @@ func (s *Source) Board(ctx context.Context, who Viewer, id string) (page.Board, 
 		}
 		out.Amendments = append(out.Amendments, page.Amendment{Number: a.Number, Reason: a.Reason, By: a.Actor, At: a.Created, Rings: rings})
 	}
+	out.Emergency = emergency(who.Words, b.Emergency)
 	out.Causes, err = s.causes(ctx, who, out)
 	return out, err
+}
+
+func emergency(w lang.Words, e *view.BoardEmergency) *page.Emergency {
+	if e == nil {
+		return nil
+	}
+	out := &page.Emergency{
+		Cause: e.Cause, Name: e.Name(), Reason: e.Reason, By: e.AskedBy, ThroughFreeze: e.ThroughFreeze, Approved: e.Approved,
+		Visas: visas(w, e.SignOffs), Missing: e.Missing,
+	}
+	if e.Missed != nil {
+		out.Missed = e.Missed.ID
+	}
+	for _, p := range e.Patches {
+		out.Patches = append(out.Patches, p.Name+" "+p.Version)
+	}
+	for _, i := range e.Windows {
+		out.Windows = append(out.Windows, calendar.Interval{Start: i.Start, End: i.End})
+	}
+	return out
 }
 
 func rings(w lang.Words, a view.BoardAmendment) []page.Ring {

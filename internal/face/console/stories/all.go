@@ -32,6 +32,7 @@ func All() []Story {
 		{Name: "board", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Page: show(page.BoardPage, Board())},
 		{Name: "board-closed", Section: ui.Campaigns, Title: "nav.campaigns", Account: Reader(), Page: show(page.BoardPage, ClosedBoard())},
 		{Name: "board-new", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Flash: true, Page: show(page.BoardPage, NewBoard())},
+		{Name: "board-emergency", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Page: show(page.BoardPage, EmergencyBoard())},
 		{Name: "rehearsal", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Page: show(page.RehearsalPage, Rehearsal())},
 		{Name: "rehearsal-new", Section: ui.Campaigns, Title: "nav.campaigns", Account: Reader(), Page: show(page.RehearsalPage, NewRehearsal())},
 		{Name: "rehearsal-kept", Section: ui.Campaigns, Title: "nav.campaigns", Account: Reader(), Page: show(page.RehearsalPage, KeptRehearsal())},

@@ -3,6 +3,7 @@ package stories
 import (
 	"time"
 
+	"patchring/internal/core/calendar"
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/register"
@@ -128,5 +129,23 @@ func ClosedBoard() page.Board {
 	late := ringR0()
 	late.Amendment, late.Expedited = 1, &page.Expedited{By: "user:exploitation", Reason: "faille exploitée activement"}
 	b.Amendments = []page.Amendment{{Number: 1, Reason: "firefox-esr : faille exploitée activement", By: "user:exploitation", At: at(14, 12, 0), Rings: []page.Ring{late}}}
+	return b
+}
+
+// EmergencyBoard is an emergency that waits for one of its two sign-offs.
+func EmergencyBoard() page.Board {
+	b := NewBoard()
+	b.ID, b.Name, b.State, b.Held, b.Origin, b.Day = "c-emergency", "CVE-2026-31337", campaign.Draft, false, campaign.ByEmergency, 2*time.Hour
+	b.Rings[0].Reasons = []fault.Reason{fault.Because(fault.CampaignDraft)}
+	b.Emergency = &page.Emergency{
+		Cause: campaign.CauseCVE, Name: "CVE-2026-31337", Patches: []string{"openssl 3.0.17-1~deb12u4", "nginx 1.22.1-9+deb12u3"},
+		Reason: "exploitée depuis ce matin", By: "user:exploitation", ThroughFreeze: true,
+		Windows: []calendar.Interval{{Start: Now, End: Now.Add(12 * time.Hour)}},
+		Visas: []page.Visa{
+			{Role: "security", Title: "Sécurité des systèmes d'information", Given: true, Yes: true, By: "user:rssi", At: Now, Comment: "avis lu"},
+			{Role: "it", Title: "Exploitation"},
+		},
+		Missing: []fault.Reason{fault.Because(fault.GateSignOffMissing, "role", "it")},
+	}
 	return b
 }

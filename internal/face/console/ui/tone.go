@@ -43,6 +43,8 @@ func OfCampaign(s campaign.State) Tone {
 		return Busy
 	case campaign.RollingBack:
 		return Bad
+	case campaign.Draft:
+		return Warn
 	case campaign.Closed:
 		return Good
 	default:
