@@ -18,14 +18,14 @@ WHERE tenant = @tenant AND campaign = @campaign AND amendment = 0 AND position =
 
 -- MissedPatches are what devices of a campaign that it has not brought to its
 -- content still lack of it: those versions, or what has taken their place.
+-- CROSS JOIN keeps SQLite from walking through everything that is missing.
 -- name: MissedPatches :many
-SELECT DISTINCT p.* FROM campaign_device d
-JOIN missing m ON m.tenant = d.tenant AND m.device = d.device
-JOIN patch p ON p.tenant = m.tenant AND p.id = m.patch
-JOIN campaign_item i ON i.tenant = d.tenant AND i.campaign = d.campaign AND i.withdrawn_us = 0
-  AND i.provider = p.provider AND i.name = p.name AND i.suite = p.suite
-JOIN device v ON v.tenant = d.tenant AND v.id = d.device AND v.retired_us = 0
+SELECT DISTINCT p.* FROM campaign_device d CROSS JOIN missing m CROSS JOIN patch p CROSS JOIN campaign_item i CROSS JOIN device v
 WHERE d.tenant = @tenant AND d.campaign = @campaign AND d.bucket IN ('failed', 'not_reached', 'unreachable')
+  AND m.tenant = d.tenant AND m.device = d.device
+  AND p.tenant = m.tenant AND p.id = m.patch
+  AND i.tenant = d.tenant AND i.campaign = d.campaign AND i.withdrawn_us = 0 AND i.provider = p.provider AND i.name = p.name AND i.suite = p.suite
+  AND v.tenant = d.tenant AND v.id = d.device AND v.retired_us = 0
 ORDER BY p.name, p.id;
 
 -- CampaignOrigin is what created a campaign.
