@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"patchring/internal/core/fleet"
@@ -66,7 +65,7 @@ func Exceptions(rows []gen.Exception) []policy.Exception {
 	return out
 }
 
-// FleetDevice is what a rehearsal reads of a device.
+// FleetDevice is what a change of policy is weighed on.
 type FleetDevice struct {
 	gen.Device // its id, name, kind and tags
 	Traits     string
@@ -76,7 +75,6 @@ type FleetDevice struct {
 type FleetPage struct {
 	Devices []FleetDevice
 	Groups  map[string][]string
-	Missing map[string][]MissingPatch
 }
 
 // IDs of its devices.
@@ -90,23 +88,44 @@ func (p FleetPage) IDs() []string {
 
 // Fleet reads the page of devices after an id; an empty page is the end.
 func (r Reads) Fleet(ctx context.Context, tenant, after string, limit int32) (FleetPage, error) {
-	b := Batch{Missing: map[string][]MissingPatch{}, Groups: map[string][]string{}}
+	b := Batch{Groups: map[string][]string{}}
 	devices, err := r.TraitsAfter(ctx, gen.TraitsAfterParams{Tenant: tenant, ID: after, Max: limit})
 	if err != nil {
 		return FleetPage{}, fmt.Errorf("read the fleet: %w", err)
 	}
-	page := FleetPage{Groups: b.Groups, Missing: b.Missing}
+	page := FleetPage{Groups: b.Groups}
 	for _, d := range devices {
 		page.Devices = append(page.Devices, FleetDevice{gen.Device{Tenant: tenant, ID: d.ID, Name: d.Name, Kind: d.Kind, Tags: d.Tags}, d.Traits})
 	}
-	ids := page.IDs()
-	err = errors.Join(
-		r.each(ctx, batchGroups, " ORDER BY device, group_name", tenant, ids, b.scanGroup),
-		r.each(ctx, batchMissing, " ORDER BY m.device, m.patch", tenant, ids, b.scanMissing))
-	if err != nil {
+	if err := r.each(ctx, batchGroups, " ORDER BY device, group_name", tenant, page.IDs(), b.scanGroup); err != nil {
 		return FleetPage{}, fmt.Errorf("read the fleet: %w", err)
 	}
 	return page, nil
+}
+
+// Lacked is a missing row without its patch, which the catalogue knows, and
+// without its packages.
+type Lacked struct {
+	Patch     string
+	ExposedUs int64
+}
+
+const batchLacked = `SELECT device, patch, exposed_us FROM missing WHERE tenant = $1 AND device IN (`
+
+// Lacked reads what devices miss.
+func (r Reads) Lacked(ctx context.Context, tenant string, devices []string) (map[string][]Lacked, error) {
+	out := make(map[string][]Lacked, len(devices))
+	err := r.each(ctx, batchLacked, " ORDER BY device, patch", tenant, devices, func(rows *sql.Rows) error {
+		var device string
+		var l Lacked
+		err := rows.Scan(&device, &l.Patch, &l.ExposedUs)
+		out[device] = append(out[device], l)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what %d devices miss: %w", len(devices), err)
+	}
+	return out, nil
 }
 
 const batchInventories = `SELECT device, hash, body FROM device_part WHERE tenant = $1 AND name = 'inventory' AND device IN (`

@@ -113,12 +113,18 @@ type weighing struct {
 	tenant        string
 	now           time.Time
 	before, after side
-	patches       map[patch.ID]int // their places on both sheets
+	patches       map[string]known // by id
 	devices       int
 	changed       int
 	moved         map[movedKey]*Moved
 	pairs         map[[2]policy.Match]*Resettled // nil: nothing changes
 	matches       map[policy.Match]bool          // of the policy to come
+}
+
+// known is a patch that was met: its place on both sheets.
+type known struct {
+	place         int
+	name, version string
 }
 
 // side is one of the two policies that are weighed.
@@ -130,7 +136,7 @@ type side struct {
 func newWeighing(tenant string, now time.Time, before, after policy.Rules) *weighing {
 	return &weighing{
 		tenant: tenant, now: now, before: side{before, policy.NewSheet(before, nil, now)}, after: side{after, policy.NewSheet(after, nil, now)},
-		patches: map[patch.ID]int{}, moved: map[movedKey]*Moved{}, pairs: map[[2]policy.Match]*Resettled{}, matches: map[policy.Match]bool{},
+		patches: map[string]known{}, moved: map[movedKey]*Moved{}, pairs: map[[2]policy.Match]*Resettled{}, matches: map[policy.Match]bool{},
 	}
 }
 
@@ -158,16 +164,52 @@ type movedKey struct {
 
 func (w *weighing) fleet(ctx context.Context, r store.Reads) error {
 	software := w.before.rules.Policies.AskSoftware() || w.after.rules.Policies.AskSoftware()
-	return eachDevice(ctx, r, w.tenant, software, func(id fleet.DeviceID, d *policy.Device, missing []store.MissingPatch) error {
-		w.device(id, d, missing)
+	return eachPage(ctx, r, w.tenant, software, func(page []subject) error {
+		ids := make([]string, 0, len(page))
+		for _, s := range page {
+			ids = append(ids, string(s.id))
+		}
+		lacked, err := r.Lacked(ctx, w.tenant, ids)
+		if err != nil {
+			return err
+		}
+		for _, s := range page {
+			for _, l := range lacked[string(s.id)] {
+				if err := w.learn(ctx, r, l.Patch); err != nil {
+					return err
+				}
+			}
+			w.device(s, lacked[string(s.id)])
+		}
 		return nil
 	})
 }
 
-// eachDevice goes through a fleet, with the software of each where it is asked for.
-func eachDevice(ctx context.Context, r store.Reads, tenant string, withSoftware bool, do func(fleet.DeviceID, *policy.Device, []store.MissingPatch) error) error {
-	after := ""
-	for {
+// learn puts a patch on both sheets, once.
+func (w *weighing) learn(ctx context.Context, r store.Reads, id string) error {
+	if _, met := w.patches[id]; met {
+		return nil
+	}
+	row, err := r.Patch(ctx, w.tenant, id)
+	if err != nil {
+		return fmt.Errorf("read patch %s: %w", id, err)
+	}
+	p := store.PatchSubject(row)
+	w.after.sheet.Add(p)
+	w.patches[id] = known{w.before.sheet.Add(p), row.Name, row.Version}
+	return nil
+}
+
+// subject is a device as conditions see it.
+type subject struct {
+	id fleet.DeviceID
+	policy.Device
+}
+
+// eachPage goes through a fleet, with the software of each device where it is
+// asked for.
+func eachPage(ctx context.Context, r store.Reads, tenant string, withSoftware bool, do func([]subject) error) error {
+	for after := ""; ; {
 		page, err := r.Fleet(ctx, tenant, after, fleetPage)
 		if err != nil || len(page.Devices) == 0 {
 			return err
@@ -178,47 +220,36 @@ func eachDevice(ctx context.Context, r store.Reads, tenant string, withSoftware 
 				return err
 			}
 		}
+		subjects := make([]subject, 0, len(page.Devices))
 		for _, d := range page.Devices {
-			subject, err := store.Subject(d.Device, page.Groups[d.ID], d.Traits, software[d.ID])
+			known, err := store.Subject(d.Device, page.Groups[d.ID], d.Traits, software[d.ID])
 			if err != nil {
 				return err
 			}
-			if err := do(fleet.DeviceID(d.ID), &subject, page.Missing[d.ID]); err != nil {
-				return err
-			}
+			subjects = append(subjects, subject{fleet.DeviceID(d.ID), known})
 			after = d.ID
+		}
+		if err := do(subjects); err != nil {
+			return err
 		}
 	}
 }
 
-func (w *weighing) device(id fleet.DeviceID, d *policy.Device, missing []store.MissingPatch) {
+func (w *weighing) device(d subject, missing []store.Lacked) {
 	w.devices++
-	before := policy.Holder{Device: id, Groups: d.Groups, Match: w.before.rules.Policies.Match(d, w.now)}
-	after := policy.Holder{Device: id, Groups: d.Groups, Match: w.after.rules.Policies.Match(d, w.now)}
+	before := policy.Holder{Device: d.id, Groups: d.Groups, Match: w.before.rules.Policies.Match(&d.Device, w.now)}
+	after := policy.Holder{Device: d.id, Groups: d.Groups, Match: w.after.rules.Policies.Match(&d.Device, w.now)}
 	w.matches[after.Match] = true
 	changed := w.resettle(d.Name, before.Match, after.Match)
 	for _, m := range missing {
 		before.Exposed = store.Instant(m.ExposedUs)
 		after.Exposed = before.Exposed
-		at := w.place(m)
-		changed = w.verdict(d.Name, m, w.before.says(at, before, w.now), w.after.says(at, after, w.now)) || changed
+		at := w.patches[m.Patch].place
+		changed = w.verdict(d.Name, m.Patch, w.before.says(at, before, w.now), w.after.says(at, after, w.now)) || changed
 	}
 	if changed {
 		w.changed++
 	}
-}
-
-// place of a patch on both sheets.
-func (w *weighing) place(m store.MissingPatch) int {
-	id := patch.ID(m.Patch)
-	at, known := w.patches[id]
-	if !known {
-		subject := store.PatchSubject(m.Of)
-		at = w.before.sheet.Add(subject)
-		w.after.sheet.Add(subject)
-		w.patches[id] = at
-	}
-	return at
 }
 
 func (w *weighing) resettle(name string, before, after policy.Match) bool {
@@ -239,15 +270,15 @@ func (w *weighing) resettle(name string, before, after policy.Match) bool {
 	return true
 }
 
-func (w *weighing) verdict(name string, m store.MissingPatch, before, after Said) bool {
+func (w *weighing) verdict(name, id string, before, after Said) bool {
 	if before == after {
 		return false
 	}
-	key := movedKey{patch.ID(m.Patch), before, after}
+	key := movedKey{patch.ID(id), before, after}
 	key.before.Until, key.after.Until = time.Time{}, time.Time{}
 	moved := w.moved[key]
 	if moved == nil {
-		moved = &Moved{Patch: key.patch, Name: m.Of.Name, Version: m.Of.Version, Before: before, After: after}
+		moved = &Moved{Patch: key.patch, Name: w.patches[id].name, Version: w.patches[id].version, Before: before, After: after}
 		w.moved[key] = moved
 	}
 	moved.Before.widen(before.Until)

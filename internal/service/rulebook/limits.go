@@ -21,17 +21,26 @@ func (b *Rulebook) placeAll(ctx context.Context, tx *store.Tx, tenant fleet.Tena
 	if err != nil || !policies.HaveLimits() {
 		return err
 	}
-	return eachDevice(ctx, tx.Reads, string(tenant), policies.AskSoftware(), func(id fleet.DeviceID, d *policy.Device, _ []store.MissingPatch) error {
-		for _, l := range policies.Settings(policies.Match(d, now)).Limits {
-			value, is := l.Value(d.Tags)
-			if !is {
-				continue
-			}
-			member := gen.PutLimitMemberParams{Tenant: string(tenant), Name: l.Name, Value: value, Device: string(id), Turn: int64(l.Turn)}
-			if err := tx.PutLimitMember(ctx, member); err != nil {
-				return fmt.Errorf("keep limit %s: %w", l.Name, err)
+	return eachPage(ctx, tx.Reads, string(tenant), policies.AskSoftware(), func(page []subject) error {
+		for _, d := range page {
+			if err := placeOne(ctx, tx, tenant, d, policies.Settings(policies.Match(&d.Device, now)).Limits); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
+}
+
+func placeOne(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, d subject, limits []policy.Placed) error {
+	for _, l := range limits {
+		value, is := l.Value(d.Tags)
+		if !is {
+			continue
+		}
+		member := gen.PutLimitMemberParams{Tenant: string(tenant), Name: l.Name, Value: value, Device: string(d.id), Turn: int64(l.Turn)}
+		if err := tx.PutLimitMember(ctx, member); err != nil {
+			return fmt.Errorf("keep limit %s: %w", l.Name, err)
+		}
+	}
+	return nil
 }
