@@ -65,6 +65,10 @@ func (a *API) registerSurvey() {
 				Page: survey.Page{Cursor: in.Cursor, Limit: in.Limit}, Campaign: in.Campaign, Days: in.Days, Kind: in.Kind, Severity: in.Severity,
 			})
 		})
+	handle(a, operation{method: http.MethodGet, path: "/campaigns/{campaign}/suspects", id: "campaign-suspects", summary: "What devices share on which a patch fails", tag: "campaigns", act: access.See},
+		func(ctx context.Context, p access.Principal, in *OneCampaign) (survey.Suspects, error) {
+			return a.Survey.Suspects(ctx, p.Tenant, in.Campaign)
+		})
 	handle(a, operation{method: http.MethodPost, path: "/procedures/{name}/pilots", id: "propose-pilots", summary: "Choose the devices of a pilot ring by what they cover; nothing is changed", tag: tag, act: access.See}, a.pilots)
 	handle(a, operation{method: http.MethodPost, path: "/groups/{name}/set", id: "set-group", summary: "Give a group exactly these devices, and make it where there is none", tag: "groups", act: access.FleetAct},
 		func(ctx context.Context, p access.Principal, in *struct {

@@ -108,7 +108,7 @@ PATCHRING_TOKEN and PATCHRING_CA (a file) take the place of a login.
 		c.group("policy", "The policy: what may be installed where and when", c.policyApply(), c.policyCheck(), c.policyDiff(), c.policyShow(), c.policyList(), c.policyFields()),
 		c.group("procedure", "Procedures", c.procedureApply(), c.procedureList(), c.procedureShow()),
 		c.group("campaign", "Campaigns", c.campaignList(), c.campaignCreate(), c.campaignEmergency(), c.campaignApprove(), c.campaignRehearse(), c.campaignShow(), c.campaignWatch(), c.campaignSign(), c.campaignHold(), c.campaignIncident(),
-			c.campaignResume(), c.campaignExpedite(), c.campaignWithdraw(), c.campaignAmend(), c.campaignRollback(), c.campaignClose(), c.campaignReadiness(), c.campaignProposeR1()),
+			c.campaignResume(), c.campaignExpedite(), c.campaignWithdraw(), c.campaignAmend(), c.campaignRollback(), c.campaignClose(), c.campaignReadiness(), c.campaignProposeR1(), c.campaignSuspects()),
 		c.group("exception", "Exceptions: what is left out on purpose, until a date", c.exceptionCreate(), c.exceptionList(), c.exceptionEnd()),
 		c.group("task", "Manual tasks: what a person must do", c.taskCreate(), c.taskList(), c.taskShow(), c.taskClose(), c.taskReopen()),
 		c.group("lifecycle", "How long systems are supported", c.lifecycleImport(), c.lifecycleShow()),

@@ -63,6 +63,7 @@ type Reader interface {
 	Readiness(ctx context.Context, who source.Viewer, q page.ReadinessQuery) (page.Readiness, error)
 	Pilots(ctx context.Context, who source.Viewer, q page.PilotsQuery) (page.Pilots, error)
 	Lifecycle(ctx context.Context, who source.Viewer, q page.LifecycleQuery) (page.Lifecycle, error)
+	Suspects(ctx context.Context, who source.Viewer, campaign string) (page.Suspects, error)
 }
 
 // Acts is what operators ask of campaigns and patches; the conductor does it.

@@ -24,6 +24,7 @@ func (c *Console) pages() map[string]http.Handler {
 		"/campaigns":                   screen(c, ui.Campaigns, page.CampaignsPage, c.campaigns),
 		"/campaigns/{id}":              screen(c, ui.Campaigns, page.BoardPage, c.board),
 		"/campaigns/{id}/rings/{ring}": screen(c, ui.Campaigns, page.RingPage, c.ring),
+		"/campaigns/{id}/suspects":     screen(c, ui.Campaigns, page.SuspectsPage, c.suspects),
 		"/campaigns/{id}/register":     screen(c, ui.Campaigns, page.RegisterPage, c.campaignRegister),
 		"/rollbacks":                   screen(c, ui.NoSection, page.ImpossiblePage, c.impossible),
 		"/devices":                     screen(c, ui.Fleet, page.FleetPage, c.fleet),
@@ -81,6 +82,10 @@ func title(v visit, section ui.Section, view any) string {
 }
 
 func (c *Console) today(v visit) (page.Today, error) { return c.Reader.Today(v.Context(), v.viewer()) }
+
+func (c *Console) suspects(v visit) (page.Suspects, error) {
+	return c.Reader.Suspects(v.Context(), v.viewer(), v.PathValue("id"))
+}
 
 func (c *Console) campaigns(v visit) (page.Campaigns, error) {
 	return c.Reader.Campaigns(v.Context(), v.viewer(), page.CampaignQuery{

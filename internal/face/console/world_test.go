@@ -361,6 +361,10 @@ func (s *storyteller) Board(_ context.Context, _ source.Viewer, id string) (page
 	return b, nil
 }
 
+func (s *storyteller) Suspects(context.Context, source.Viewer, string) (page.Suspects, error) {
+	return stories.Suspects(), nil
+}
+
 func (s *storyteller) Ring(_ context.Context, _ source.Viewer, _ string, q page.RingQuery) (page.RingDevices, error) {
 	out := stories.RingDevices()
 	out.Query = q

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"patchring/internal/core/fleet"
@@ -29,6 +30,25 @@ func Subject(d gen.Device, groups []string, traits string, software map[string]s
 	if traits != "" {
 		if err := json.Unmarshal([]byte(traits), &out.Traits); err != nil {
 			return out, fmt.Errorf("read traits of device %s: %w", d.ID, err)
+		}
+	}
+	return out, nil
+}
+
+// Subjects reads devices as conditions see them, with their software.
+func (r Reads) Subjects(ctx context.Context, tenant string, devices []string) (map[string]policy.Device, error) {
+	b := Batch{Devices: map[string]gen.Device{}, Groups: map[string][]string{}, Traits: map[string]string{}}
+	software, err := r.Software(ctx, tenant, devices)
+	err = errors.Join(err, r.each(ctx, batchDevices, "", tenant, devices, b.scanDevice),
+		r.each(ctx, batchGroups, " ORDER BY device, group_name", tenant, devices, b.scanGroup),
+		r.each(ctx, batchTraits, "", tenant, devices, b.scanTraits))
+	if err != nil {
+		return nil, fmt.Errorf("read %d devices: %w", len(devices), err)
+	}
+	out := make(map[string]policy.Device, len(devices))
+	for id, d := range b.Devices {
+		if out[id], err = Subject(d, b.Groups[id], b.Traits[id], software[id]); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil

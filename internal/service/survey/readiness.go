@@ -255,15 +255,9 @@ func (l *looking) load(ctx context.Context, r store.Reads, tenant fleet.TenantID
 // loadCampaign looks at the campaign's own devices, rings and windows, up to its
 // verification.
 func (l *looking) loadCampaign(ctx context.Context, r store.Reads, tenant fleet.TenantID, ref string) error {
-	row, err := r.Campaign(ctx, string(tenant), ref)
-	if store.IsNone(err) {
-		row, err = r.CampaignByName(ctx, string(tenant), ref)
-	}
-	if store.IsNone(err) {
-		return fault.New(fault.NotFound, "what", "campaign", "name", ref)
-	}
+	row, err := campaignNamed(ctx, r, tenant, ref)
 	if err != nil {
-		return fmt.Errorf("read campaign %s: %w", ref, err)
+		return err
 	}
 	if row.ClosedUs > 0 {
 		return fault.New(fault.CampaignClosed)

@@ -55,3 +55,27 @@ func (s *Source) Lifecycle(ctx context.Context, who Viewer, q page.LifecycleQuer
 	l, err := s.Survey.Lifecycle(ctx, who.Tenant, survey.LifecycleAsk{Page: survey.Page{Cursor: q.After}, State: q.State})
 	return page.Lifecycle{Lifecycle: l, Query: q, Title: who.Words.T("lifecycle.title")}, err
 }
+
+// Suspects fills the page of what failing devices of a campaign share.
+func (s *Source) Suspects(ctx context.Context, who Viewer, id string) (page.Suspects, error) {
+	c, err := s.View.FindCampaign(ctx, who.Tenant, id)
+	if err != nil {
+		return page.Suspects{}, err
+	}
+	found, err := s.Survey.Suspects(ctx, who.Tenant, c.ID)
+	if err != nil {
+		return page.Suspects{}, err
+	}
+	out := page.Suspects{Campaign: c.ID, Name: c.Name}
+	for _, p := range found.Patches {
+		patch := page.PatchSuspects{ID: string(p.Patch), Name: p.Name + " " + p.Version, Failed: int64(p.Failed), Sound: int64(p.Sound), Bounded: p.Bounded}
+		for _, s := range p.Suspects {
+			patch.Suspects = append(patch.Suspects, page.Suspect{
+				Condition: s.Condition, Safeguard: s.Safeguard, Failed: int64(s.Failed), With: int64(s.Failed + s.Sound),
+				FailedWithout: int64(s.FailedWithout), WithoutCount: int64(s.FailedWithout + s.SoundWithout),
+			})
+		}
+		out.Patches = append(out.Patches, patch)
+	}
+	return out, nil
+}

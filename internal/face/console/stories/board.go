@@ -149,3 +149,16 @@ func EmergencyBoard() page.Board {
 	}
 	return b
 }
+
+// Suspects are a driver and a model that failing devices share.
+func Suspects() page.Suspects {
+	return page.Suspects{Campaign: "c1", Name: "2026-01", Patches: []page.PatchSuspects{{
+		ID: "p-linux", Name: "linux-signed-amd64 6.1.158+1", Failed: 9, Sound: 191, Bounded: true,
+		Suspects: []page.Suspect{
+			{Condition: `"nvidia-driver" in device.software`, Failed: 9, With: 11, FailedWithout: 0, WithoutCount: 189,
+				Safeguard: "- name: linux-signed-amd64-nvidia-driver\n  devices: '\"nvidia-driver\" in device.software'\n  patches: 'patch.name == \"linux-signed-amd64\"'\n  reason: '9/11'\n"},
+			{Condition: `device.model == "Latitude 5480"`, Failed: 6, With: 20, FailedWithout: 3, WithoutCount: 180,
+				Safeguard: "- name: linux-signed-amd64-latitude-5480\n  devices: 'device.model == \"Latitude 5480\"'\n  patches: 'patch.name == \"linux-signed-amd64\"'\n  reason: '6/20'\n"},
+		},
+	}}}
+}

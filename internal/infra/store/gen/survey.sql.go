@@ -36,6 +36,48 @@ func (q *Queries) GroupMembers(ctx context.Context, tenant string, groupName str
 	return items, nil
 }
 
+const itemDevices = `-- name: ItemDevices :many
+SELECT device FROM campaign_device_item WHERE tenant = $1 AND campaign = $2 AND item = $3 AND state = $4 ORDER BY device LIMIT $5
+`
+
+type ItemDevicesParams struct {
+	Tenant   string
+	Campaign string
+	Item     string
+	State    string
+	Max      int32
+}
+
+// ItemDevices are devices of a campaign on which an item is in a state.
+func (q *Queries) ItemDevices(ctx context.Context, arg ItemDevicesParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, itemDevices,
+		arg.Tenant,
+		arg.Campaign,
+		arg.Item,
+		arg.State,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var device string
+		if err := rows.Scan(&device); err != nil {
+			return nil, err
+		}
+		items = append(items, device)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lifecycleTables = `-- name: LifecycleTables :many
 SELECT tenant, product, file, body, sha256, extended, entries, actor, at_us FROM lifecycle_table WHERE tenant = $1 ORDER BY product
 `

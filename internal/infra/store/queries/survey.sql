@@ -30,3 +30,7 @@ WHERE d.tenant = @tenant AND d.retired_us = 0 AND d.id > @id ORDER BY d.id LIMIT
 
 -- name: GroupMembers :many
 SELECT device FROM fleet_group_member WHERE tenant = @tenant AND group_name = @group_name ORDER BY device;
+
+-- ItemDevices are devices of a campaign on which an item is in a state.
+-- name: ItemDevices :many
+SELECT device FROM campaign_device_item WHERE tenant = @tenant AND campaign = @campaign AND item = @item AND state = @state ORDER BY device LIMIT @max;
