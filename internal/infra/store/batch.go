@@ -39,7 +39,7 @@ const (
 	batchDevices = `SELECT id, name, kind, tags, seen_us, scan_us, scan_status, scan_cause, reboot_pending, booted_us, retired_us, order_serial, checkpoint_size, scan_wanted
 FROM device WHERE tenant = $1 AND id IN (`
 	batchMissing = `SELECT m.device, m.patch, m.state, m.packages, m.exposed_us, p.provider, p.name, p.version, p.suite, p.class,
-  p.origin, p.summary, p.download_bytes, p.first_seen_us
+  p.origin, p.summary, p.download_bytes, p.first_seen_us, p.severity, p.cves, p.exploited
 FROM missing m JOIN patch p ON p.tenant = m.tenant AND p.id = m.patch WHERE m.tenant = $1 AND m.device IN (`
 	batchGroups = `SELECT device, group_name FROM fleet_group_member WHERE tenant = $1 AND device IN (`
 	batchTraits = `SELECT device, traits FROM device_traits WHERE tenant = $1 AND device IN (`
@@ -129,7 +129,7 @@ func (b Batch) scanTraits(rows *sql.Rows) error {
 func (b Batch) scanMissing(rows *sql.Rows) error {
 	var m MissingPatch
 	err := rows.Scan(&m.Device, &m.Patch, &m.State, &m.Packages, &m.ExposedUs, &m.Of.Provider, &m.Of.Name, &m.Of.Version, &m.Of.Suite, &m.Of.Class,
-		&m.Of.Origin, &m.Of.Summary, &m.Of.DownloadBytes, &m.Of.FirstSeenUs)
+		&m.Of.Origin, &m.Of.Summary, &m.Of.DownloadBytes, &m.Of.FirstSeenUs, &m.Of.Severity, &m.Of.Cves, &m.Of.Exploited)
 	b.Missing[m.Device] = append(b.Missing[m.Device], m)
 	return err
 }

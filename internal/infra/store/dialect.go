@@ -87,6 +87,7 @@ func (db *DB) Backup(ctx context.Context, path string) (err error) {
 // together from pieces, none of which comes from outside this package.
 type inserter struct {
 	head string
+	tail string // what stands after the values: ON CONFLICT …
 	cols int
 	args []any
 }
@@ -117,7 +118,7 @@ func (b *inserter) exec(ctx context.Context, tx *sql.Tx) error {
 			}
 			fmt.Fprintf(&text, "$%d", i+1)
 		}
-		text.WriteString(")")
+		text.WriteString(")" + b.tail)
 		if _, err := tx.ExecContext(ctx, text.String(), args...); err != nil {
 			return err
 		}

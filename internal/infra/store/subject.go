@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
@@ -54,11 +55,13 @@ func (r Reads) Subjects(ctx context.Context, tenant string, devices []string) (m
 	return out, nil
 }
 
-// PatchSubject is a patch of the catalogue as conditions see it.
+// PatchSubject is a patch of the catalogue as conditions see it. It is the one
+// place that makes one: what a condition may ask is filled here or nowhere.
 func PatchSubject(p gen.Patch) policy.Patch {
 	return policy.Patch{
 		Key:   patch.Key{Provider: p.Provider, Name: p.Name, Version: p.Version, Suite: p.Suite},
 		Class: patch.ParseClass(p.Class), Origin: p.Origin, Summary: p.Summary, Bytes: p.DownloadBytes, Released: Instant(p.FirstSeenUs),
+		Severity: policy.ParseSeverity(p.Severity), CVEs: strings.Fields(p.Cves), Exploited: p.Exploited == 1,
 	}
 }
 

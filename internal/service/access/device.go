@@ -100,6 +100,9 @@ func (s *Service) retire(ctx context.Context, tx *store.Tx, p Principal, id, why
 	if err != nil {
 		return false, fmt.Errorf("encode reason: %w", err)
 	}
+	if err := tx.ForgetInstalled(ctx, tenant, id); err != nil {
+		return false, err
+	}
 	if err := tx.ForgetMissing(ctx, tenant, id); err != nil {
 		return false, err
 	}

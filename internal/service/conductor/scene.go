@@ -135,6 +135,7 @@ func itemOf(r gen.ItemsRow) campaign.Item {
 		Patch: store.PatchSubject(gen.Patch{
 			Provider: i.Provider, Name: i.Name, Version: i.Version, Suite: i.Suite,
 			Class: r.Class, Origin: r.Origin, Summary: r.Summary, DownloadBytes: r.DownloadBytes, FirstSeenUs: r.FirstSeenUs,
+			Severity: r.Severity, Cves: r.Cves, Exploited: r.Exploited,
 		}),
 		Amendment: int(i.Amendment), Promoted: int(i.Promoted),
 		Withdrawn: i.WithdrawnUs > 0, By: i.WithdrawnBy, Why: i.WithdrawnReason,

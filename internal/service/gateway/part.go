@@ -3,12 +3,14 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
+	"patchring/internal/core/vulnerability"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 	"patchring/wire"
@@ -195,6 +197,9 @@ func (g *Gateway) replaceMissing(ctx context.Context, tx *store.Tx, d gen.Device
 		if err := tx.AddPatchDevices(ctx, gen.AddPatchDevicesParams{Tenant: d.Tenant, ID: id, Delta: -1}); err != nil {
 			return err
 		}
+		if err := tx.LeaveInstalled(ctx, before[id]); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -235,12 +240,14 @@ func keyOf(p wire.Patch) patch.Key {
 func (g *Gateway) keepMissing(ctx context.Context, tx *store.Tx, d gen.Device, p wire.Patch, before map[string]gen.Missing, exposed map[lineage]int64) (string, error) {
 	key := keyOf(p)
 	id := string(key.ID())
-	packages, err := json.Marshal(cleanChanges(p.Packages))
+	changes := cleanChanges(p.Packages)
+	packages, err := json.Marshal(changes)
 	if err != nil {
 		return "", fmt.Errorf("encode packages: %w", err)
 	}
 	row := gen.Missing{
 		Tenant: d.Tenant, Device: d.ID, Patch: id, State: wire.Clean(p.State, 32), StateDetail: wire.Clean(p.StateDetail, 256), Packages: string(packages),
+		Installed: vulnerability.Installed(key, changes),
 	}
 	had, known := before[id]
 	if row.SinceUs, row.ExposedUs = had.SinceUs, had.ExposedUs; known && row == had {
@@ -253,6 +260,11 @@ func (g *Gateway) keepMissing(ctx context.Context, tx *store.Tx, d gen.Device, p
 		row.SinceUs, row.ExposedUs = g.nowUS(), g.nowUS()
 		if since, taken := exposed[lineage{key.Provider, key.Name, key.Suite}]; taken {
 			row.ExposedUs = since
+		}
+	}
+	if had.Installed != row.Installed {
+		if err := errors.Join(tx.LeaveInstalled(ctx, had), tx.JoinInstalled(ctx, row)); err != nil {
+			return "", err
 		}
 	}
 	return id, tx.PutMissing(ctx, gen.PutMissingParams(row))
