@@ -25,6 +25,7 @@ import (
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
+	"patchring/internal/service/catalogue"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
@@ -61,6 +62,7 @@ type Server struct {
 	Desk      *desk.Desk
 	Passport  *passport.Office
 	Survey    *survey.Survey
+	Catalogue *catalogue.Catalogue
 	View      *view.Reader
 	Broker    *broker.Broker
 	Bus       *bus.Bus
@@ -189,6 +191,7 @@ func (s *Server) openServices() {
 	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake})
 	s.Foresight = foresight.New(foresight.Options{DB: s.DB, Clock: s.Clock, Rules: s.Conductor.Rules})
 	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})
+	s.Catalogue = catalogue.New(catalogue.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Changed: s.Conductor.Wake})
 	s.Passport = passport.New(passport.Options{DB: s.DB, Clock: s.Clock, Key: s.Keys.RegisterKey})
 }
 
@@ -254,6 +257,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	g.run("conductor", func() error { return s.Conductor.Run(ctx) })
 	g.run("desk", func() error { return s.Desk.Run(ctx) })
+	g.run("catalogue", func() error { return s.Catalogue.Run(ctx) })
 	g.run("housekeeping", func() error { return s.housekeep(ctx) })
 	g.run("https", func() error { return s.serveHTTP(ctx) })
 	err = g.wait()

@@ -53,6 +53,7 @@ const (
 	RegisterExported   Kind = "register_exported"
 	RegisterRestored   Kind = "register_restored"  // a backup was restored; what came after it is lost
 	LifecycleImported  Kind = "lifecycle_imported" // a table of how long systems are supported, with its hash
+	FeedImported       Kind = "feed_imported"      // facts of vulnerabilities, with the file's hash
 	AdministratorAdded Kind = "administrator_added"
 	AccountAdded       Kind = "account_added"
 	AccountChanged     Kind = "account_changed" // its roles or its password
