@@ -16,6 +16,9 @@ type PatchQuery struct {
 	Class   patch.Class
 	Missing bool           // only those that a device misses now
 	Verdict policy.Verdict // only those with this decision given by hand, on the patch or its name
+	// Exploited are those that mend a vulnerability which is being exploited.
+	Exploited bool
+	Severity  policy.Severity // only those of this severity
 }
 
 // PatchRef names a patch where something else is shown.
@@ -39,6 +42,10 @@ type PatchRow struct {
 	DownloadBytes int64       `json:"download_bytes"`
 	Devices       int64       `json:"devices"`            // that miss it now
 	Decision      *Decision   `json:"decision,omitempty"` // given by hand, in force
+	// Severity is that of the worst vulnerability it mends, CVEs are their ids.
+	Severity  policy.Severity `json:"severity"`
+	CVEs      []string        `json:"cves"`
+	Exploited bool            `json:"exploited"`
 }
 
 // PatchPage is a page of patches.
@@ -61,6 +68,7 @@ type PatchDetail struct {
 	Exceptions []ExceptionRow  `json:"exceptions"` // in force on it or on its name
 	Campaigns  []PatchCampaign `json:"campaigns"`
 	Versions   []PatchRow      `json:"versions"` // the other versions and suites of the name, at most 20
+	Mends      []Mended        `json:"mends"`    // what it mends, the worst first
 }
 
 // PatchCampaign is a campaign that carries the patch.

@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 
 	"patchring/internal/core/fault"
@@ -11,13 +12,16 @@ import (
 	"patchring/internal/core/policy"
 )
 
-const patchHead = `SELECT p.id, p.provider, p.name, p.version, p.suite, p.origin, p.class, p.summary, p.first_seen_us, p.download_bytes, p.devices FROM patch p`
+const patchHead = `SELECT p.id, p.provider, p.name, p.version, p.suite, p.origin, p.class, p.summary, p.first_seen_us, p.download_bytes, p.devices,
+  p.severity, p.cves, p.exploited FROM patch p`
 
 func scanPatch(rows *sql.Rows) (PatchRow, error) {
 	var p PatchRow
-	var seenUS int64
-	err := rows.Scan(&p.ID, &p.Provider, &p.Name, &p.Version, &p.Suite, &p.Origin, &p.Class, &p.Summary, &seenUS, &p.DownloadBytes, &p.Devices)
-	p.FirstSeen = instant(seenUS)
+	var seenUS, exploited int64
+	var cves string
+	err := rows.Scan(&p.ID, &p.Provider, &p.Name, &p.Version, &p.Suite, &p.Origin, &p.Class, &p.Summary, &seenUS, &p.DownloadBytes, &p.Devices,
+		&p.Severity, &cves, &exploited)
+	p.FirstSeen, p.CVEs, p.Exploited = instant(seenUS), strings.Fields(cves), exploited == 1
 	return p, err
 }
 
@@ -89,6 +93,12 @@ func (q PatchQuery) conditions(b *builder) {
 	}
 	if q.Missing {
 		b.and("p.devices > 0")
+	}
+	if q.Exploited {
+		b.and("p.exploited = 1")
+	}
+	if q.Severity != "" {
+		b.and("p.severity = ?", q.Severity)
 	}
 	if q.Verdict != "" {
 		b.and(`EXISTS (SELECT 1 FROM patch_decision d WHERE d.tenant = p.tenant AND d.verdict = ?
@@ -217,6 +227,9 @@ ORDER BY p.first_seen_us DESC, p.id LIMIT 20`, tenant, row.Provider, row.Name, i
 		}
 	}
 	if out.Exceptions, err = r.exceptionsOfPatch(ctx, tenant, row.key()); err != nil {
+		return PatchDetail{}, err
+	}
+	if out.Mends, err = r.mendedBy(ctx, tenant, id); err != nil {
 		return PatchDetail{}, err
 	}
 	out.Campaigns, err = r.patchCampaigns(ctx, tenant, id)

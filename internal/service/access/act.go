@@ -29,6 +29,7 @@ const (
 	Export     Act = "export"     // the register, whole or a device's passport
 	Accounts   Act = "accounts"   // people and their roles, everybody's API tokens
 	Backup     Act = "backup"     // a copy of everything
+	FeedAct    Act = "feeds"      // import feeds of vulnerabilities, whose facts every tenant sees
 )
 
 // Roles that grant acts. Every other word is a role of the organisation's own:
@@ -55,6 +56,7 @@ var granted = map[Act][]string{
 	Export:     {Admin, Operator, Auditor},
 	Accounts:   {Admin},
 	Backup:     {Admin},
+	FeedAct:    {Admin},
 }
 
 const anyone = "*"

@@ -59,7 +59,7 @@ type Imported struct {
 	SHA256  string    `json:"sha256"`
 	Entries int64     `json:"entries"`
 	Made    time.Time `json:"made,omitzero"` // by its publisher, where it says
-	By      string    `json:"by"`
+	By      string    `json:"by,omitempty"`  // where it was one of the tenant's people
 	At      time.Time `json:"at"`
 	Patches int       `json:"patches"` // of which something new is known
 	// Unchanged: this very file was the last one.
@@ -86,22 +86,22 @@ func (c *Catalogue) Import(ctx context.Context, tenant fleet.TenantID, by regist
 	}
 	sum := sha256.Sum256(ask.Content)
 	row := gen.Feed{
-		Tenant: store.Shared, Name: string(ask.Feed), File: ask.File, Sha256: hex.EncodeToString(sum[:]), Actor: string(by), Pending: 1,
+		Tenant: store.Shared, Name: string(ask.Feed), File: ask.File, Sha256: hex.EncodeToString(sum[:]), Importer: string(tenant), Actor: string(by), Pending: 1,
 		AtUs: max(c.Clock().UnixMicro(), last.AtUs+1), Generation: last.Generation,
 	}
 	if row.Sha256 == last.Sha256 {
-		out := imported(last)
+		out := imported(last, tenant)
 		out.Unchanged = true
 		if last.Pending == 1 { // it was stored, and whoever asked was told that it was not
 			out.Patches, err = c.judge(context.WithoutCancel(ctx), last)
 		}
 		return out, err
 	}
-	if err := c.keep(ctx, tenant, by, ask, last, &row); err != nil {
+	if err := c.keep(ctx, ask, last, &row); err != nil {
 		return Imported{}, err
 	}
 	// The facts are in force: whoever asked may leave, the patches are judged.
-	out := imported(row)
+	out := imported(row, tenant)
 	if out.Patches, err = c.judge(context.WithoutCancel(ctx), row); err != nil {
 		return Imported{}, err
 	}
@@ -112,10 +112,12 @@ func (c *Catalogue) Import(ctx context.Context, tenant fleet.TenantID, by regist
 	return out, nil
 }
 
-func imported(f gen.Feed) Imported {
-	return Imported{
-		Feed: feed.Name(f.Name), File: f.File, SHA256: f.Sha256, Entries: f.Entries, Made: store.Instant(f.SnapshotUs), By: f.Actor, At: store.Instant(f.AtUs),
+func imported(f gen.Feed, tenant fleet.TenantID) Imported {
+	out := Imported{Feed: feed.Name(f.Name), File: f.File, SHA256: f.Sha256, Entries: f.Entries, Made: store.Instant(f.SnapshotUs), At: store.Instant(f.AtUs)}
+	if f.Importer == string(tenant) {
+		out.By = f.Actor
 	}
+	return out
 }
 
 func (c *Catalogue) last(ctx context.Context, name feed.Name) (gen.Feed, error) {
@@ -131,7 +133,7 @@ func (c *Catalogue) last(ctx context.Context, name feed.Name) (gen.Feed, error) 
 	return gen.Feed{}, nil
 }
 
-func (c *Catalogue) keep(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask ImportAsk, last gen.Feed, row *gen.Feed) error {
+func (c *Catalogue) keep(ctx context.Context, ask ImportAsk, last gen.Feed, row *gen.Feed) error {
 	var write func(*store.Tx) error
 	var err error
 	switch ask.Feed {
@@ -152,21 +154,21 @@ func (c *Catalogue) keep(ctx context.Context, tenant fleet.TenantID, by register
 		if err := tx.PutFeed(ctx, gen.PutFeedParams(*row)); err != nil {
 			return fmt.Errorf("keep feed %s: %w", row.Name, err)
 		}
-		return record(ctx, tx, tenant, by, *row)
+		return record(ctx, tx, *row)
 	})
 }
 
 // record writes the import into every register: what it changes is seen by all
 // tenants. Who did it is told to their own tenant only.
-func record(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, by register.Actor, row gen.Feed) error {
+func record(ctx context.Context, tx *store.Tx, row gen.Feed) error {
 	tenants, err := tx.Tenants(ctx)
 	if err != nil {
 		return fmt.Errorf("read tenants: %w", err)
 	}
 	for _, t := range tenants {
 		actor := register.System("catalogue")
-		if t.ID == string(tenant) {
-			actor = by
+		if t.ID == row.Importer {
+			actor = register.Actor(row.Actor)
 		}
 		tx.Record(register.Entry{
 			Tenant: t.ID, AtUS: row.AtUs, Actor: actor, Kind: register.FeedImported,

@@ -271,6 +271,7 @@ type Feed struct {
 	Entries    int64
 	Generation int64
 	Pending    int64
+	Importer   string
 	Actor      string
 	AtUs       int64
 }
