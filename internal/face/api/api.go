@@ -25,6 +25,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
+	"patchring/internal/service/catalogue"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
@@ -49,6 +50,7 @@ type Options struct {
 	Desk      *desk.Desk
 	Passport  *passport.Office
 	Survey    *survey.Survey
+	Catalogue *catalogue.Catalogue
 	// Listen hears that a campaign changed, until stop is called; the channel
 	// is closed when the server stops.
 	Listen func(fleet.TenantID, campaign.ID) (changed <-chan struct{}, stop func())
@@ -119,6 +121,7 @@ func (a *API) register() {
 	a.registerDesk()
 	a.registerRegister()
 	a.registerSurvey()
+	a.registerVulnerabilities()
 }
 
 // body wraps an answer as huma wants it.
@@ -141,6 +144,9 @@ func (o operation) huma() huma.Operation {
 	op := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Tags: []string{o.tag}, DefaultStatus: o.status, MaxBodyBytes: o.maxBody,
 		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+	}
+	if o.maxBody > maxBody {
+		op.BodyReadTimeout = uploadTimeout // five seconds, which is huma's, do not carry a file over a slow line
 	}
 	if o.act != "" && !o.public {
 		op.Description = "Needs: " + string(o.act) + "."

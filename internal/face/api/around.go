@@ -30,6 +30,9 @@ func bound(r *http.Request) int64 {
 	if strings.HasPrefix(r.URL.Path, "/tasks/") && strings.HasSuffix(r.URL.Path, "/close") {
 		return maxProof
 	}
+	if strings.HasPrefix(r.URL.Path, feedsPath+"/") {
+		return maxFeed
+	}
 	return maxBody
 }
 

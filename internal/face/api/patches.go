@@ -22,6 +22,9 @@ type PatchList struct {
 	Class   patch.Class    `query:"class" enum:"security,quality,third-party,unknown"`
 	Missing bool           `query:"missing" doc:"only those that a device misses now"`
 	Verdict policy.Verdict `query:"verdict" enum:"approved,delayed,declined" doc:"only those with this decision given by hand"`
+
+	Exploited bool            `query:"exploited" doc:"only those that mend an exploited vulnerability"`
+	Severity  policy.Severity `query:"severity" enum:"critical,high,medium,low,unknown" doc:"only those of this severity"`
 }
 
 // OnePatch names a patch.
@@ -64,7 +67,8 @@ func (a *API) registerPatches() {
 	const tag, procedures = "patches", "procedures"
 	handle(a, operation{method: http.MethodGet, path: "/patches", id: "list-patches", summary: "Patches that scans have made known", tag: tag, act: access.See},
 		func(ctx context.Context, p access.Principal, in *PatchList) (view.PatchPage, error) {
-			return a.View.Patches(ctx, p.Tenant, view.PatchQuery{Paging: in.paging(), Sort: in.Sort, Text: in.Text, Class: in.Class, Missing: in.Missing, Verdict: in.Verdict})
+			return a.View.Patches(ctx, p.Tenant, view.PatchQuery{Paging: in.paging(), Sort: in.Sort, Text: in.Text, Class: in.Class, Missing: in.Missing, Verdict: in.Verdict,
+				Exploited: in.Exploited, Severity: in.Severity})
 		})
 	handle(a, operation{method: http.MethodGet, path: "/patches/{patch}", id: "show-patch", summary: "One patch", tag: tag, act: access.See},
 		func(ctx context.Context, p access.Principal, in *OnePatch) (view.PatchDetail, error) {

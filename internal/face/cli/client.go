@@ -210,6 +210,32 @@ func (c *client) do(ctx context.Context, method, path string, content []byte, ke
 	return c.http.Do(request)
 }
 
+// upload sends a file as it is. What takes it recognises one that it has, so it
+// carries no key.
+func (c *client) upload(ctx context.Context, path string, header http.Header, content []byte, into any) (err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+prefix+path, bytes.NewReader(content))
+	if err != nil {
+		return err
+	}
+	request.Header = header
+	request.Header.Set("Authorization", "Bearer "+c.token)
+	patient := *c.http
+	if t, ok := patient.Transport.(*http.Transport); ok { // the answer comes when every patch was judged
+		slow := t.Clone()
+		slow.ResponseHeaderTimeout = uploadTimeout
+		patient.Transport = slow
+		defer slow.CloseIdleConnections()
+	}
+	response, err := patient.Do(request)
+	if err != nil {
+		return fmt.Errorf("reach %s: %w", c.base, err)
+	}
+	defer func() { err = errors.Join(err, response.Body.Close()) }()
+	return decodeBody(response, into)
+}
+
+const uploadTimeout = 10 * time.Minute
+
 // maxAnswer bounds what is read into memory; files are streamed.
 const maxAnswer = 64 << 20
 

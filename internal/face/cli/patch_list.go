@@ -12,7 +12,8 @@ import (
 
 type patchListOptions struct {
 	class, verdict, text, sort string
-	missing                    bool
+	severity                   string
+	missing, exploited         bool
 	limit                      int
 }
 
@@ -26,6 +27,8 @@ func (c *cli) patchList() *cobra.Command {
 	flags.StringVar(&o.class, "class", "", "security, quality, third-party or unknown")
 	flags.StringVar(&o.verdict, "verdict", "", "with this decision given by hand: approved, delayed or declined")
 	flags.BoolVar(&o.missing, "missing", false, "only those that a device misses now")
+	flags.BoolVar(&o.exploited, "exploited", false, "only those that mend an exploited vulnerability")
+	flags.StringVar(&o.severity, "severity", "", "critical, high, medium, low or unknown")
 	flags.StringVar(&o.text, "text", "", "with this in the name")
 	flags.StringVar(&o.sort, "sort", "", strings.Join(view.PatchSorts(), ", "))
 	limitFlag(cmd, &o.limit)
@@ -33,9 +36,12 @@ func (c *cli) patchList() *cobra.Command {
 }
 
 func (o patchListOptions) run(ctx context.Context, c *cli, api *client) error {
-	query := filters("class", o.class, "verdict", o.verdict, "text", o.text, "sort", o.sort)
+	query := filters("class", o.class, "verdict", o.verdict, "text", o.text, "sort", o.sort, "severity", o.severity)
 	if o.missing {
 		query.Set("missing", "true")
+	}
+	if o.exploited {
+		query.Set("exploited", "true")
 	}
 	patches, more, err := rows[view.PatchRow](ctx, api, "/patches", query, o.limit)
 	if err != nil {
@@ -46,9 +52,9 @@ func (o patchListOptions) run(ctx context.Context, c *cli, api *client) error {
 		w := c.words()
 		out := make([][]string, 0, len(patches))
 		for _, p := range patches {
-			out = append(out, []string{string(p.ID), p.Name, p.Version, w.Word(lang.Class, string(p.Class)), p.Suite, w.Number(p.Devices), decisionText(w, p.Decision), when(w, p.FirstSeen)})
+			out = append(out, []string{string(p.ID), p.Name, p.Version, w.Word(lang.Class, string(p.Class)), severityText(w, p), p.Suite, w.Number(p.Devices), decisionText(w, p.Decision), when(w, p.FirstSeen)})
 		}
-		return c.table([]string{"col.id", "col.patch", "col.version", "col.class", "col.suite", "col.devices", "col.verdict", "col.first_seen"}, out)
+		return c.table([]string{"col.id", "col.patch", "col.version", "col.class", "col.severity", "col.suite", "col.devices", "col.verdict", "col.first_seen"}, out)
 	})
 }
 
@@ -59,6 +65,19 @@ func decisionText(w lang.Words, d *view.Decision) string {
 	text := w.Word(lang.Verdict, string(d.Verdict))
 	if !d.Until.IsZero() {
 		text += " " + w.T("patch.until", "date", w.Brief(d.Until))
+	}
+	return text
+}
+
+// severityText is how bad what a patch mends is; nothing where it is not known
+// to mend anything.
+func severityText(w lang.Words, p view.PatchRow) string {
+	if len(p.CVEs) == 0 {
+		return ""
+	}
+	text := w.Word(lang.Grade, string(p.Severity))
+	if p.Exploited {
+		text += ", " + w.T("vulnerability.exploited")
 	}
 	return text
 }

@@ -30,6 +30,9 @@ func (c *cli) showPatch(p view.PatchDetail) error {
 	if err != nil {
 		return err
 	}
+	if err := c.mends(p); err != nil {
+		return err
+	}
 	for _, d := range p.Decisions {
 		if err := c.say(decisionText(w, &d) + " — " + w.Actor(d.Actor) + ", " + w.Brief(d.At) + ": " + d.Reason); err != nil {
 			return err
@@ -43,4 +46,27 @@ func (c *cli) showPatch(p view.PatchDetail) error {
 		out = append(out, []string{in.Campaign.Name, w.Word(lang.CampaignState, in.State), in.Item.Ring, w.Number(in.Done), w.Number(in.Failed), w.Number(in.Pending), w.Number(in.RolledBack)})
 	}
 	return c.table([]string{"col.campaign", "col.state", "col.reached", "bucket.done", "bucket.failed", "which.pending", "col.rollback"}, out)
+}
+
+// mends lists what the patch mends, the worst first.
+func (c *cli) mends(p view.PatchDetail) error {
+	if len(p.Mends) == 0 {
+		return nil
+	}
+	w := c.words()
+	rows := make([][]string, 0, len(p.Mends))
+	for _, m := range p.Mends {
+		exploited := ""
+		if m.Exploited {
+			exploited = exploitedText(w, &view.Exploited{Due: m.Due})
+		}
+		rows = append(rows, []string{m.CVE, w.Word(lang.Grade, string(m.Severity)), exploited, m.Fixed, w.Number(m.Devices)})
+	}
+	if err := c.say(""); err != nil {
+		return err
+	}
+	if err := c.table([]string{"col.cve", "col.severity", "col.exploited", "col.fixed", "col.exposed"}, rows); err != nil {
+		return err
+	}
+	return c.say("")
 }

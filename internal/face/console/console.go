@@ -47,6 +47,8 @@ type Reader interface {
 	Explain(ctx context.Context, who source.Viewer, device, patch string) (page.Why, error)
 	Patches(ctx context.Context, who source.Viewer, q page.PatchQuery) (page.Patches, error)
 	Patch(ctx context.Context, who source.Viewer, id string, q page.PatchDeviceQuery) (page.Patch, error)
+	Vulnerabilities(ctx context.Context, who source.Viewer, q page.VulnerabilityQuery) (page.Vulnerabilities, error)
+	Vulnerability(ctx context.Context, who source.Viewer, cve string) (page.Vulnerability, error)
 	Calendar(ctx context.Context, who source.Viewer, q page.CalendarQuery) (page.Calendar, error)
 	Procedures(ctx context.Context, who source.Viewer) (page.Procedures, error)
 	Procedure(ctx context.Context, who source.Viewer, name string, version int64) (page.Procedure, error)

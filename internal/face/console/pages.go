@@ -33,6 +33,8 @@ func (c *Console) pages() map[string]http.Handler {
 		"/devices/{id}/register":       screen(c, ui.Fleet, page.RegisterPage, c.deviceRegister),
 		"/patches":                     screen(c, ui.Patches, page.PatchesPage, c.patches),
 		"/patches/{id}":                screen(c, ui.Patches, page.PatchPage, c.patch),
+		"/vulnerabilities":             screen(c, ui.Patches, page.VulnerabilitiesPage, c.vulnerabilities),
+		"/vulnerabilities/{cve}":       screen(c, ui.Patches, page.VulnerabilityPage, c.vulnerability),
 		"/calendar":                    screen(c, ui.Calendar, page.CalendarPage, c.calendar),
 		"/exceptions":                  screen(c, ui.Exceptions, page.ExceptionsPage, c.exceptions),
 		"/tasks":                       screen(c, ui.Tasks, page.TasksPage, c.tasks),
@@ -137,8 +139,20 @@ func (c *Console) why(v visit) (page.Why, error) {
 func (c *Console) patches(v visit) (page.Patches, error) {
 	return c.Reader.Patches(v.Context(), v.viewer(), page.PatchQuery{
 		Name: v.FormValue("name"), Class: patch.Class(v.FormValue("class")), Verdict: policy.Verdict(v.FormValue("verdict")),
+		Exploited: v.FormValue("exploited") == "1", Severity: policy.Severity(v.FormValue("severity")),
 		Missing: v.FormValue("missing") == "1", Sort: orElse(v.FormValue("sort"), "recent"), After: v.FormValue("after"),
 	})
+}
+
+func (c *Console) vulnerabilities(v visit) (page.Vulnerabilities, error) {
+	return c.Reader.Vulnerabilities(v.Context(), v.viewer(), page.VulnerabilityQuery{
+		Text: v.FormValue("text"), Severity: policy.Severity(v.FormValue("severity")),
+		Exploited: v.FormValue("exploited") == "1", Open: v.FormValue("open") == "1", After: v.FormValue("after"),
+	})
+}
+
+func (c *Console) vulnerability(v visit) (page.Vulnerability, error) {
+	return c.Reader.Vulnerability(v.Context(), v.viewer(), v.PathValue("cve"))
 }
 
 func (c *Console) patch(v visit) (page.Patch, error) {

@@ -448,6 +448,16 @@ func (s *storyteller) Pilots(_ context.Context, _ source.Viewer, q page.PilotsQu
 	return out, nil
 }
 
+func (s *storyteller) Vulnerabilities(_ context.Context, _ source.Viewer, q page.VulnerabilityQuery) (page.Vulnerabilities, error) {
+	out := stories.Vulnerabilities()
+	out.Query = q
+	return out, nil
+}
+
+func (s *storyteller) Vulnerability(context.Context, source.Viewer, string) (page.Vulnerability, error) {
+	return stories.Vulnerability(), nil
+}
+
 func (s *storyteller) Lifecycle(_ context.Context, _ source.Viewer, q page.LifecycleQuery) (page.Lifecycle, error) {
 	out := stories.Lifecycle()
 	out.Query = q

@@ -176,6 +176,9 @@ func (w Words) Percent(p float64) string {
 	return s + "%"
 }
 
+// Decimal writes a number with one decimal: "9,8".
+func (w Words) Decimal(n float64) string { return w.locale.FmtNumber(n, 1) }
+
 // Near is an instant as short as it stays clear beside now: "19:42" today,
 // "13 janv. 19:42" this year, "13 janv. 2025 19:42" otherwise.
 func (w Words) Near(t, now time.Time) string {

@@ -27,6 +27,10 @@ const (
 	Act            Family = "act"      // register entry kinds
 	Check          Family = "check"    // links of the chain that leads to an install
 	Severity       Family = "severity"
+	Grade          Family = "grade"         // of a vulnerability
+	GradedBy       Family = "graded_by"     // who said so
+	Feed           Family = "feed"          // of vulnerabilities
+	DebianStatus   Family = "debian_status" // of a vulnerability in a release
 	Rollback       Family = "rollback"      // readiness
 	RebootSignal   Family = "reboot_signal" // why a reboot is wanted
 	CalendarNote   Family = "note"

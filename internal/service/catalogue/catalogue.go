@@ -9,11 +9,13 @@ package catalogue
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -50,10 +52,50 @@ type ImportAsk struct {
 	Feed    feed.Name
 	File    string // its name, for the record
 	Content []byte // plain or packed by gzip
+	// Wrapped: Content was packed once more for the way. The record is of the
+	// file itself, as it lies on the disk of whoever sent it.
+	Wrapped bool
 }
 
-// Imported is the outcome of an import.
-type Imported struct {
+// open gives the file.
+func (a ImportAsk) open() (io.Reader, error) {
+	if !a.Wrapped {
+		return bytes.NewReader(a.Content), nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(a.Content))
+	if err != nil {
+		return nil, invalid("file", "not_gzip", "Content-Encoding").Wrap(err)
+	}
+	return z, nil
+}
+
+// text gives what is in the file.
+func (a ImportAsk) text() (io.Reader, error) {
+	file, err := a.open()
+	if err != nil {
+		return nil, err
+	}
+	return feed.Unpack(file)
+}
+
+func (a ImportAsk) digest() (string, error) {
+	file, err := a.open()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	n, err := io.Copy(sum, io.LimitReader(file, feed.MaxText+1))
+	switch {
+	case err != nil:
+		return "", invalid("file", "cut_short", "download").Wrap(err)
+	case n > feed.MaxText:
+		return "", invalid("file", "too_long", fmt.Sprintf("%d MB", feed.MaxText>>20))
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// ImportedFeed is the outcome of an import.
+type ImportedFeed struct {
 	Feed    feed.Name `json:"feed"`
 	File    string    `json:"file"`
 	SHA256  string    `json:"sha256"`
@@ -74,19 +116,22 @@ type Imported struct {
 // feed as not judged yet. Before it the old facts stand, and the next import or
 // start drops the parts; after it the new ones, and the next start judges the
 // patches that were not.
-func (c *Catalogue) Import(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask ImportAsk) (Imported, error) {
+func (c *Catalogue) Import(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask ImportAsk) (ImportedFeed, error) {
 	if !slices.Contains(feed.Names(), ask.Feed) {
-		return Imported{}, invalid("feed", "not_a_choice", "debian | kev | nvd")
+		return ImportedFeed{}, invalid("feed", "not_a_choice", "debian | kev | nvd")
 	}
 	c.turn.Lock()
 	defer c.turn.Unlock()
 	last, err := c.last(ctx, ask.Feed)
 	if err != nil {
-		return Imported{}, err
+		return ImportedFeed{}, err
 	}
-	sum := sha256.Sum256(ask.Content)
+	sum, err := ask.digest()
+	if err != nil {
+		return ImportedFeed{}, err
+	}
 	row := gen.Feed{
-		Tenant: store.Shared, Name: string(ask.Feed), File: ask.File, Sha256: hex.EncodeToString(sum[:]), Importer: string(tenant), Actor: string(by), Pending: 1,
+		Tenant: store.Shared, Name: string(ask.Feed), File: ask.File, Sha256: sum, Importer: string(tenant), Actor: string(by), Pending: 1,
 		AtUs: max(c.Clock().UnixMicro(), last.AtUs+1), Generation: last.Generation,
 	}
 	if row.Sha256 == last.Sha256 {
@@ -98,12 +143,12 @@ func (c *Catalogue) Import(ctx context.Context, tenant fleet.TenantID, by regist
 		return out, err
 	}
 	if err := c.keep(ctx, ask, last, &row); err != nil {
-		return Imported{}, err
+		return ImportedFeed{}, err
 	}
 	// The facts are in force: whoever asked may leave, the patches are judged.
 	out := imported(row, tenant)
 	if out.Patches, err = c.judge(context.WithoutCancel(ctx), row); err != nil {
-		return Imported{}, err
+		return ImportedFeed{}, err
 	}
 	c.Log.Info("feed imported", "feed", row.Name, "entries", row.Entries, "patches", out.Patches)
 	if err := c.dropPast(context.WithoutCancel(ctx)); err != nil {
@@ -112,8 +157,8 @@ func (c *Catalogue) Import(ctx context.Context, tenant fleet.TenantID, by regist
 	return out, nil
 }
 
-func imported(f gen.Feed, tenant fleet.TenantID) Imported {
-	out := Imported{Feed: feed.Name(f.Name), File: f.File, SHA256: f.Sha256, Entries: f.Entries, Made: store.Instant(f.SnapshotUs), At: store.Instant(f.AtUs)}
+func imported(f gen.Feed, tenant fleet.TenantID) ImportedFeed {
+	out := ImportedFeed{Feed: feed.Name(f.Name), File: f.File, SHA256: f.Sha256, Entries: f.Entries, Made: store.Instant(f.SnapshotUs), At: store.Instant(f.AtUs)}
 	if f.Importer == string(tenant) {
 		out.By = f.Actor
 	}
@@ -138,11 +183,11 @@ func (c *Catalogue) keep(ctx context.Context, ask ImportAsk, last gen.Feed, row 
 	var err error
 	switch ask.Feed {
 	case feed.Debian:
-		write, err = c.debian(ctx, ask.Content, row)
+		write, err = c.debian(ctx, ask, row)
 	case feed.KEV:
-		write, err = kev(ctx, ask.Content, last, row)
+		write, err = kev(ctx, ask, last, row)
 	default:
-		write, err = nvd(ctx, ask.Content, row)
+		write, err = nvd(ctx, ask, row)
 	}
 	if err != nil {
 		return err
@@ -184,7 +229,7 @@ const rowsAtOnce = 2000
 // debian writes the tracker under a generation of its own, in parts: agents'
 // reports do not wait for sixty megabytes. What it gives back makes it the one
 // that is read.
-func (c *Catalogue) debian(ctx context.Context, content []byte, row *gen.Feed) (func(*store.Tx) error, error) {
+func (c *Catalogue) debian(ctx context.Context, ask ImportAsk, row *gen.Feed) (func(*store.Tx) error, error) {
 	row.Generation = row.AtUs
 	var part []feed.DebianSource
 	rows, entries := 0, 0
@@ -193,7 +238,7 @@ func (c *Catalogue) debian(ctx context.Context, content []byte, row *gen.Feed) (
 		part, rows = part[:0], 0
 		return err
 	}
-	text, err := feed.Unpack(bytes.NewReader(content))
+	text, err := ask.text()
 	if err == nil {
 		err = feed.ReadDebian(text, func(s feed.DebianSource) error {
 			part, rows, entries = append(part, s), rows+len(s.Rows), entries+len(s.Rows)
@@ -222,8 +267,8 @@ func (c *Catalogue) debian(ctx context.Context, content []byte, row *gen.Feed) (
 	}, nil
 }
 
-func kev(ctx context.Context, content []byte, last gen.Feed, row *gen.Feed) (func(*store.Tx) error, error) {
-	text, err := feed.Unpack(bytes.NewReader(content))
+func kev(ctx context.Context, ask ImportAsk, last gen.Feed, row *gen.Feed) (func(*store.Tx) error, error) {
+	text, err := ask.text()
 	if err != nil {
 		return nil, err
 	}
@@ -241,9 +286,9 @@ func kev(ctx context.Context, content []byte, last gen.Feed, row *gen.Feed) (fun
 // nvd reads the file twice: once to know that it is sound, and once to write it
 // in one transaction without having all of it in memory. Its files are parts, so
 // they add to what is known.
-func nvd(ctx context.Context, content []byte, row *gen.Feed) (func(*store.Tx) error, error) {
+func nvd(ctx context.Context, ask ImportAsk, row *gen.Feed) (func(*store.Tx) error, error) {
 	read := func(each func(feed.Graded) error) (time.Time, error) {
-		text, err := feed.Unpack(bytes.NewReader(content))
+		text, err := ask.text()
 		if err != nil {
 			return time.Time{}, err
 		}

@@ -83,12 +83,12 @@ func (s *site) lacks(tenant, device string, key patch.Key, has string) {
 	})
 }
 
-func (s *site) load(name feed.Name, text string) (catalogue.Imported, error) {
+func (s *site) load(name feed.Name, text string) (catalogue.ImportedFeed, error) {
 	s.now = s.now.Add(time.Minute)
 	return s.Import(s.t.Context(), tenant, register.User("ines"), catalogue.ImportAsk{Feed: name, File: "f.json", Content: []byte(text)})
 }
 
-func (s *site) loaded(name feed.Name, text string) catalogue.Imported {
+func (s *site) loaded(name feed.Name, text string) catalogue.ImportedFeed {
 	s.t.Helper()
 	out, err := s.load(name, text)
 	if err != nil {
@@ -146,7 +146,7 @@ func TestFeedsAreKeptAndEveryTenantsPatchesAreJudged(t *testing.T) {
 		got := s.loaded(feed.Debian, tracker(
 			source("openssl", fixed("CVE-2026-0002", "3.0.15-1", "medium"), fixed("CVE-2026-0001", "3.0.12-1", "high")),
 			source("vim", fixed("CVE-2026-0003", "9.2-1", "high"))))
-		want := catalogue.Imported{Feed: feed.Debian, File: "f.json", SHA256: got.SHA256, Entries: 3, By: "user:ines", At: s.now, Patches: 2}
+		want := catalogue.ImportedFeed{Feed: feed.Debian, File: "f.json", SHA256: got.SHA256, Entries: 3, By: "user:ines", At: s.now, Patches: 2}
 		if diff := cmp.Diff(want, got); diff != "" || s.woken != 1 {
 			t.Errorf("woken %d times; %s", s.woken, diff)
 		}
@@ -285,6 +285,28 @@ func TestAPackedFileIsRecordedAsItIs(t *testing.T) {
 	sum := sha256.Sum256(b.Bytes())
 	if got := s.loaded(feed.KEV, b.String()); got.SHA256 != hex.EncodeToString(sum[:]) || got.Entries != 1 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAFilePackedForTheWayIsRecordedAsItWas(t *testing.T) {
+	s := newSite(t, storetest.SQLite(t))
+	text := kevOf("2026-11-19", "CVE-2026-0001")
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := io.WriteString(z, text)
+	if err := errors.Join(err, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	ask := catalogue.ImportAsk{Feed: feed.KEV, File: "f.json", Content: b.Bytes(), Wrapped: true}
+	sum := sha256.Sum256([]byte(text))
+	if got, err := s.Import(t.Context(), tenant, register.User("ines"), ask); err != nil || got.SHA256 != hex.EncodeToString(sum[:]) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	for what, content := range map[string][]byte{"half of it": b.Bytes()[:b.Len()/2], "not packed": []byte(text)} {
+		ask.Content = content
+		if _, err := s.Import(t.Context(), tenant, register.User("ines"), ask); fault.CodeOf(err) != fault.InvalidField {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
 	"patchring/internal/face/console/ui"
+	"patchring/internal/infra/view"
 )
 
 // Patches is the catalogue.
@@ -22,8 +23,11 @@ type PatchQuery struct {
 	Class   patch.Class
 	Verdict policy.Verdict // given by hand
 	Missing bool           // only what a device misses now
-	Sort    string         // recent, name, devices
-	After   string
+	// Exploited are those that mend a vulnerability which is being exploited.
+	Exploited bool
+	Severity  policy.Severity
+	Sort      string // recent, name, devices
+	After     string
 }
 
 // PatchLine is a patch in a list.
@@ -39,6 +43,10 @@ type PatchLine struct {
 	Devices   int64 // that lack it now
 	FirstSeen time.Time
 	Download  int64
+	// Severity is that of the worst vulnerability it mends, of so many.
+	Severity        policy.Severity
+	Exploited       bool
+	Vulnerabilities int
 }
 
 // Patch is one patch with the devices it concerns.
@@ -55,6 +63,7 @@ type Patch struct {
 	Next       string
 	Rules      []PatchRule // of policies, the strongest place first
 	Guards     []PatchGuard
+	Mends      []view.Mended // the worst first
 }
 
 // Heading names the page.
@@ -121,7 +130,7 @@ func (p Patch) amendable(f ui.Frame) bool { return f.Account != nil && f.Account
 
 func (q PatchQuery) address() string {
 	return ui.With("/patches", "name", q.Name, "class", string(q.Class), "verdict", string(q.Verdict),
-		"missing", flag(q.Missing), "sort", q.Sort, "after", q.After)
+		"missing", flag(q.Missing), "exploited", flag(q.Exploited), "severity", string(q.Severity), "sort", q.Sort, "after", q.After)
 }
 
 func (q PatchQuery) narrow() bool {

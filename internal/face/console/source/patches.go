@@ -14,7 +14,7 @@ import (
 // Patches fills the catalogue.
 func (s *Source) Patches(ctx context.Context, who Viewer, q page.PatchQuery) (page.Patches, error) {
 	list, err := s.View.Patches(ctx, who.Tenant, view.PatchQuery{
-		Text: q.Name, Class: q.Class, Verdict: q.Verdict, Missing: q.Missing, Sort: q.Sort, Paging: view.Paging{Cursor: q.After},
+		Text: q.Name, Class: q.Class, Verdict: q.Verdict, Missing: q.Missing, Sort: q.Sort, Exploited: q.Exploited, Severity: q.Severity, Paging: view.Paging{Cursor: q.After},
 	})
 	if err != nil {
 		return page.Patches{}, err
@@ -30,6 +30,7 @@ func patchLine(p view.PatchRow) page.PatchLine {
 	out := page.PatchLine{
 		ID: string(p.ID), Provider: p.Provider, Name: p.Name, Version: p.Version, Suite: p.Suite, Class: p.Class,
 		Devices: p.Devices, FirstSeen: p.FirstSeen, Download: p.DownloadBytes,
+		Severity: p.Severity, Exploited: p.Exploited, Vulnerabilities: len(p.CVEs),
 	}
 	if p.Decision != nil {
 		out.Verdict, out.Until = p.Decision.Verdict, p.Decision.Until
@@ -49,7 +50,7 @@ func (s *Source) Patch(ctx context.Context, who Viewer, id string, q page.PatchD
 	if err != nil {
 		return page.Patch{}, err
 	}
-	out := page.Patch{PatchLine: patchLine(p.PatchRow), Origin: p.Origin, Summary: p.Summary, Exceptions: exceptions(p.Exceptions), Query: q, Next: where.Next}
+	out := page.Patch{PatchLine: patchLine(p.PatchRow), Origin: p.Origin, Summary: p.Summary, Exceptions: exceptions(p.Exceptions), Query: q, Next: where.Next, Mends: p.Mends}
 	for _, d := range p.Decisions {
 		out.Decisions = append(out.Decisions, page.PatchDecision{
 			Verdict: d.Verdict, Name: ofName(d.Scope), Until: d.Until, Reason: d.Reason, By: d.Actor, At: d.At,
@@ -77,3 +78,17 @@ func (s *Source) Patch(ctx context.Context, who Viewer, id string, q page.PatchD
 
 // ofName tells a decision on every version of a name from one on an exact patch.
 func ofName(s policy.Scope) bool { return strings.HasPrefix(string(s), "name:") }
+
+// Vulnerabilities fills the list of what known patches mend.
+func (s *Source) Vulnerabilities(ctx context.Context, who Viewer, q page.VulnerabilityQuery) (page.Vulnerabilities, error) {
+	list, err := s.View.Vulnerabilities(ctx, who.Tenant, view.VulnerabilityQuery{
+		Text: q.Text, Severity: q.Severity, Exploited: q.Exploited, Open: q.Open, Paging: view.Paging{Cursor: q.After},
+	})
+	return page.Vulnerabilities{VulnerabilityPage: list, Query: q, Title: who.Words.T("vulnerability.title")}, err
+}
+
+// Vulnerability fills the page of one.
+func (s *Source) Vulnerability(ctx context.Context, who Viewer, cve string) (page.Vulnerability, error) {
+	one, err := s.View.Vulnerability(ctx, who.Tenant, cve)
+	return page.Vulnerability{Vulnerability: one}, err
+}
