@@ -28,6 +28,7 @@ import (
 	"patchring/internal/infra/store/gen"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
+	"patchring/internal/service/catalogue"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
@@ -91,6 +92,7 @@ func newSite(t *testing.T) *site {
 		Rulebook:  rulebook.New(rulebook.Options{DB: s.db, Clock: clock, Changed: func() { s.decided++ }}),
 		Desk:      desk.New(desk.Options{DB: s.db, Clock: clock, Log: log, Wake: s.conductor.Wake}),
 		Foresight: foresight.New(foresight.Options{DB: s.db, Clock: clock, Rules: s.conductor.Rules}),
+		Catalogue: catalogue.New(catalogue.Options{DB: s.db, Clock: clock, Log: log, Changed: func() { s.decided++ }}),
 		Passport:  passport.New(passport.Options{DB: s.db, Clock: clock, Key: k.RegisterKey}),
 		Listen:    func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return s.changed, func() {} },
 		Backup:    func(_ context.Context, w io.Writer) error { _, err := w.Write([]byte("SQLite format 3")); return err },
@@ -268,7 +270,7 @@ func TestEveryRouteAsksForItsAct(t *testing.T) {
 				continue
 			}
 			checked++
-			target := api.Prefix + strings.NewReplacer("{campaign}", "x", "{device}", "x", "{name}", "x", "{id}", "x", "{patch}", "x").Replace(path)
+			target := api.Prefix + strings.NewReplacer("{campaign}", "x", "{device}", "x", "{name}", "x", "{id}", "x", "{patch}", "x", "{feed}", "kev").Replace(path)
 			a := s.do(strings.ToUpper(method), target, nobody, bodyFor(op.OperationID))
 			if p := a.problem(t); a.status != http.StatusForbidden || p.Code != fault.Forbidden {
 				t.Errorf("%s %s by a guest: %d %s, want forbidden", method, path, a.status, a.body)
@@ -285,7 +287,8 @@ func bodyFor(operation string) any {
 	bodies := map[string]any{
 		"create-user": api.CreateUser{Name: "x", Roles: []string{"it"}}, "set-roles": api.SetRoles{Roles: []string{"it"}},
 		"create-enrollment": api.Invite{}, "retire-device": api.Retire{Reason: "x"}, "put-group": api.PutGroup{}, "describe-device": api.Describe{},
-		"set-group": api.SetMembers{Devices: []string{"x"}}, "import-lifecycle": api.ImportLifecycle{Product: "debian", File: "f", Text: "[]"},
+		"import-feed": "x",
+		"set-group":   api.SetMembers{Devices: []string{"x"}}, "import-lifecycle": api.ImportLifecycle{Product: "debian", File: "f", Text: "[]"},
 		"add-to-group": api.Members{Devices: []string{"x"}}, "remove-from-group": api.Members{Devices: []string{"x"}},
 		"decide": api.Decide{Patch: "x", Verdict: "approved"}, "apply-procedure": api.ApplyProcedure{File: "x", Text: "x"}, "apply-policy": api.PolicyFile{File: "x", Text: "x"},
 		"start-emergency": api.StartEmergency{Reason: "x"}, "create-campaign": api.CreateCampaign{Procedure: "x", Now: true}, "hold-campaign": api.Hold{Reason: "x"}, "incident-campaign": api.Incident{Severity: "minor", What: "x"}, "resume-campaign": api.Resume{},

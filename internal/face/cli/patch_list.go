@@ -54,7 +54,7 @@ func (o patchListOptions) run(ctx context.Context, c *cli, api *client) error {
 		for _, p := range patches {
 			out = append(out, []string{string(p.ID), p.Name, p.Version, w.Word(lang.Class, string(p.Class)), severityText(w, p), p.Suite, w.Number(p.Devices), decisionText(w, p.Decision), when(w, p.FirstSeen)})
 		}
-		return c.table([]string{"col.id", "col.patch", "col.version", "col.class", "col.severity", "col.suite", "col.devices", "col.verdict", "col.first_seen"}, out)
+		return c.table([]string{"col.id", "col.patch", "col.version", "col.class", "col.grade", "col.suite", "col.devices", "col.verdict", "col.first_seen"}, out)
 	})
 }
 

@@ -65,7 +65,7 @@ func (c *cli) mends(p view.PatchDetail) error {
 	if err := c.say(""); err != nil {
 		return err
 	}
-	if err := c.table([]string{"col.cve", "col.severity", "col.exploited", "col.fixed", "col.exposed"}, rows); err != nil {
+	if err := c.table([]string{"col.cve", "col.grade", "col.exploited", "col.fixed", "col.exposed"}, rows); err != nil {
 		return err
 	}
 	return c.say("")

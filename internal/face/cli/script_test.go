@@ -63,7 +63,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("LATER", time.Now().AddDate(0, 0, 60).Format(time.DateOnly))
 			return os.WriteFile(filepath.Join(env.WorkDir, "secret"), []byte(site.srv.First.Password+"\n"), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "unkept": unkept, "halt": halt, "serve": again, "flip": flip, "mode": mode, "keep": keep},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "lacking": lacking, "unkept": unkept, "halt": halt, "serve": again, "flip": flip, "mode": mode, "keep": keep},
 	})
 }
 
@@ -185,6 +185,23 @@ func fleet(ts *testscript.TestScript, _ bool, names []string) {
 		return nil
 	}))
 	ts.Setenv("OPENSSL", string(key.ID()))
+}
+
+// lacking VERSION NAME... adds devices, as fleet does, that have this version of
+// openssl.
+func lacking(ts *testscript.TestScript, neg bool, args []string) {
+	fleet(ts, neg, args[1:])
+	s := of(ts)
+	ctx := context.Background()
+	ts.Check(s.srv.DB.Write(ctx, func(tx *store.Tx) error {
+		var errs []error
+		for _, name := range args[1:] {
+			m := gen.Missing{Tenant: "main", Device: "id-" + name, Patch: ts.Getenv("OPENSSL"), Installed: args[0]}
+			errs = append(errs, tx.JoinInstalled(ctx, m),
+				tx.SetMissingInstalled(ctx, gen.SetMissingInstalledParams{Tenant: m.Tenant, Device: m.Device, Patch: m.Patch, Installed: m.Installed}))
+		}
+		return errors.Join(errs...)
+	}))
 }
 
 // halt ends the server. (stop would end the script, as passed.)

@@ -1,6 +1,9 @@
 package page
 
 import (
+	"slices"
+	"strings"
+
 	"patchring/internal/core/feed"
 	"patchring/internal/core/policy"
 	"patchring/internal/face/console/ui"
@@ -92,6 +95,15 @@ func exploited(f ui.Frame, due string) string {
 		return f.T("vulnerability.exploited")
 	}
 	return f.T("vulnerability.exploited") + ", " + f.T("vulnerability.due", "day", f.Day(due))
+}
+
+// mendsShown bounds the card of a patch's page: a kernel mends hundreds, and the
+// worst come first.
+const mendsShown = 15
+
+// told joins what is known, each thing once.
+func told(parts ...string) string {
+	return strings.Join(slices.Compact(slices.DeleteFunc(parts, func(p string) bool { return p == "" })), " · ")
 }
 
 func graded(f ui.Frame, m view.Mending) string {

@@ -13,8 +13,10 @@ import (
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
+	"patchring/internal/core/feed"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
+	"patchring/internal/core/policy"
 	"patchring/internal/core/procedure"
 	"patchring/internal/core/register"
 	"patchring/internal/face/console/page"
@@ -362,5 +364,49 @@ func TestAnotherTenantSeesNothingOfIt(t *testing.T) {
 	s.must(err)
 	if today.Devices != 0 || len(today.Campaigns) != 0 {
 		t.Errorf("today of another tenant: %+v", today)
+	}
+}
+
+func TestVulnerabilitiesComeFromTheReadModels(t *testing.T) {
+	s := newSite(t)
+	key := patch.Key{Provider: "apt", Name: "sudo", Version: "1.9.16-1", Suite: "bookworm-security"}
+	s.must(s.db.Write(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.PutPatch(t.Context(), gen.PutPatchParams{Tenant: string(tenant), ID: string(key.ID()), Provider: key.Provider, Name: key.Name, Version: key.Version,
+			Suite: key.Suite, Class: string(patch.Security), FirstSeenUs: s.now.UnixMicro()})
+		return errors.Join(err,
+			tx.PutFeed(t.Context(), gen.PutFeedParams{Name: "debian", Generation: 1, Actor: "user:x", Importer: "other", AtUs: s.now.UnixMicro()}),
+			tx.AddDebian(t.Context(), 1, []feed.DebianSource{{Name: "sudo", Rows: []feed.DebianRow{
+				{CVE: "CVE-2026-0001", Codename: "bookworm", Status: feed.Resolved, Fixed: "1.9.15-1", Urgency: "high"},
+				{CVE: "CVE-2026-0002", Codename: "bookworm", Status: feed.Resolved, Fixed: "1.9.16-1"}}}}),
+			tx.ReplaceKEV(t.Context(), []feed.Exploited{{CVE: "CVE-2026-0002", Name: "Two", Added: "2026-01-02", Due: "2026-01-20"}}),
+			tx.JoinInstalled(t.Context(), gen.Missing{Tenant: string(tenant), Patch: string(key.ID()), Installed: "1.9.13-1"}))
+	}))
+	all, err := s.Vulnerabilities(t.Context(), viewer(lang.English), page.VulnerabilityQuery{})
+	s.must(err)
+	if len(all.Rows) != 2 || all.Rows[0].CVE != "CVE-2026-0002" || all.Heading() == "" || len(all.Feeds) != 1 {
+		t.Errorf("list %+v", all)
+	}
+	for what, q := range map[string]page.VulnerabilityQuery{"exploited": {Exploited: true}, "by id": {Text: "0002"}, "unknown": {Severity: policy.SeverityUnknown, Open: true}} {
+		if got, err := s.Vulnerabilities(t.Context(), viewer(lang.English), q); err != nil || len(got.Rows) != 1 || got.Rows[0].CVE != "CVE-2026-0002" {
+			t.Errorf("%s: %+v, %v", what, got.Rows, err)
+		}
+	}
+	one, err := s.Vulnerability(t.Context(), viewer(lang.English), "CVE-2026-0002")
+	s.must(err)
+	if one.Exploited.Due != "2026-01-20" || len(one.MendedBy) != 1 || one.MendedBy[0].Exposed != 1 || one.Heading() != "CVE-2026-0002" {
+		t.Errorf("one %+v", one)
+	}
+	patches, err := s.Patches(t.Context(), viewer(lang.English), page.PatchQuery{Exploited: true, Severity: policy.SeverityHigh})
+	s.must(err)
+	if len(patches.Patches) != 1 || patches.Patches[0].Severity != policy.SeverityHigh || !patches.Patches[0].Exploited || patches.Patches[0].Vulnerabilities != 2 {
+		t.Errorf("patches %+v", patches.Patches)
+	}
+	if none, err := s.Patches(t.Context(), viewer(lang.English), page.PatchQuery{Severity: policy.SeverityLow}); err != nil || len(none.Patches) > 0 {
+		t.Errorf("low patches %+v, %v", none.Patches, err)
+	}
+	p, err := s.Patch(t.Context(), viewer(lang.English), string(key.ID()), page.PatchDeviceQuery{})
+	s.must(err)
+	if len(p.Mends) != 2 || p.Mends[0].CVE != "CVE-2026-0002" || p.Mends[0].Due != "2026-01-20" {
+		t.Errorf("mends %+v", p.Mends)
 	}
 }
