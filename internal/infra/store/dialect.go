@@ -98,8 +98,10 @@ func insertInto(table string, cols ...string) *inserter {
 
 func (b *inserter) add(values ...any) { b.args = append(b.args, values...) }
 
-// maxParams stays below the limits of both: 65535 on PostgreSQL, 32766 on SQLite.
-const maxParams = 30000
+// maxParams stays far below the limits of both, 65535 on PostgreSQL and 32766 on
+// SQLite: the driver of SQLite looks each $N up among all of a statement's
+// arguments, so a statement costs the square of their number.
+const maxParams = 180
 
 func (b *inserter) exec(ctx context.Context, tx *sql.Tx) error {
 	step := maxParams / b.cols * b.cols

@@ -35,14 +35,16 @@ var start = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
 
 // site is a database with a catalogue in it.
 type site struct {
-	t  *testing.T
+	t  testing.TB
 	db *store.DB
 	*catalogue.Catalogue
 	now   time.Time
 	woken int
 }
 
-func newSite(t *testing.T, db *store.DB) *site {
+func newSite(t *testing.T, db *store.DB) *site { return newSiteFor(t, db) }
+
+func newSiteFor(t testing.TB, db *store.DB) *site {
 	s := &site{t: t, db: db, now: start}
 	s.Catalogue = catalogue.New(catalogue.Options{
 		DB: db, Clock: func() time.Time { return s.now }, Log: slog.New(slog.DiscardHandler), Changed: func() { s.woken++ },
