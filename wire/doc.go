@@ -23,7 +23,8 @@ package wire
 //	               rollback, scan), holds, questions
 //	2  2026-11-21  people: their terms in an order, the reboot modes window
 //	               and user, notice events
-const Capability = 2
+//	3  2026-11-22  clean-up orders and what they freed
+const Capability = 3
 
 // Limits of a message. A longer one is cut by its sender with Clean, or refused
 // by its receiver: no device can make the server keep what it does not want.

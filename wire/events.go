@@ -71,6 +71,8 @@ const (
 	ItemNotApplicable ItemState = "not_applicable" // nothing to change on this device any more
 	ItemRolledBack    ItemState = "rolled_back"
 	ItemSkipped       ItemState = "skipped" // stopped by a hold or a local veto, with Cause
+	ItemCleaned       ItemState = "cleaned" // of a clean-up: Freed went; with Cause it was stopped before its end
+	ItemCounted       ItemState = "counted" // of a clean-up's dry run: Freed would go
 )
 
 // Outcome is one item's end.
@@ -81,6 +83,7 @@ type Outcome struct {
 	// Packages have From as it was before and To as the package database says
 	// now, with what is known of their rollback.
 	Packages []Change `json:"packages,omitempty"`
+	Freed    *Freed   `json:"freed,omitempty"` // of a clean-up
 }
 
 // Question is something asked to one device or to all.

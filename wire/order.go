@@ -8,6 +8,7 @@ type OrderKind string
 const (
 	OrderInstall  OrderKind = "install"
 	OrderRollback OrderKind = "rollback"
+	OrderCleanUp  OrderKind = "clean_up" // CleanUp, and no items; of no campaign
 )
 
 // RebootMode says whether the order may reboot the device.
@@ -47,6 +48,7 @@ type Order struct {
 	// RebootWindows are those of RebootWindow, and of no other mode.
 	RebootWindows []Interval `json:"reboot_windows,omitempty"`
 	People        *People    `json:"people,omitempty"` // nil: nobody is asked
+	CleanUp       []CleanUp  `json:"clean_up,omitempty"`
 }
 
 // Item is one content item of a campaign as this device must apply it: exact
@@ -101,6 +103,7 @@ const (
 	StepInstall     Step = "install"
 	StepSettle      Step = "settle"
 	StepReboot      Step = "reboot"
+	StepCleanUp     Step = "clean_up" // of a clean-up order: between wait and report
 	StepVerify      Step = "verify"
 	StepProbe       Step = "probe"
 	StepReport      Step = "report"
