@@ -158,6 +158,14 @@ const (
 	DuplicateMachine Code = "duplicate_machine"  // device
 	NoWindowAhead    Code = "no_window_ahead"    // until
 
+	// A clean-up waits.
+	CleanUpAsks    Code = "clean_up_asks"    //
+	CleanUpResting Code = "clean_up_resting" // next
+	CleanUpRetry   Code = "clean_up_retry"   // next
+	CleanUpUnable  Code = "clean_up_unable"  //
+	CleanUpBehind  Code = "clean_up_behind"  //
+	CleanUpCut     Code = "clean_up_cut"     // at
+
 	// A system that is too old to be patched, or a device too small for it.
 	SystemEnded   Code = "system_ended"   // system, day
 	SystemEndsOn  Code = "system_ends_on" // system, day

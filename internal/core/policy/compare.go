@@ -17,6 +17,7 @@ const (
 	InReboot   Part = "reboot"
 	InPeople   Part = "people"
 	InLimits   Part = "limits"
+	InCleanUp  Part = "clean_up"
 )
 
 // Differing lists the parts in which two settings differ. That a condition is
@@ -32,6 +33,7 @@ func (s Settings) Differing(o Settings) []Part {
 		{InFreezes, slices.EqualFunc(s.Freezes, o.Freezes, sameFreeze)},
 		{InReboot, reflect.DeepEqual(s.Reboot, o.Reboot)},
 		{InPeople, reflect.DeepEqual(s.People, o.People)},
+		{InCleanUp, reflect.DeepEqual(s.CleanUp, o.CleanUp)},
 		{InLimits, slices.EqualFunc(s.Limits, o.Limits, sameLimit)},
 	} {
 		if !part.same {

@@ -79,6 +79,7 @@ type Profile struct {
 	Windows []calendar.Window // none: the procedure's
 	Reboot  *Reboot
 	People  *People
+	CleanUp *CleanUp
 }
 
 // RebootMode says who decides on a reboot that a device needs.
@@ -327,6 +328,7 @@ type Settings struct {
 	Freezes  []Freeze
 	Reboot   *Reboot
 	People   *People
+	CleanUp  *CleanUp
 	Limits   []Placed
 }
 
@@ -385,6 +387,9 @@ func (s *Settings) add(p *Profile) {
 	}
 	if s.People == nil {
 		s.People = p.People
+	}
+	if s.CleanUp == nil {
+		s.CleanUp = p.CleanUp
 	}
 }
 
