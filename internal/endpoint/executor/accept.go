@@ -51,14 +51,14 @@ func (e *Executor) judge(order wire.Order, kept []journal.Order) error {
 		return fault.New(fault.InvalidField, "field", field, "problem", problem)
 	}
 	for _, k := range kept {
-		if k.Order.Serial == order.Serial || k.Order.Campaign == order.Campaign && k.Order.Serial > order.Serial {
+		if k.Order.Serial == order.Serial || sameGoal(k.Order, order) && k.Order.Serial > order.Serial {
 			return fault.New(fault.OrderStale, "serial", itoa(order.Serial), "have", itoa(k.Order.Serial))
 		}
 	}
 	if s := (scene{now: e.Now(), clockOff: e.look()}); s.expired(order) {
 		return fault.New(fault.OrderExpired, "at", rfc(time.UnixMicro(order.ExpiresUS)))
 	}
-	if err := e.Disk(); err != nil {
+	if err := e.Disk(); err != nil && order.Kind != wire.OrderCleanUp { // which makes room
 		return err
 	}
 	if err := e.Journal.Room(); err != nil {
@@ -70,9 +70,9 @@ func (e *Executor) judge(order wire.Order, kept []journal.Order) error {
 // keep stores the order; it replaces older ones of its campaign that have not
 // begun, and waits behind one that has.
 func (e *Executor) keep(envelope wire.Envelope, order wire.Order, asked journal.Asked) error {
-	accepted := journal.Order{Envelope: envelope, Step: wire.StepAccepted, Items: order.Items, Asked: asked}
+	accepted := journal.Order{Envelope: envelope, Step: wire.StepAccepted, Items: order.Items, CleanUp: order.CleanUp, Asked: asked}
 	supersede := func(old *journal.Order) bool {
-		if old.Order.Campaign != order.Campaign || old.Done() || begun(*old) || old.SupersededBy != 0 {
+		if !sameGoal(old.Order, order) || old.Done() || begun(*old) || old.SupersededBy != 0 {
 			return false
 		}
 		old.SupersededBy = order.Serial
@@ -204,13 +204,13 @@ func (e *Executor) SetHolds(envelope wire.Envelope) error {
 // malformed names the first field that no honest server sends.
 func malformed(o wire.Order) (field, problem string) {
 	switch {
-	case o.ID == "" || o.Campaign == "" || o.Serial <= 0:
+	case o.ID == "" || o.Campaign == "" && o.Kind != wire.OrderCleanUp || o.Serial <= 0:
 		return "id", "order, campaign or serial is missing"
-	case o.Kind != wire.OrderInstall && o.Kind != wire.OrderRollback:
+	case o.Kind != wire.OrderInstall && o.Kind != wire.OrderRollback && o.Kind != wire.OrderCleanUp:
 		return "kind", "unknown kind " + string(o.Kind)
 	case o.MarginS < 0 || o.LockWaitS < 0:
 		return "margin_s", "negative duration"
-	case len(o.Items) == 0:
+	case len(o.Items) == 0 && o.Kind != wire.OrderCleanUp:
 		return "items", "there are none"
 	}
 	for i, w := range o.Windows {
@@ -219,6 +219,9 @@ func malformed(o wire.Order) (field, problem string) {
 		}
 	}
 	if field, problem := people.Problem(o); field != "" {
+		return field, problem
+	}
+	if field, problem := cleanUpProblem(o); field != "" {
 		return field, problem
 	}
 	seen := map[string]bool{}

@@ -85,6 +85,8 @@ type Options struct {
 	Present func(ctx context.Context) (Presence, error)
 	Show    func([]Announcement)
 
+	CleanUp CleanUp // nil: this device cannot be cleaned up
+
 	Changed func() // events were spooled, or an order moved
 	Ended   func() // an order is done: what a scan knows is old
 	Log     *slog.Logger

@@ -14,6 +14,7 @@ type scenario struct {
 	arrange  func(*world) wire.Order
 	states   map[string]wire.ItemState
 	packages map[string]string
+	after    func(*testing.T, *world)
 }
 
 var scenarios = []scenario{
@@ -46,6 +47,12 @@ var scenarios = []scenario{
 		states:   map[string]wire.ItemState{"item-a": wire.ItemRolledBack, "item-b": wire.ItemRolledBack},
 		packages: map[string]string{"a": "1", "b": "1", "c": "1"},
 	},
+	{
+		name:    "clean-up",
+		arrange: func(w *world) wire.Order { return w.cleaning(1) },
+		states:  map[string]wire.ItemState{"p/temporary_files": wire.ItemCleaned, "p/journal": wire.ItemCounted},
+		after:   mustBeClean,
+	},
 }
 
 // tell plays a scenario to its end and checks what must always hold: the order
@@ -65,6 +72,9 @@ func (s scenario) tell(t *testing.T, harm func(*world)) *world {
 	}
 	if len(w.half) != 0 || w.quiet != 0 {
 		t.Errorf("left in the middle: half configured %v, quiet %d", w.half, w.quiet)
+	}
+	if s.after != nil {
+		s.after(t, w)
 	}
 	seen := map[int64]bool{}
 	for _, e := range w.events() {

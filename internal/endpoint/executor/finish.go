@@ -310,7 +310,7 @@ func (e *Executor) forget(over []int64, kept []journal.Order) error {
 // of this one is refused by its serial.
 func replaced(o journal.Order, kept []journal.Order) bool {
 	return slices.ContainsFunc(kept, func(k journal.Order) bool {
-		return k.Order.Campaign == o.Order.Campaign && k.Order.Serial > o.Order.Serial
+		return sameGoal(k.Order, o.Order) && k.Order.Serial > o.Order.Serial
 	})
 }
 

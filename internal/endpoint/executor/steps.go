@@ -63,6 +63,8 @@ func urgency(o journal.Order) int {
 		return 0
 	case o.Order.Kind == wire.OrderRollback:
 		return 1
+	case o.Order.Kind == wire.OrderCleanUp:
+		return 3
 	default:
 		return 2
 	}
@@ -122,6 +124,9 @@ func (e *Executor) step(ctx context.Context, o journal.Order) (*wait, error) {
 	}
 	doing := string(o.Step) + " of order " + o.Order.ID
 	e.doing.Store(&doing)
+	if o.Order.Kind == wire.OrderCleanUp {
+		return e.stepOfCleanUp(ctx, o, s)
+	}
 	switch o.Step {
 	case wire.StepAccepted:
 		return nil, e.enter(o, wire.StepPreflight, nil)
@@ -327,6 +332,7 @@ func endItems(k *journal.Order, state wire.ItemState, reason fault.Reason) {
 		k.Outcomes = append(k.Outcomes, wire.Outcome{Item: item.ID, State: state, Cause: causeOf(reason), Packages: item.Packages})
 	}
 	k.Items = nil
+	endCleanUps(k, state, reason)
 }
 
 // goingDown tells that the device was asked to reboot and has not had the time

@@ -66,6 +66,7 @@ type world struct {
 	stride   time.Duration // that passes between two ticks at least
 	survivor func()        // a transaction that outlived the agent
 	desk
+	litter
 }
 
 type installed struct {
@@ -91,7 +92,7 @@ func blankWorld(dir string, fail func(string, ...any)) *world {
 		fail: fail, dir: dir, key: key,
 		wall: time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC), uptime: time.Hour, boots: 1,
 		packages: map[string]string{"a": "1", "b": "1", "c": "1"}, half: map[string]string{},
-		kept: map[string]string{}, bad: map[string]bool{}, lying: map[string]bool{},
+		litter: newLitter(), kept: map[string]string{}, bad: map[string]bool{}, lying: map[string]bool{},
 	}
 	w.start()
 	return w
@@ -127,7 +128,7 @@ func (w *world) start() {
 		Local:  func() (local.Rules, error) { return w.rules, w.rulesErr },
 		Disk:   func() error { return w.diskErr },
 		Hooks:  w.hooks, Signals: w.signals, Reboot: w.reboot,
-		Present: w.present, Show: w.show,
+		Present: w.present, Show: w.show, CleanUp: w.cleanUp,
 		Changed: func() {}, Ended: func() {}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err := w.exec.trustClockAtStart(); err != nil {

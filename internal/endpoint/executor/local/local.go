@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"patchring/internal/core/cleanup"
 	"patchring/wire"
 )
 
@@ -32,6 +33,7 @@ type Rules struct {
 	NeverReboot   bool     `json:"never_reboot"`
 	BlockedHours  []Hours  `json:"blocked_hours"`
 	NeverPackages []string `json:"never_packages"` // names, with * and ? as in file names
+	NeverCleanUp  []string `json:"never_clean_up"` // kinds of clean-up; "*" is all of them
 }
 
 // Hours are hours of the device's own zone in which nothing is started. To may
@@ -80,6 +82,11 @@ func parse(raw []byte) (Rules, error) {
 	for _, pattern := range r.NeverPackages {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
 			return Rules{}, fmt.Errorf("never_packages of local file: pattern %q cannot be read", pattern)
+		}
+	}
+	for _, kind := range r.NeverCleanUp {
+		if kind != "*" && !slices.Contains(cleanup.Kinds(), cleanup.Kind(kind)) {
+			return Rules{}, fmt.Errorf("never_clean_up of local file: %q is no kind of clean-up", kind)
 		}
 	}
 	return r, nil
@@ -173,6 +180,11 @@ func (r Rules) spans(at time.Time, length time.Duration) iter.Seq2[time.Time, ti
 			}
 		}
 	}
+}
+
+// ForbidsCleanUp tells whether nothing of a kind is ever removed here.
+func (r Rules) ForbidsCleanUp(kind cleanup.Kind) bool {
+	return slices.Contains(r.NeverCleanUp, "*") || slices.Contains(r.NeverCleanUp, string(kind))
 }
 
 // Forbids names the pattern that forbids a package of the item, if one does.
