@@ -26,6 +26,7 @@ import (
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
 	"patchring/internal/service/catalogue"
+	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
@@ -63,6 +64,7 @@ type Server struct {
 	Passport  *passport.Office
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue
+	Cleaner   *cleaner.Cleaner
 	View      *view.Reader
 	Broker    *broker.Broker
 	Bus       *bus.Bus
@@ -172,7 +174,7 @@ func (s *Server) openAccess() (err error) {
 	s.Access, err = access.New(access.Options{
 		DB: s.DB, Keys: s.Keys, Clock: s.Clock, Random: rand.Reader, Brokers: s.brokers(),
 		CheckinS: int64(time.Duration(s.Checkin) / time.Second),
-		Enrolled: func(fleet.TenantID) { s.Conductor.Enlist() },
+		Enrolled: func(fleet.TenantID) { s.Conductor.Enlist(); s.Cleaner.Enlist() },
 		Retired:  func(d identity.Device) { s.Broker.Kick(d); s.Conductor.Wake() },
 	})
 	return err
@@ -182,12 +184,15 @@ func (s *Server) openServices() {
 	s.Conductor = conductor.New(conductor.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Publish: s.Bus.Publish, Changed: s.pulse.beat,
 	})
+	s.Cleaner = cleaner.New(cleaner.Options{
+		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Policies: s.Conductor.Policies, Sent: s.Conductor.Wake,
+	})
 	s.Gateway = gateway.New(gateway.Options{
-		DB: s.DB, Clock: s.Clock, Log: s.Log, Wake: s.Conductor.Wake, Renew: s.Access.Renew,
+		DB: s.DB, Clock: s.Clock, Log: s.Log, Wake: func() { s.Conductor.Wake(); s.Cleaner.Wake() }, Renew: s.Access.Renew,
 		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin),
 	})
 	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock, Replace: s.Conductor.Replace, Wake: s.Conductor.Wake})
-	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Changed: s.Conductor.Wake})
+	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Changed: func() { s.Conductor.Wake(); s.Cleaner.Wake() }})
 	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake})
 	s.Foresight = foresight.New(foresight.Options{DB: s.DB, Clock: s.Clock, Rules: s.Conductor.Rules})
 	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})
@@ -256,6 +261,7 @@ func (s *Server) Run(ctx context.Context) error {
 		g.run("reports of "+t.ID, func() error { return serving.Run(ctx) })
 	}
 	g.run("conductor", func() error { return s.Conductor.Run(ctx) })
+	g.run("cleaner", func() error { return s.Cleaner.Run(ctx) })
 	g.run("desk", func() error { return s.Desk.Run(ctx) })
 	g.run("catalogue", func() error { return s.Catalogue.Run(ctx) })
 	g.run("housekeeping", func() error { return s.housekeep(ctx) })

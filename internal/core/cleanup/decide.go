@@ -53,7 +53,7 @@ type Device struct {
 	Windows []calendar.Interval // ahead, without the freezes
 	Frozen  fault.Reason        // what freezes it now
 	Held    fault.Reason        // a hold on the device
-	Busy    bool                // another order is at work on it
+	Others  []calendar.Interval // in which other orders may act on it: patches come first
 	Able    bool                // its agent understands clean-up orders
 	Order   *Open
 }
@@ -175,13 +175,14 @@ func (d Device) decideOrder(now time.Time, out *Decision, due []wire.CleanUp) {
 		out.mark(due, func(i *ItemDecision) { i.Reason, i.Next = r, next })
 		out.look(look)
 	}
-	window, open := ahead(d.Windows, now)
+	window, open := ahead(calendar.Subtract(d.Windows, calendar.Union(d.Others...)), now)
+	_, taken := ahead(d.Windows, now)
 	switch {
 	case !d.Able:
 		wait(fault.Because(fault.CleanUpUnable), time.Time{}, now.Add(noWindowLook))
 	case !d.Held.IsZero():
 		wait(d.Held, time.Time{}, now.Add(busyLook))
-	case d.Busy:
+	case !open && taken:
 		wait(fault.Because(fault.CleanUpBehind), time.Time{}, now.Add(busyLook))
 	case !open && !d.Frozen.IsZero():
 		wait(d.Frozen, time.Time{}, now.Add(noWindowLook))
@@ -213,7 +214,8 @@ func (d Device) strayed(now time.Time) bool {
 		inside := func(i calendar.Interval) bool {
 			return !ordered.Start.Before(i.Start.Add(-time.Second)) && !ordered.End.After(i.End.Add(time.Second))
 		}
-		if !ordered.Empty() && !slices.ContainsFunc(d.Windows, inside) {
+		crossed := func(i calendar.Interval) bool { return i.Start.Before(ordered.End) && ordered.Start.Before(i.End) }
+		if !ordered.Empty() && (!slices.ContainsFunc(d.Windows, inside) || slices.ContainsFunc(d.Others, crossed)) {
 			return true
 		}
 	}

@@ -50,7 +50,7 @@ func TestWhereAnItemStands(t *testing.T) {
 		{"it comes again", wanted(tmp, func(w *Wanted) { w.Counted, w.Approved, w.Cleaned = noon.Add(-40*day), true, noon.Add(-7*day) }), nil, Ordered, "", true, false},
 		{"what failed is tried a day later", wanted(tmp, func(w *Wanted) { w.Tried = noon.Add(-time.Hour) }), nil, AwaitingDryRun, fault.CleanUpRetry, false, false},
 		{"an old agent is asked nothing", wanted(tmp, nil), func(d *Device) { d.Able = false }, AwaitingDryRun, fault.CleanUpUnable, false, false},
-		{"patches come first", wanted(tmp, nil), func(d *Device) { d.Busy = true }, AwaitingDryRun, fault.CleanUpBehind, false, false},
+		{"patches come first", wanted(tmp, nil), func(d *Device) { d.Others = d.Windows }, AwaitingDryRun, fault.CleanUpBehind, false, false},
 		{"a held device is left alone", wanted(tmp, nil), func(d *Device) { d.Held = fault.Because(fault.DeviceHeld) }, AwaitingDryRun, fault.DeviceHeld, false, false},
 		{"no window is closed", wanted(tmp, nil), func(d *Device) { d.Windows = nil }, AwaitingDryRun, fault.NoWindow, false, false},
 		{"a freeze says so", wanted(tmp, nil), func(d *Device) { d.Windows, d.Frozen = nil, fault.Because(fault.Frozen) }, AwaitingDryRun, fault.Frozen, false, false},
@@ -92,6 +92,11 @@ func TestAnOpenOrderStandsOrFalls(t *testing.T) {
 	if got := Decide(noon, moved); !got.Cancel {
 		t.Errorf("outside the new window: %+v, want cancelled", got)
 	}
+	patches := d
+	patches.Others = []calendar.Interval{{Start: night.Start.Add(time.Hour), End: night.End}}
+	if got := Decide(noon, patches); !got.Cancel {
+		t.Errorf("when patches are ordered for its window: %+v, want cancelled", got)
+	}
 	gone := d
 	gone.Wanted = nil
 	if got := Decide(noon, gone); !got.Cancel {
@@ -127,7 +132,10 @@ func play(t *testing.T, seed uint64, r *rand.Rand) {
 		for at := now.Truncate(day); len(s.device.Windows) < r.IntN(4); at = at.Add(day) {
 			s.device.Windows = append(s.device.Windows, calendar.Interval{Start: at.Add(22 * time.Hour), End: at.Add(25 * time.Hour)})
 		}
-		s.device.Auto, s.device.Busy = r.IntN(3) == 0, r.IntN(5) == 0
+		s.device.Auto, s.device.Others = r.IntN(3) == 0, nil
+		if r.IntN(3) == 0 && len(s.device.Windows) > 0 {
+			s.device.Others = s.device.Windows[:1]
+		}
 		s.people(r)
 		d := Decide(now, s.device)
 		if d.Cancel || d.Expired {
@@ -160,8 +168,8 @@ func (s *story) check(t *testing.T, seed uint64, now time.Time, o *Order) {
 	if !slices.Contains(s.device.Windows, o.Window) || o.Expires.After(o.Window.End) || !o.Window.End.After(now) {
 		t.Fatalf("seed %d: order %+v at %s is outside the windows %v", seed, o, now, s.device.Windows)
 	}
-	if s.device.Busy {
-		t.Fatalf("seed %d: order beside another", seed)
+	if slices.Contains(s.device.Others, o.Window) {
+		t.Fatalf("seed %d: order in the window of another", seed)
 	}
 	for _, c := range o.Items {
 		i := FromWire(c)

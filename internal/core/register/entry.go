@@ -62,6 +62,8 @@ const (
 	TaskReminded       Kind = "task_reminded" // who was told that it waits
 	TaskClosed         Kind = "task_closed"   // with its proof
 	TaskReopened       Kind = "task_reopened"
+	CleanUpApproved    Kind = "clean_up_approved" // a person let a clean-up go, after its dry run
+	CleanUpRevoked     Kind = "clean_up_revoked"
 	TokenCreated       Kind = "token_created" // of the API
 	TokenRevoked       Kind = "token_revoked"
 )

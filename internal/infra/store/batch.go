@@ -36,7 +36,8 @@ type MissingPatch struct {
 }
 
 const (
-	batchDevices = `SELECT id, name, kind, tags, seen_us, scan_us, scan_status, scan_cause, reboot_pending, booted_us, retired_us, order_serial, checkpoint_size, scan_wanted
+	batchDevices = `SELECT id, name, kind, tags, seen_us, scan_us, scan_status, scan_cause, reboot_pending, boot_id, booted_us, retired_us,
+  capability, order_serial, checkpoint_size, scan_wanted
 FROM device WHERE tenant = $1 AND id IN (`
 	batchMissing = `SELECT m.device, m.patch, m.state, m.packages, m.exposed_us, p.provider, p.name, p.version, p.suite, p.class,
   p.origin, p.summary, p.download_bytes, p.first_seen_us, p.severity, p.cves, p.exploited
@@ -107,7 +108,7 @@ func (r Reads) each(ctx context.Context, text, order, tenant string, devices []s
 func (b Batch) scanDevice(rows *sql.Rows) error {
 	var d gen.Device
 	err := rows.Scan(&d.ID, &d.Name, &d.Kind, &d.Tags, &d.SeenUs, &d.ScanUs, &d.ScanStatus, &d.ScanCause,
-		&d.RebootPending, &d.BootedUs, &d.RetiredUs, &d.OrderSerial, &d.CheckpointSize, &d.ScanWanted)
+		&d.RebootPending, &d.BootID, &d.BootedUs, &d.RetiredUs, &d.Capability, &d.OrderSerial, &d.CheckpointSize, &d.ScanWanted)
 	b.Devices[d.ID] = d
 	return err
 }

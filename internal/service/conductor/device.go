@@ -179,6 +179,9 @@ func (g *group) known(ctx context.Context, row gen.CampaignDevice, now time.Time
 		return d, err
 	}
 	for _, o := range g.batch.Orders[row.Device] {
+		if wire.OrderKind(o.Kind) == wire.OrderCleanUp {
+			continue // it comes after every campaign, and gives way by itself
+		}
 		if o.Campaign != row.Campaign || o.Amendment != row.Amendment {
 			if err := g.other(ctx, o, &d); err != nil {
 				return d, err

@@ -238,7 +238,9 @@ func (g *group) other(ctx context.Context, o gen.DeviceOrder, d *campaign.Device
 // preempt cancels the order of another campaign that has not begun. That
 // campaign looks at the device again: later, it gives what is then left to do.
 func (g *group) preempt(ctx context.Context, row gen.CampaignDevice) error {
-	orders := slices.DeleteFunc(slices.Clone(g.batch.Orders[row.Device]), func(o gen.DeviceOrder) bool { return o.Campaign == row.Campaign })
+	orders := slices.DeleteFunc(slices.Clone(g.batch.Orders[row.Device]), func(o gen.DeviceOrder) bool {
+		return o.Campaign == row.Campaign || wire.OrderKind(o.Kind) == wire.OrderCleanUp
+	})
 	for _, o := range orders {
 		now := g.Clock().UnixMicro()
 		if _, err := g.tx.CloseOrder(ctx, gen.CloseOrderParams{Tenant: row.Tenant, ID: o.ID, State: orderCancelled, Step: o.Step, StepUs: now}); err != nil {

@@ -8,6 +8,11 @@ import (
 	"patchring/internal/infra/store"
 )
 
+// Policies are those in force for a tenant.
+func (c *Conductor) Policies(ctx context.Context, r store.Reads, tenant string) (policy.Policies, error) {
+	return c.scenes.policies(ctx, r.Queries, tenant)
+}
+
 // Rules are what a new campaign of a tenant would be decided by: what people
 // decided, the policies in force, and the holds that it would meet. The classes
 // are its procedure's.

@@ -165,6 +165,12 @@ func (g *Gateway) result(ctx context.Context, tx *store.Tx, d gen.Device, e wire
 	if err := g.closeOrder(ctx, tx, row, e, orderDone); err != nil {
 		return err
 	}
+	detail := resultText(*e.Result)
+	detail["order"], detail["kind"] = row.ID, row.Kind
+	if wire.OrderKind(row.Kind) == wire.OrderCleanUp {
+		g.record(tx, d, e, register.OrderResult, "", detail)
+		return g.cleaned(ctx, tx, row, e.Result.Outcomes, nil)
+	}
 	terms, err := g.terms(ctx, tx, row)
 	if err != nil {
 		return err
@@ -178,8 +184,6 @@ func (g *Gateway) result(ctx context.Context, tx *store.Tx, d gen.Device, e wire
 			return err
 		}
 	}
-	detail := resultText(*e.Result)
-	detail["order"], detail["kind"] = row.ID, row.Kind
 	g.record(tx, d, e, register.OrderResult, row.Campaign, detail)
 	return nil
 }
@@ -195,6 +199,10 @@ func (g *Gateway) refused(ctx context.Context, tx *store.Tx, d gen.Device, e wir
 	}
 	if err := g.closeOrder(ctx, tx, row, e, orderRefused); err != nil {
 		return err
+	}
+	if wire.OrderKind(row.Kind) == wire.OrderCleanUp {
+		g.record(tx, d, e, register.OrderResult, "", map[string]any{"order": row.ID, "kind": row.Kind, "state": orderRefused})
+		return g.cleaned(ctx, tx, row, nil, e.Cause)
 	}
 	terms, err := g.terms(ctx, tx, row)
 	if err != nil {
@@ -325,11 +333,15 @@ func outcomeText(o wire.Outcome) map[string]any {
 	if o.Cause != nil {
 		text["cause"] = o.Cause.Code
 	}
+	if o.Freed != nil {
+		text["freed"] = freedText(o.Freed)
+	}
 	return text
 }
 
 func cleanOutcome(o wire.Outcome) wire.Outcome {
 	o.Item, o.Cause, o.Packages = wire.Clean(o.Item, 64), cleanCause(o.Cause), cleanChanges(o.Packages)
+	o.Freed = cleanFreed(o.Freed)
 	return o
 }
 

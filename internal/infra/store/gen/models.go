@@ -145,6 +145,45 @@ type CampaignRing struct {
 	RollbackImpossible int64
 }
 
+type CleanUpApproval struct {
+	Tenant      string
+	Item        string
+	Fingerprint string
+	Device      string
+	Actor       string
+	AtUs        int64
+}
+
+type CleanUpItem struct {
+	Tenant       string
+	Device       string
+	Item         string
+	Kind         string
+	Fingerprint  string
+	OlderThanS   int64
+	Paths        string
+	State        string
+	Reason       string
+	NextUs       int64
+	CountedUs    int64
+	CountedFiles int64
+	CountedBytes int64
+	Places       string
+	CleanedUs    int64
+	TriedUs      int64
+	Cause        string
+	FreedFiles   int64
+	FreedBytes   int64
+	AtLeast      int64
+}
+
+type CleanUpLook struct {
+	Tenant  string
+	Device  string
+	DueUs   int64
+	LeaseUs int64
+}
+
 type Device struct {
 	Tenant          string
 	ID              string
