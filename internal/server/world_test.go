@@ -54,6 +54,7 @@ type fakeDevice struct {
 	holds    wire.Holds
 	installs []install // everything it ever did
 	found    wire.Part // by the last scan
+	litter
 
 	// Of a device that judges orders as the real agent does (world.witness).
 	agent    *executor.Executor
@@ -250,7 +251,7 @@ func (w *world) act(d *fakeDevice) (busy bool) {
 	if d.away {
 		return false
 	}
-	m := wire.Checkin{NowUS: w.now.UnixMicro(), HoldsSerial: d.holds.Serial}
+	m := wire.Checkin{NowUS: w.now.UnixMicro(), Capability: d.speaks(), HoldsSerial: d.holds.Serial}
 	if d.found.Hash != "" {
 		m.Parts, m.ScannedUS = map[wire.PartName]string{wire.PartPatches: d.found.Hash}, d.found.AtUS
 	}
@@ -328,6 +329,7 @@ func (w *world) carryOut(d *fakeDevice, o wire.Order) {
 	for _, item := range o.Items {
 		outcomes = append(outcomes, w.apply(d, o, item))
 	}
+	outcomes = append(outcomes, d.cleanUp(w.now, o)...)
 	w.event(d, wire.Event{Kind: wire.EventResult, Order: o.ID, Serial: o.Serial, Result: &wire.Result{Outcomes: outcomes}})
 	w.now = w.now.Add(time.Second) // a scan is later than the install it verifies
 	w.scan(d)
@@ -368,6 +370,10 @@ func (w *world) settle() {
 	for range 100 {
 		busy, err := w.srv.Conductor.Step(w.t.Context())
 		if busy = busy || err != nil; err != nil && !errors.Is(err, errCommit) {
+			w.t.Fatal(err)
+		}
+		cleaning, err := w.srv.Cleaner.Step(w.t.Context())
+		if busy = busy || cleaning || err != nil; err != nil && !errors.Is(err, errCommit) {
 			w.t.Fatal(err)
 		}
 		for _, name := range w.order {

@@ -26,6 +26,7 @@ type device struct {
 	bootID string
 	booted time.Time
 
+	cleaned map[string]bool          // clean-ups that were done once
 	changed map[string]string        // packages that are not as in the stock: name → version
 	hashes  map[wire.PartName]string // of the parts as they are now
 	server  map[wire.PartName]bool   // parts the server wants

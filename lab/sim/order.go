@@ -63,7 +63,7 @@ func (d *device) judge(o wire.Order) error {
 		return forged(nil, "it is for another device")
 	}
 	for _, k := range d.orders {
-		if k.Campaign == o.Campaign && k.Serial >= o.Serial {
+		if k.Campaign == o.Campaign && (o.Campaign != "" || k.Kind == o.Kind) && k.Serial >= o.Serial {
 			return fault.New(fault.OrderStale, "serial", strconv.FormatInt(o.Serial, 10), "have", strconv.FormatInt(k.Serial, 10))
 		}
 	}
@@ -176,6 +176,10 @@ func (d *device) advance(o *order, now time.Time) (busy bool) {
 			if !d.mayPrepare(o, now) {
 				return true
 			}
+			if o.Kind == wire.OrderCleanUp {
+				d.enter(o, wire.StepWait)
+				continue
+			}
 			d.enter(o, wire.StepPreflight)
 			d.enter(o, wire.StepPreserve)
 			d.enter(o, wire.StepDownload)
@@ -193,6 +197,10 @@ func (d *device) advance(o *order, now time.Time) (busy bool) {
 			d.enter(o, wire.StepInstall)
 			o.due = now.Add(d.takes(installShare))
 		default:
+			if o.Kind == wire.OrderCleanUp {
+				d.cleanUp(o)
+				continue
+			}
 			d.install(o)
 		}
 	}

@@ -85,6 +85,9 @@ type Order struct {
 const (
 	// retryAfter an order that was not carried out: refused, expired, skipped.
 	retryAfter = day
+	// objection is how long the figures of a dry run are there to be looked at
+	// before the policy's own word lets the item go.
+	objection = day
 	// staleAfter a dry run its figures say nothing any more of what would go.
 	staleAfter = 30 * day
 	// noWindowLook and busyLook: nothing tells when a window is given, or that
@@ -117,7 +120,7 @@ func (d Device) weigh(now time.Time, w Wanted) (ItemDecision, *wire.CleanUp) {
 	let := w.Approved || d.Auto && !w.Item.AlwaysAsks()
 	switch again := w.Cleaned.Add(d.Every); {
 	case !w.Tried.IsZero() && now.Before(w.Tried.Add(retryAfter)) && w.Tried.After(w.Cleaned) && w.Tried.After(w.Counted):
-		i.State, i.Next = waiting(fresh, let), w.Tried.Add(retryAfter)
+		i.State, i.Next = w.waiting(fresh, let), w.Tried.Add(retryAfter)
 		i.Reason = fault.Because(fault.CleanUpRetry, "next", i.Next.UTC().Format(time.RFC3339))
 		return i, nil
 	case !w.Cleaned.IsZero() && now.Before(again) && !w.Counted.IsZero() && let:
@@ -132,6 +135,10 @@ func (d Device) weigh(now time.Time, w Wanted) (ItemDecision, *wire.CleanUp) {
 		i.State = AwaitingDryRun
 		item := w.Item.OnWire(w.ID, true)
 		return i, &item
+	case !w.Approved && w.Cleaned.Before(w.Counted) && now.Before(w.Counted.Add(objection)):
+		i.State, i.Next = Approved, w.Counted.Add(objection)
+		i.Reason = fault.Because(fault.CleanUpResting, "next", i.Next.UTC().Format(time.RFC3339))
+		return i, nil
 	default:
 		i.State = Approved
 		item := w.Item.OnWire(w.ID, false)
@@ -139,9 +146,9 @@ func (d Device) weigh(now time.Time, w Wanted) (ItemDecision, *wire.CleanUp) {
 	}
 }
 
-func waiting(fresh, let bool) State {
+func (w Wanted) waiting(fresh, let bool) State {
 	switch {
-	case !fresh && !let:
+	case w.Counted.IsZero() || !fresh && !let:
 		return AwaitingDryRun
 	case !let:
 		return AwaitingApproval

@@ -43,6 +43,7 @@ func TestWhereAnItemStands(t *testing.T) {
 		{"then a person is asked", wanted(tmp, counted), nil, AwaitingApproval, fault.CleanUpAsks, false, false},
 		{"and lets it go", wanted(tmp, func(w *Wanted) { counted(w); w.Approved = true }), nil, Ordered, "", true, false},
 		{"or the policy does", wanted(tmp, counted), func(d *Device) { d.Auto = true }, Ordered, "", true, false},
+		{"after a day to object", wanted(tmp, func(w *Wanted) { w.Counted = noon.Add(-time.Hour) }), func(d *Device) { d.Auto = true }, Approved, fault.CleanUpResting, false, false},
 		{"never for the history", wanted(history, counted), func(d *Device) { d.Auto = true }, AwaitingApproval, fault.CleanUpAsks, false, false},
 		{"figures of last season are counted again", wanted(tmp, func(w *Wanted) { w.Counted = noon.Add(-31 * day) }), nil, Ordered, "", true, true},
 		{"it rests", wanted(tmp, func(w *Wanted) { counted(w); w.Approved, w.Cleaned = true, noon.Add(-day) }), nil, Resting, fault.CleanUpResting, false, false},

@@ -148,7 +148,7 @@ func (r *Reader) deviceItems(ctx context.Context, tenant fleet.TenantID, id flee
 
 const openOrderText = `SELECT o.id, o.serial, o.campaign, coalesce(c.name, ''), o.kind, o.step, o.step_us, o.cause, o.next_us, o.issued_us, o.expires_us
 FROM device_order o LEFT JOIN campaign c ON c.tenant = o.tenant AND c.id = o.campaign
-WHERE o.tenant = $1 AND o.device = $2 AND o.state = 'open' ORDER BY o.serial DESC LIMIT 1`
+WHERE o.tenant = $1 AND o.device = $2 AND o.state = 'open' ORDER BY CASE WHEN o.campaign = '' THEN 1 ELSE 0 END, o.serial DESC LIMIT 1`
 
 func (r *Reader) openOrder(ctx context.Context, tenant fleet.TenantID, id fleet.DeviceID) (*OpenOrder, error) {
 	orders, err := all(ctx, r, ask("open order", openOrderText, tenant, id), func(rows *sql.Rows) (OpenOrder, error) {
