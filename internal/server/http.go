@@ -21,11 +21,11 @@ import (
 func (s *Server) handler() (http.Handler, error) {
 	sessions := s.Access.Sessions()
 	a := api.New(api.Options{
-		Access: s.Access, Sessions: sessions, View: s.View, Conductor: s.Conductor, Foresight: s.Foresight, Roster: s.Roster, Rulebook: s.Rulebook, Desk: s.Desk, Passport: s.Passport, Survey: s.Survey, Catalogue: s.Catalogue,
+		Access: s.Access, Sessions: sessions, View: s.View, Conductor: s.Conductor, Foresight: s.Foresight, Roster: s.Roster, Rulebook: s.Rulebook, Desk: s.Desk, Cleaner: s.Cleaner, Passport: s.Passport, Survey: s.Survey, Catalogue: s.Catalogue,
 		Listen: s.pulse.listen, Backup: s.backup, Clock: s.Clock, Log: s.Log, Version: s.Version,
 	})
 	pages, err := console.New(console.Options{
-		Reader: &source.Source{View: s.View, Why: s.Conductor, Rules: s.Rulebook, Survey: s.Survey, Clock: s.Clock, Foresight: s.Foresight}, Acts: s.Conductor, Roster: s.Roster, Rulebook: s.Rulebook, Desk: s.Desk, Accounts: s.Access,
+		Reader: &source.Source{View: s.View, Why: s.Conductor, Rules: s.Rulebook, Survey: s.Survey, Clock: s.Clock, Foresight: s.Foresight}, Acts: s.Conductor, Roster: s.Roster, Rulebook: s.Rulebook, Desk: s.Desk, Cleaner: s.Cleaner, Accounts: s.Access,
 		Sessions: sessions, Listen: s.pulse.listen, Zone: s.zone(), Clock: s.Clock, Log: s.Log,
 	})
 	if err != nil {

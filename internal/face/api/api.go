@@ -26,6 +26,7 @@ import (
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
 	"patchring/internal/service/catalogue"
+	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
@@ -48,6 +49,7 @@ type Options struct {
 	Rulebook  *rulebook.Rulebook
 	Foresight *foresight.Foresight
 	Desk      *desk.Desk
+	Cleaner   *cleaner.Cleaner
 	Passport  *passport.Office
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue
@@ -122,6 +124,7 @@ func (a *API) register() {
 	a.registerRegister()
 	a.registerSurvey()
 	a.registerVulnerabilities()
+	a.registerCleanUps()
 }
 
 // body wraps an answer as huma wants it.

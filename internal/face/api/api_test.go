@@ -29,6 +29,7 @@ import (
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
 	"patchring/internal/service/catalogue"
+	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
@@ -91,6 +92,7 @@ func newSite(t *testing.T) *site {
 		Conductor: s.conductor, Roster: roster.New(roster.Options{DB: s.db, Clock: clock, Replace: s.conductor.Replace, Wake: s.conductor.Wake}),
 		Rulebook:  rulebook.New(rulebook.Options{DB: s.db, Clock: clock, Changed: func() { s.decided++ }}),
 		Desk:      desk.New(desk.Options{DB: s.db, Clock: clock, Log: log, Wake: s.conductor.Wake}),
+		Cleaner:   cleaner.New(cleaner.Options{DB: s.db, Clock: clock, Log: log, OrderKey: k.OrderKey, Policies: s.conductor.Policies}),
 		Foresight: foresight.New(foresight.Options{DB: s.db, Clock: clock, Rules: s.conductor.Rules}),
 		Catalogue: catalogue.New(catalogue.Options{DB: s.db, Clock: clock, Log: log, Changed: func() { s.decided++ }}),
 		Passport:  passport.New(passport.Options{DB: s.db, Clock: clock, Key: k.RegisterKey}),

@@ -21,6 +21,7 @@ import (
 	"patchring/internal/face/cli"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
+	"patchring/internal/infra/view"
 	"patchring/internal/server"
 	"patchring/wire"
 )
@@ -63,7 +64,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("LATER", time.Now().AddDate(0, 0, 60).Format(time.DateOnly))
 			return os.WriteFile(filepath.Join(env.WorkDir, "secret"), []byte(site.srv.First.Password+"\n"), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "lacking": lacking, "unkept": unkept, "halt": halt, "serve": again, "flip": flip, "mode": mode, "keep": keep},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "lacking": lacking, "unkept": unkept, "halt": halt, "serve": again, "flip": flip, "mode": mode, "keep": keep, "counted": counted},
 	})
 }
 
@@ -261,4 +262,30 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 // keep NAME keeps what was just written, for later commands.
 func keep(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+// counted ITEM: the dry runs of every device that has the item found three files.
+func counted(ts *testscript.TestScript, _ bool, args []string) {
+	s, ctx := of(ts), context.Background()
+	deadline := time.Now().Add(20 * time.Second)
+	for done := false; !done; {
+		if time.Now().After(deadline) {
+			ts.Fatalf("no device has %s", args[0])
+		}
+		ts.Check(s.srv.DB.Write(ctx, func(tx *store.Tx) error {
+			page, err := s.srv.View.CleanUpDevices(ctx, "main", view.CleanUpQuery{Item: args[0]})
+			for _, r := range page.Rows {
+				done = true
+				at := gen.CountedCleanUpParams{
+					Tenant: "main", Device: string(r.Device.ID), Item: r.Item, Fingerprint: r.Fingerprint, CountedUs: time.Now().UnixMicro(),
+					CountedFiles: 3, CountedBytes: 5_000_000, Places: `[{"path":"/tmp","files":3,"bytes":5000000}]`,
+				}
+				err = errors.Join(err, tx.CountedCleanUp(ctx, at))
+				if _, touched := tx.TouchCleanUp(ctx, "main", at.Device); touched != nil {
+					err = errors.Join(err, touched)
+				}
+			}
+			return err
+		}))
+	}
 }

@@ -45,6 +45,8 @@ func acts() map[string]act {
 		"/patches/{id}/decline":           {access.DecideAct, "done.decide", decideForm("decline"), decide("decline")},
 		"/exceptions/new":                 {access.ExceptAct, "done.except", (*Console).exceptForm, (*Console).except},
 		"/exceptions/{id}/end":            {access.ExceptAct, "done.end_exception", (*Console).endExceptionForm, (*Console).endException},
+		"/clean-ups/approve":              {access.FleetAct, "done.approve_clean_up", (*Console).approveCleanUpForm, (*Console).approveCleanUp},
+		"/clean-ups/revoke":               {access.FleetAct, "done.revoke_clean_up", (*Console).revokeCleanUpForm, (*Console).revokeCleanUp},
 		"/tasks/new":                      {access.TaskAct, "done.open_task", (*Console).openTaskForm, (*Console).openTask},
 		"/tasks/{id}/close":               {"", "done.close_task", (*Console).closeTaskForm, (*Console).closeTask},
 		"/tasks/{id}/reopen":              {access.TaskAct, "done.reopen_task", (*Console).reopenTaskForm, (*Console).reopenTask},

@@ -27,6 +27,7 @@ import (
 	"patchring/internal/face/console/source"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
+	"patchring/internal/service/cleaner"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
@@ -54,6 +55,7 @@ type Reader interface {
 	Procedure(ctx context.Context, who source.Viewer, name string, version int64) (page.Procedure, error)
 	Policy(ctx context.Context, who source.Viewer, version int64) (page.Policy, error)
 	Register(ctx context.Context, who source.Viewer, q page.RegisterQuery) (page.Register, error)
+	CleanUps(ctx context.Context, who source.Viewer, q page.CleanUpQuery) (page.CleanUps, error)
 	Exceptions(ctx context.Context, who source.Viewer, q page.ExceptionQuery) (page.Exceptions, error)
 	Exception(ctx context.Context, who source.Viewer, id string) (page.Exception, error)
 	Tasks(ctx context.Context, who source.Viewer, q page.TaskQuery) (page.Tasks, error)
@@ -117,6 +119,12 @@ type Desk interface {
 	Reopen(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.Reopen) error
 }
 
+// Cleaner takes what people approve of clean-ups; cleaner.Cleaner does.
+type Cleaner interface {
+	Approve(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask cleaner.Approve) error
+	Revoke(ctx context.Context, tenant fleet.TenantID, by register.Actor, item string, device fleet.DeviceID) error
+}
+
 // Options of a console.
 type Options struct {
 	Reader   Reader
@@ -124,6 +132,7 @@ type Options struct {
 	Roster   Roster
 	Rulebook Rulebook
 	Desk     Desk
+	Cleaner  Cleaner
 	Accounts Accounts
 	Sessions *scs.SessionManager
 	// Listen tells that a campaign changed, until stop is called; the channel is

@@ -36,6 +36,7 @@ func (c *Console) pages() map[string]http.Handler {
 		"/vulnerabilities":             screen(c, ui.Patches, page.VulnerabilitiesPage, c.vulnerabilities),
 		"/vulnerabilities/{cve}":       screen(c, ui.Patches, page.VulnerabilityPage, c.vulnerability),
 		"/calendar":                    screen(c, ui.Calendar, page.CalendarPage, c.calendar),
+		"/clean-ups":                   screen(c, ui.CleanUps, page.CleanUpsPage, c.cleanUps),
 		"/exceptions":                  screen(c, ui.Exceptions, page.ExceptionsPage, c.exceptions),
 		"/tasks":                       screen(c, ui.Tasks, page.TasksPage, c.tasks),
 		"/tasks/{id}":                  screen(c, ui.Tasks, page.TaskPage, c.task),

@@ -41,6 +41,7 @@ type world struct {
 	acts     *ledger
 	reader   *storyteller
 	beat     chan struct{}
+	cleaning cleaning
 }
 
 func newWorld(t *testing.T) *world {
@@ -60,7 +61,7 @@ func worldWith(t *testing.T, rules *rulebook.Rulebook) *world {
 		t.Fatal(err)
 	}
 	handler, err := New(Options{
-		Reader: w.reader, Acts: w.acts, Roster: w.acts, Rulebook: rules, Desk: deskLedger{w.acts}, Accounts: w.accounts, Sessions: scs.New(), Zone: zone,
+		Reader: w.reader, Acts: w.acts, Roster: w.acts, Rulebook: rules, Desk: deskLedger{w.acts}, Cleaner: &w.cleaning, Accounts: w.accounts, Sessions: scs.New(), Zone: zone,
 		Listen: func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return w.beat, func() {} },
 		Clock:  func() time.Time { return stories.Now }, Log: slog.New(slog.DiscardHandler),
 	})

@@ -81,6 +81,8 @@ var stored = []struct {
 	{"internal/core/vulnerability/vulnerability.go", "Source", GradedBy},
 	{"internal/core/feed/feed.go", "Name", Feed},
 	{"internal/core/feed/debian.go", "Status", DebianStatus},
+	{"internal/core/cleanup/decide.go", "State", CleanUpState},
+	{"wire/cleanup.go", "CleanUpKind", CleanUpKind},
 	{"wire/order.go", "Step", Step},
 	{"wire/order.go", "OrderKind", Goal},
 	{"wire/patches.go", "ScanStatus", Scan},

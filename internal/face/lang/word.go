@@ -48,6 +48,8 @@ const (
 	Hardware       Family = "hardware"   // parts of a device
 	Part           Family = "part"       // of what policies say beside verdicts
 	FieldType      Family = "field_type" // of what conditions may ask
+	CleanUpState   Family = "clean_up_state"
+	CleanUpKind    Family = "clean_up_kind"
 	role           Family = "role"
 )
 
@@ -73,7 +75,7 @@ func (w Words) Role(value string) string { return w.Word(role, value) }
 // anyState is a state of whatever a conflict speaks of. Where two families
 // share a value its word is the same in both.
 func (w Words) anyState(value string) string {
-	for _, f := range []Family{CampaignState, RingState, DeviceState, PatchState, OrderState} {
+	for _, f := range []Family{CampaignState, RingState, DeviceState, PatchState, OrderState, CleanUpState} {
 		if w.Has(string(f) + "." + value) {
 			return w.Word(f, value)
 		}

@@ -24,7 +24,7 @@ const (
 	Policies   Act = "policies"   // put a policy in force
 	ExceptAct  Act = "except"     // grant and end exceptions
 	TaskAct    Act = "tasks"      // open, close and reopen every manual task; its owner closes it without
-	FleetAct   Act = "fleet"      // groups, and retiring a device
+	FleetAct   Act = "fleet"      // groups, letting clean-ups go, and retiring a device
 	EnrollAct  Act = "enroll"     // enrolment tokens
 	Export     Act = "export"     // the register, whole or a device's passport
 	Accounts   Act = "accounts"   // people and their roles, everybody's API tokens

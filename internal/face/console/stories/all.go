@@ -74,6 +74,8 @@ func All() []Story {
 		{Name: "vulnerabilities", Section: ui.Patches, Title: "vulnerability.title", Account: op, Page: show(page.VulnerabilitiesPage, Vulnerabilities())},
 		{Name: "vulnerabilities-none", Section: ui.Patches, Title: "vulnerability.title", Account: Reader(), Page: show(page.VulnerabilitiesPage, page.Vulnerabilities{})},
 		{Name: "vulnerability", Section: ui.Patches, Title: "vulnerability.title", Account: op, Page: show(page.VulnerabilityPage, Vulnerability())},
+		{Name: "clean-ups", Section: ui.CleanUps, Title: "nav.clean_ups", Account: op, Page: show(page.CleanUpsPage, CleanUps())},
+		{Name: "clean-ups-none", Section: ui.CleanUps, Title: "nav.clean_ups", Account: Reader(), Page: show(page.CleanUpsPage, page.CleanUps{})},
 		{Name: "register", Section: ui.Campaigns, Title: "register.title", Account: op, Page: show(page.RegisterPage, Register())},
 		{Name: "search", Title: "frame.search", Account: op, Page: show(page.SearchPage, Search())},
 		{Name: "login", Title: "login.title", Page: show(page.LoginPage, page.Login{Back: "/"})},

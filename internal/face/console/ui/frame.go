@@ -17,7 +17,7 @@ import (
 type May struct {
 	Run    bool // campaigns: hold, resume, expedite, withdraw, amend, roll back, close
 	Decide bool // approve, delay, decline patches
-	Fleet  bool // retire devices
+	Fleet  bool // retire devices, let clean-ups go
 	// Policies: put one in force. Everybody may look and weigh.
 	Policies bool
 	Except   bool // grant and end exceptions
@@ -76,6 +76,7 @@ const (
 	Policies   Section = "policy"
 	Tasks      Section = "tasks"
 	Exceptions Section = "exceptions"
+	CleanUps   Section = "clean_ups"
 )
 
 // Flash is what the last act of this person led to, told once.
@@ -112,6 +113,7 @@ var sections = []navigation{
 	{Policies, "/policy", "milestone", "y"},
 	{Tasks, "/tasks", "list-checks", "m"},
 	{Exceptions, "/exceptions", "shield-alert", "x"},
+	{CleanUps, "/clean-ups", "archive", "n"},
 }
 
 // With is an address with query values; pairs with an empty value are left out.
