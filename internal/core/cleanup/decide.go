@@ -107,6 +107,9 @@ func Decide(now time.Time, d Device) Decision {
 		} else {
 			out.look(i.Next)
 		}
+		if i.State == AwaitingApproval {
+			out.look(w.Counted.Add(staleAfter))
+		}
 		out.Items = append(out.Items, i)
 	}
 	d.decideOrder(now, &out, due)
@@ -128,7 +131,7 @@ func (d Device) weigh(now time.Time, w Wanted) (ItemDecision, *wire.CleanUp) {
 		i.Reason = fault.Because(fault.CleanUpResting, "next", again.UTC().Format(time.RFC3339))
 		return i, nil
 	case fresh && !let:
-		i.State, i.Next = AwaitingApproval, w.Counted.Add(staleAfter)
+		i.State = AwaitingApproval
 		i.Reason = fault.Because(fault.CleanUpAsks)
 		return i, nil
 	case w.Counted.IsZero() || !fresh && !let:

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/spf13/cobra"
 
@@ -52,7 +53,7 @@ func cleanUpToApprove(ctx context.Context, api *client, item string) (out view.C
 		}
 	}
 	if out.Item == "" {
-		return out, fault.New(fault.NotFound, "what", "clean_up", "name", item)
+		return out, &refused{Status: http.StatusNotFound, Code: fault.NotFound, Args: map[string]string{"what": "clean_up", "name": item}}
 	}
 	return out, nil
 }

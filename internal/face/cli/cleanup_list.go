@@ -51,10 +51,10 @@ func cleanUpState(w lang.Words, s view.CleanUpSum) string {
 		return w.N("clean_up.awaiting", s.Awaiting)
 	case s.Singly > 0:
 		return w.N("clean_up.singly", s.Singly)
-	case s.Counted == 0:
-		return w.Word(lang.CleanUpState, "awaiting_dry_run")
+	case s.Let > 0:
+		return w.T("clean_up.by_policy")
 	}
-	return w.T("clean_up.by_policy")
+	return w.Word(lang.CleanUpState, "awaiting_dry_run")
 }
 
 func cleanUpFreed(w lang.Words, n int64, atLeast bool) string {

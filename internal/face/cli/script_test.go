@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"patchring/internal/core/campaign"
+	"patchring/internal/core/cleanup"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/register"
 	"patchring/internal/face/cli"
@@ -272,10 +273,13 @@ func counted(ts *testscript.TestScript, _ bool, args []string) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("no device has %s", args[0])
 		}
+		s.srv.Cleaner.Wake()
 		ts.Check(s.srv.DB.Write(ctx, func(tx *store.Tx) error {
 			page, err := s.srv.View.CleanUpDevices(ctx, "main", view.CleanUpQuery{Item: args[0]})
 			for _, r := range page.Rows {
-				done = true
+				if done = r.State == cleanup.AwaitingApproval; done {
+					continue
+				}
 				at := gen.CountedCleanUpParams{
 					Tenant: "main", Device: string(r.Device.ID), Item: r.Item, Fingerprint: r.Fingerprint, CountedUs: time.Now().UnixMicro(),
 					CountedFiles: 3, CountedBytes: 5_000_000, Places: `[{"path":"/tmp","files":3,"bytes":5000000}]`,

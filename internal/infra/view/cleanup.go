@@ -22,6 +22,7 @@ type CleanUpSum struct {
 	Devices      int64        `json:"devices"`
 	Counted      int64        `json:"counted"`  // devices whose dry run was reported
 	Awaiting     int64        `json:"awaiting"` // of those, whom a person is asked for
+	Let          int64        `json:"let"`      // devices on which it was let go, by whomever, and is due or done
 	CountedFiles int64        `json:"counted_files"`
 	CountedBytes int64        `json:"counted_bytes"`
 	Approved     bool         `json:"approved"` // on every device
@@ -68,6 +69,7 @@ type CleanUpQuery struct {
 
 const cleanUpSums = `SELECT i.item, MAX(i.kind), i.fingerprint, MAX(i.older_than_s), MAX(i.paths), COUNT(*),
   CAST(SUM(CASE WHEN i.counted_us > 0 THEN 1 ELSE 0 END) AS BIGINT), CAST(SUM(CASE WHEN i.state = 'awaiting_approval' THEN 1 ELSE 0 END) AS BIGINT),
+  CAST(SUM(CASE WHEN i.state IN ('approved', 'resting') THEN 1 ELSE 0 END) AS BIGINT),
   CAST(SUM(i.counted_files) AS BIGINT), CAST(SUM(i.counted_bytes) AS BIGINT),
   coalesce(MAX(a.actor), ''), coalesce(MAX(a.at_us), 0),
   (SELECT COUNT(*) FROM clean_up_approval o WHERE o.tenant = $1 AND o.item = i.item AND o.fingerprint = i.fingerprint AND o.device <> ''),
@@ -83,7 +85,7 @@ func (r *Reader) CleanUps(ctx context.Context, tenant fleet.TenantID) ([]CleanUp
 		var s CleanUpSum
 		var olderS, approvedUS, atLeast int64
 		var paths string
-		err := rows.Scan(&s.Item, &s.Kind, &s.Fingerprint, &olderS, &paths, &s.Devices, &s.Counted, &s.Awaiting, &s.CountedFiles, &s.CountedBytes,
+		err := rows.Scan(&s.Item, &s.Kind, &s.Fingerprint, &olderS, &paths, &s.Devices, &s.Counted, &s.Awaiting, &s.Let, &s.CountedFiles, &s.CountedBytes,
 			&s.ApprovedBy, &approvedUS, &s.Singly, &s.Stopped, &s.FreedFiles, &s.FreedBytes, &atLeast)
 		if err != nil {
 			return s, err
