@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -68,7 +69,7 @@ func opened(r *os.Root) (*dir, error) {
 		d.close()
 		return nil, err
 	}
-	d.dev = uint64(info.Sys().(*syscall.Stat_t).Dev)
+	d.dev = info.Sys().(*syscall.Stat_t).Dev
 	return d, nil
 }
 
@@ -121,7 +122,7 @@ func (d *dir) each(do func(name string) error) error {
 
 // readErr: a directory that cannot be read to its end is left as it is.
 func readErr(err error) error {
-	if err == io.EOF || err == nil || os.IsPermission(err) || os.IsNotExist(err) {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return fmt.Errorf("read directory: %w", err)

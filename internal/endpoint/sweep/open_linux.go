@@ -23,7 +23,7 @@ type fileID struct{ dev, ino uint64 }
 // Has tells whether some process uses the file.
 func (o OpenFiles) Has(info fs.FileInfo) bool {
 	st := info.Sys().(*syscall.Stat_t)
-	return o.files[fileID{uint64(st.Dev), st.Ino}] || o.mapped[st.Ino]
+	return o.files[fileID{st.Dev, st.Ino}] || o.mapped[st.Ino]
 }
 
 // ReadOpenFiles reads what all processes have open now. A process that ends
@@ -57,7 +57,7 @@ func (o OpenFiles) add(process string) error {
 		if syscall.Stat(filepath.Join(process, "fd", fd.Name()), &st) != nil {
 			continue
 		}
-		o.files[fileID{uint64(st.Dev), st.Ino}] = true
+		o.files[fileID{st.Dev, st.Ino}] = true
 	}
 	err = o.addMapped(filepath.Join(process, "maps"))
 	if errors.Is(err, fs.ErrPermission) {
