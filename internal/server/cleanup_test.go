@@ -75,7 +75,7 @@ func (w *world) item(d *fakeDevice, id string) view.CleanUpRow {
 	return page.Rows[0]
 }
 
-func (w *world) approve(id string, device fleet.DeviceID, print string) error {
+func (w *world) letGo(id string, device fleet.DeviceID, print string) error {
 	return w.srv.Cleaner.Approve(w.t.Context(), "main", w.by, cleaner.Approve{Item: id, Fingerprint: print, Device: device})
 }
 
@@ -90,7 +90,7 @@ func TestACleanUpIsCountedApprovedAndDone(t *testing.T) {
 	w.policy(cleaning)
 	w.settle()
 	print := w.item(pc, tmpItem).Fingerprint
-	if err := w.approve(tmpItem, "", print); fault.CodeOf(err) != fault.Conflict {
+	if err := w.letGo(tmpItem, "", print); fault.CodeOf(err) != fault.Conflict {
 		t.Errorf("approved before anybody counted: %v", err)
 	}
 	w.until(time.Date(2026, 1, 13, 9, 0, 0, 0, paris), time.Hour)
@@ -101,11 +101,11 @@ func TestACleanUpIsCountedApprovedAndDone(t *testing.T) {
 	if len(pc.sweeps) != 2 || len(pc.real()) > 0 {
 		t.Fatalf("while nobody approved: %+v, want one dry run of each item", pc.sweeps)
 	}
-	if err := w.approve(tmpItem, "", "0000"); fault.CodeOf(err) != fault.InvalidField {
+	if err := w.letGo(tmpItem, "", "0000"); fault.CodeOf(err) != fault.InvalidField {
 		t.Errorf("approved another form of the item: %v", err)
 	}
-	w.must(w.approve(tmpItem, "", print))
-	if err := w.approve(tmpItem, "", print); fault.CodeOf(err) != fault.NothingToDo {
+	w.must(w.letGo(tmpItem, "", print))
+	if err := w.letGo(tmpItem, "", print); fault.CodeOf(err) != fault.NothingToDo {
 		t.Errorf("approved twice: %v", err)
 	}
 	w.until(time.Date(2026, 1, 15, 20, 0, 0, 0, paris), time.Hour)
@@ -146,7 +146,7 @@ func TestAChangedItemIsCountedAgainAndARevokedOneStops(t *testing.T) {
 	pc := w.device("pc", fleet.Workstation, "", versions("2"), versions("2"))
 	w.policy(cleaning)
 	w.until(time.Date(2026, 1, 12, 20, 0, 0, 0, paris), time.Hour)
-	w.must(w.approve(tmpItem, pc.id, w.item(pc, tmpItem).Fingerprint))
+	w.must(w.letGo(tmpItem, pc.id, w.item(pc, tmpItem).Fingerprint))
 	w.settle()
 	if len(pc.orders) != 1 {
 		t.Fatalf("%d orders after the approval, want one", len(pc.orders))
@@ -159,7 +159,7 @@ func TestAChangedItemIsCountedAgainAndARevokedOneStops(t *testing.T) {
 	if len(pc.orders) > 0 || len(pc.real()) > 0 {
 		t.Fatalf("revoked, it has %d orders and did %+v", len(pc.orders), pc.real())
 	}
-	w.must(w.approve(tmpItem, "", w.item(pc, tmpItem).Fingerprint))
+	w.must(w.letGo(tmpItem, "", w.item(pc, tmpItem).Fingerprint))
 	w.policy(`
 profiles:
   - name: pcs
