@@ -14,7 +14,8 @@ import (
 // wholeFleet are the statements that may walk through a table that grows with
 // the fleet or with time, and why.
 var wholeFleet = map[string]string{
-	"nextDue": "it takes the first entry of an index",
+	"nextDue":     "it takes the first entry of an index",
+	"lastArrival": "it takes the last entry of an index",
 
 	"jumpOrderSerials":   "the restore of a backup moves every device's serial, once",
 	"highestOrderSerial": "read once, by the restore of a backup",

@@ -16,7 +16,7 @@ import (
 func (s site) cleanUp(device, item, print, state string, bytes int64) {
 	s.t.Helper()
 	s.write(func(ctx context.Context, tx *store.Tx) error {
-		if _, err := tx.EnlistCleanUps(ctx, string(tenant)); err != nil {
+		if _, err := tx.EnlistCleanUps(ctx, string(tenant), -1); err != nil {
 			return err
 		}
 		err := tx.PutCleanUpItem(ctx, gen.PutCleanUpItemParams{

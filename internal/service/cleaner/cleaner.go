@@ -48,6 +48,7 @@ type Cleaner struct {
 // followed is by which policies a tenant's devices were last looked at.
 type followed struct {
 	provider, own int64
+	arrival       int64 // devices that enrolled after it have no look yet
 	at            time.Time
 }
 
@@ -179,13 +180,17 @@ func (c *Cleaner) followTenant(ctx context.Context, tenant string, provider int6
 	if err != nil {
 		return err
 	}
-	err = c.plan(ctx, tenant, wants, again)
-	if err != nil {
+	after := last.arrival
+	if again {
+		after = -1
+	}
+	if last.arrival, err = c.plan(ctx, tenant, wants, after); err != nil {
 		return fmt.Errorf("plan looks: %w", err)
 	}
 	if again {
-		c.followed[tenant] = followed{provider, own, now}
+		last.provider, last.own, last.at = provider, own, now
 	}
+	c.followed[tenant] = last
 	return nil
 }
 
@@ -199,26 +204,32 @@ func (c *Cleaner) wants(ctx context.Context, tenant string) (wants bool, err err
 	return wants, err
 }
 
-// plan writes nothing for a tenant that has never had a clean-up.
-func (c *Cleaner) plan(ctx context.Context, tenant string, wants, again bool) error {
+// plan gives the devices that enrolled after a place a look; before every place,
+// it lets all of them be looked at now. It gives the last place it has seen, and
+// writes nothing for a tenant that has never had a clean-up.
+func (c *Cleaner) plan(ctx context.Context, tenant string, wants bool, after int64) (arrival int64, err error) {
 	if !wants {
 		n, err := c.DB.Read().CountCleanUpLooks(ctx, tenant)
 		if err != nil || n == 0 {
-			return err
+			return 0, err
 		}
 	}
-	return c.DB.Write(ctx, func(tx *store.Tx) error {
+	err = c.DB.Write(ctx, func(tx *store.Tx) (err error) {
+		if arrival, err = tx.LastArrival(ctx, tenant); err != nil {
+			return err
+		}
 		if wants {
-			if _, err := tx.EnlistCleanUps(ctx, tenant); err != nil {
+			if _, err := tx.EnlistCleanUps(ctx, tenant, after); err != nil {
 				return err
 			}
 		}
-		if !again {
+		if after >= 0 {
 			return nil
 		}
-		_, err := tx.TouchCleanUps(ctx, tenant)
+		_, err = tx.TouchCleanUps(ctx, tenant)
 		return err
 	})
+	return arrival, err
 }
 
 // decideDue decides a batch of devices, in one transaction with their orders.

@@ -348,17 +348,29 @@ func (q *Queries) DropCleanUpLook(ctx context.Context, tenant string, device str
 
 const enlistCleanUps = `-- name: EnlistCleanUps :execrows
 INSERT INTO clean_up_look (tenant, device, due_us, lease_us)
-SELECT d.tenant, d.id, 0, 0 FROM device d WHERE d.tenant = $1 AND d.retired_us = 0
+SELECT d.tenant, d.id, 0, 0 FROM device d WHERE d.tenant = $1 AND d.arrival > $2 AND d.retired_us = 0
 ON CONFLICT (tenant, device) DO NOTHING
 `
 
-// EnlistCleanUps gives every device of a tenant a look that has none.
-func (q *Queries) EnlistCleanUps(ctx context.Context, tenant string) (int64, error) {
-	result, err := q.db.ExecContext(ctx, enlistCleanUps, tenant)
+// EnlistCleanUps gives the devices of a tenant that enrolled after a place in the
+// order of enrolment a look, where they have none.
+func (q *Queries) EnlistCleanUps(ctx context.Context, tenant string, after int64) (int64, error) {
+	result, err := q.db.ExecContext(ctx, enlistCleanUps, tenant, after)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const lastArrival = `-- name: LastArrival :one
+SELECT CAST(COALESCE(MAX(arrival), 0) AS BIGINT) FROM device WHERE tenant = $1
+`
+
+func (q *Queries) LastArrival(ctx context.Context, tenant string) (int64, error) {
+	row := q.db.QueryRowContext(ctx, lastArrival, tenant)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
 }
 
 const nextCleanUp = `-- name: NextCleanUp :one

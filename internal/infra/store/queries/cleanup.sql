@@ -16,11 +16,15 @@ SELECT CAST(COALESCE(MIN(due_us), 9223372036854775807) AS BIGINT) FROM clean_up_
 UPDATE clean_up_look SET due_us = CASE WHEN due_us < @seen_us THEN due_us ELSE @due_us END, lease_us = 0
 WHERE tenant = @tenant AND device = @device;
 
--- EnlistCleanUps gives every device of a tenant a look that has none.
+-- EnlistCleanUps gives the devices of a tenant that enrolled after a place in the
+-- order of enrolment a look, where they have none.
 -- name: EnlistCleanUps :execrows
 INSERT INTO clean_up_look (tenant, device, due_us, lease_us)
-SELECT d.tenant, d.id, 0, 0 FROM device d WHERE d.tenant = @tenant AND d.retired_us = 0
+SELECT d.tenant, d.id, 0, 0 FROM device d WHERE d.tenant = @tenant AND d.arrival > @after AND d.retired_us = 0
 ON CONFLICT (tenant, device) DO NOTHING;
+
+-- name: LastArrival :one
+SELECT CAST(COALESCE(MAX(arrival), 0) AS BIGINT) FROM device WHERE tenant = @tenant;
 
 -- name: TouchCleanUps :execrows
 UPDATE clean_up_look SET due_us = 0 WHERE tenant = @tenant;
