@@ -45,6 +45,7 @@ type CheckinReply struct {
 	Orders   []Envelope `json:"orders,omitempty"` // those the agent has not named with this serial
 	Cancel   []string   `json:"cancel,omitempty"` // order ids that no longer stand
 	Holds    *Envelope  `json:"holds,omitempty"`  // when the agent's serial is older
+	Said     []Envelope `json:"said,omitempty"`   // answers from the device's page that it has told nothing of
 	Scan     bool       `json:"scan,omitempty"`   // scan again now
 	CheckinS int64      `json:"checkin_s,omitempty"`
 	Error    *Error     `json:"error,omitempty"`

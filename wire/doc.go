@@ -23,7 +23,9 @@ package wire
 //	               rollback, scan), holds, questions
 //	2  2026-11-21  people: their terms in an order, the reboot modes window
 //	               and user, notice events
-//	3  2026-11-22  clean-up orders and what they freed
+//	3  2026-11-22  clean-up orders and what they freed; answers from a device's
+//	               page (said), its link and the logo in the terms of people,
+//	               offers and deadline in notices
 const Capability = 3
 
 // Limits of a message. A longer one is cut by its sender with Clean, or refused

@@ -16,6 +16,7 @@ type EnvelopeKind string
 const (
 	EnvelopeOrder EnvelopeKind = "order"
 	EnvelopeHolds EnvelopeKind = "holds"
+	EnvelopeSaid  EnvelopeKind = "said" // Said: an answer from the device's page
 )
 
 // Envelope carries the exact bytes that were signed: verify, then decode.

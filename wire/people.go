@@ -19,6 +19,49 @@ type People struct {
 	// BatteryPercent: before the deadline nothing begins on battery below it.
 	BatteryPercent int         `json:"battery_percent,omitempty"`
 	Text           *NoticeText `json:"text,omitempty"` // the tenant's own words
+	// Link is the device's signed page, where its people postpone and say
+	// whether an update works; empty: there is none.
+	Link string `json:"link,omitempty"`
+	// Logo is the SHA-256, in hex, of the tenant's logo, which is at LogoPath of
+	// the server; empty: there is none.
+	Logo string `json:"logo,omitempty"`
+}
+
+// LogoPath is where a server keeps a tenant's logo by its hash, as PNG.
+const LogoPath = "/logo/"
+
+// MaxLogoBytes bounds a logo.
+const MaxLogoBytes = 64 << 10
+
+// Choice is what a person may answer to a notice.
+type Choice string
+
+// The choices. At names an instant of the person's own.
+const (
+	ChoiceNow      Choice = "now"
+	ChoiceHour     Choice = "1h"
+	ChoiceEvening  Choice = "evening"
+	ChoiceTomorrow Choice = "tomorrow"
+	ChoiceAt       Choice = "until"
+)
+
+// Offer is a choice and when it would be.
+type Offer struct {
+	Choice Choice `json:"choice"`
+	AtUS   int64  `json:"at_us"`
+}
+
+// Said is a "later" that somebody said on the device's page instead of at the
+// device, signed as orders are. It holds for everybody who is asked there, by
+// the rules that hold at the device: the agent takes it or refuses it, and tells
+// which by a notice that names it.
+type Said struct {
+	ID        string `json:"id"`
+	Tenant    string `json:"tenant"`
+	Device    string `json:"device"`
+	Serial    int64  `json:"serial"` // of the order
+	Choice    Choice `json:"choice"` // 1h, evening or tomorrow
+	ExpiresUS int64  `json:"expires_us"`
 }
 
 // NoticeText is what a tenant says instead of the agent's own words; a
@@ -53,6 +96,11 @@ type Notice struct {
 	// what was asked.
 	UntilUS int64 `json:"until_us,omitempty"`
 	Left    int   `json:"left"` // how often the person may still say later
+	// DeadlineUS and Offers go with a question: what the person may answer.
+	DeadlineUS int64   `json:"deadline_us,omitempty"`
+	Offers     []Offer `json:"offers,omitempty"`
+	// Said is the id of the answer from the page that this is the outcome of.
+	Said string `json:"said,omitempty"`
 }
 
 // NoticeWhat is what happened.
@@ -67,4 +115,5 @@ const (
 	NoticeAccepted  NoticeWhat = "accepted"  // the person said now
 	NoticeCountdown NoticeWhat = "countdown" // after the deadline: the act begins at UntilUS
 	NoticeDeadline  NoticeWhat = "deadline"  // the act begins because the deadline has passed
+	NoticeRefused   NoticeWhat = "refused"   // an answer from the page (Said) was not taken, for the event's Cause
 )

@@ -13,6 +13,11 @@ func TestCapability2IsFrozen(t *testing.T) {
 	frozen(t, map[string]any{"order.people.2.json": new(Order), "event.notice.2.json": new(Event)})
 }
 
+// So are those of capability 3.
+func TestCapability3IsFrozen(t *testing.T) {
+	frozen(t, map[string]any{"order.people.3.json": new(Order), "event.notice.3.json": new(Event), "said.3.json": new(Said)})
+}
+
 func frozen(t *testing.T, goldens map[string]any) {
 	t.Helper()
 	for name, into := range goldens {

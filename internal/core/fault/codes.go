@@ -117,6 +117,11 @@ const (
 	DeadlineCountdown Code = "deadline_countdown" // until
 	RebootByUser      Code = "reboot_by_user"     // until
 	NoticeNotShown    Code = "notice_not_shown"   // problem
+	AnswerNotTaken    Code = "answer_not_taken"   // why, at
+
+	// The page of a device.
+	LinkExpired Code = "link_expired" // at
+	LinkInvalid Code = "link_invalid" //
 
 	// A ring or a gate.
 	RingWaitsCalendar  Code = "ring_waits_calendar"   // opens

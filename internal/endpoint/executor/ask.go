@@ -27,6 +27,8 @@ type Announcement struct {
 	Serial int64            `json:"serial"`
 	Items  []string         `json:"items"`
 	Text   *wire.NoticeText `json:"text,omitempty"`
+	Link   string           `json:"link,omitempty"` // the device's page
+	Logo   string           `json:"logo,omitempty"` // its hash
 }
 
 // attend reads who is there, for an order that asks people. When that cannot be
@@ -159,7 +161,7 @@ func (e *Executor) forced(tx *journal.Tx, k *journal.Order, act wire.Act, d peop
 // announce collects what a look tells people.
 func (e *Executor) announce(o journal.Order, notices []people.Notice) {
 	for _, n := range notices {
-		a := Announcement{Notice: n, Order: o.Order.ID, Serial: o.Order.Serial, Text: o.Order.People.Text}
+		a := Announcement{Notice: n, Order: o.Order.ID, Serial: o.Order.Serial, Text: o.Order.People.Text, Link: o.Order.People.Link, Logo: o.Order.People.Logo}
 		for _, item := range o.Items {
 			a.Items = append(a.Items, item.Name)
 		}

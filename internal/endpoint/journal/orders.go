@@ -53,6 +53,9 @@ type Order struct {
 
 	Asked Asked `json:"asked,omitzero"` // between the present act and the people at the device
 
+	// Heard are the last answers from the device's page, by id: each counts once.
+	Heard []string `json:"heard,omitempty"`
+
 	DoneUS int64 `json:"done_us,omitempty"`
 }
 

@@ -33,6 +33,7 @@ import (
 type Executor interface {
 	Accept(wire.Envelope) error
 	SetHolds(wire.Envelope) error
+	Hear(context.Context, wire.Envelope) error
 	Cancel(ids ...string) error
 	ServerTime(time.Time) error
 	Status() ([]wire.OrderStatus, error)

@@ -309,6 +309,7 @@ type executor struct {
 	mu       sync.Mutex // guards all
 	accepted []string
 	holds    []string
+	said     []string
 	cancel   []string
 	server   []time.Time
 	status   []wire.OrderStatus
@@ -319,6 +320,13 @@ func (e *executor) Accept(v wire.Envelope) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.accepted = append(e.accepted, string(v.Payload))
+	return e.refusal
+}
+
+func (e *executor) Hear(_ context.Context, v wire.Envelope) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.said = append(e.said, string(v.Payload))
 	return e.refusal
 }
 

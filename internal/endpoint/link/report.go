@@ -87,7 +87,7 @@ func (s *session) checkIn(ctx context.Context) error {
 	if reply.Scan {
 		s.Scan()
 	}
-	return errors.Join(s.obey(reply), s.send(ctx, reply.Want))
+	return errors.Join(s.obey(ctx, reply), s.send(ctx, reply.Want))
 }
 
 func (s *session) heartbeat() (wire.Checkin, error) {
@@ -108,7 +108,7 @@ func (s *session) heartbeat() (wire.Checkin, error) {
 
 // obey hands over what the agent had missed. Holds come first: an order that
 // came with them may be one that they stop.
-func (s *session) obey(reply wire.CheckinReply) error {
+func (s *session) obey(ctx context.Context, reply wire.CheckinReply) error {
 	var errs []error
 	if reply.Holds != nil {
 		errs = append(errs, s.Executor.SetHolds(*reply.Holds))
@@ -117,9 +117,12 @@ func (s *session) obey(reply wire.CheckinReply) error {
 		errs = append(errs, s.Executor.Cancel(reply.Cancel...))
 	}
 	for _, e := range bySerial(reply.Orders) {
-		errs = append(errs, s.take(e))
+		errs = append(errs, s.take(ctx, e))
 	}
-	if len(reply.Orders)+len(reply.Cancel) > 0 {
+	for _, e := range reply.Said {
+		errs = append(errs, s.take(ctx, e))
+	}
+	if len(reply.Orders)+len(reply.Cancel)+len(reply.Said) > 0 {
 		s.Poke() // to say that they were accepted, or why not
 	}
 	return errors.Join(errs...)

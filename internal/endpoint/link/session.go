@@ -88,7 +88,7 @@ func (s *session) listen(ctx context.Context, pushed <-chan *nats.Msg) {
 			if wire.IsQuestion(m.Subject) {
 				s.question(m)
 			} else {
-				s.envelope(m)
+				s.envelope(ctx, m)
 			}
 		}
 	}
@@ -96,11 +96,11 @@ func (s *session) listen(ctx context.Context, pushed <-chan *nats.Msg) {
 
 // envelope hands one to the executor. What is refused may lack only what a
 // check-in brings.
-func (s *session) envelope(m *nats.Msg) {
+func (s *session) envelope(ctx context.Context, m *nats.Msg) {
 	var e wire.Envelope
 	err := json.Unmarshal(m.Data, &e)
 	if err == nil {
-		err = s.take(e)
+		err = s.take(ctx, e)
 	}
 	if err != nil {
 		s.Log.Warn("envelope not taken", "subject", m.Subject, "err", err)
@@ -109,12 +109,14 @@ func (s *session) envelope(m *nats.Msg) {
 	s.Poke()
 }
 
-func (s *session) take(e wire.Envelope) error {
+func (s *session) take(ctx context.Context, e wire.Envelope) error {
 	switch e.Kind {
 	case wire.EnvelopeOrder:
 		return s.Executor.Accept(e)
 	case wire.EnvelopeHolds:
 		return s.Executor.SetHolds(e)
+	case wire.EnvelopeSaid:
+		return s.Executor.Hear(ctx, e)
 	default:
 		return fmt.Errorf("envelope of kind %q is not known to this agent", e.Kind)
 	}

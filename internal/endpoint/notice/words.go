@@ -86,6 +86,9 @@ func Tell(l Lang, a executor.Announcement, now time.Time) Text {
 	default:
 		lines = append(lines, fmt.Sprintf(w["announced"], when(w, a.Deadline, now)))
 	}
+	if a.Link != "" {
+		lines = append(lines, fmt.Sprintf(w["link"], a.Link))
+	}
 	t.Body = strings.Join(lines, "\n")
 	return t
 }

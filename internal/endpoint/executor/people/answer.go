@@ -10,15 +10,15 @@ import (
 )
 
 // Choice is what a person may answer.
-type Choice string
+type Choice = wire.Choice
 
 // The choices. At names an instant of the person's own.
 const (
-	Now      Choice = "now"
-	Hour     Choice = "1h"
-	Evening  Choice = "evening"
-	Tomorrow Choice = "tomorrow"
-	At       Choice = "until"
+	Now      = wire.ChoiceNow
+	Hour     = wire.ChoiceHour
+	Evening  = wire.ChoiceEvening
+	Tomorrow = wire.ChoiceTomorrow
+	At       = wire.ChoiceAt
 )
 
 // Hours of the device's own zone that "this evening" and "tomorrow" begin at.
@@ -101,6 +101,13 @@ func (s Scene) offers(a journal.Answer) (list []Offer) {
 		if ok && !twice {
 			list = append(list, Offer{choice, at})
 		}
+	}
+	return list
+}
+
+func onWire(offers []Offer) (list []wire.Offer) {
+	for _, o := range offers {
+		list = append(list, wire.Offer{Choice: o.Choice, AtUS: us(o.At)})
 	}
 	return list
 }

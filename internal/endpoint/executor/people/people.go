@@ -197,6 +197,7 @@ func (s Scene) ask(c Chance) (d Decision, waiting []string) {
 		d.Asked = remember(d.Asked, u.Name, a)
 		d.Events = append(d.Events, wire.Notice{
 			What: wire.NoticeAsked, Act: s.Act, User: u.Name, UntilUS: us(earlier(c.Last, s.deadline())), Left: s.left(a),
+			DeadlineUS: us(s.deadline()), Offers: onWire(s.offers(a)),
 		})
 	}
 	return d, waiting

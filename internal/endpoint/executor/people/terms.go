@@ -1,7 +1,10 @@
 package people
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
+	"strings"
 	"time"
 
 	"patchring/wire"
@@ -43,6 +46,12 @@ func Problem(o wire.Order) (field, problem string) {
 	}
 	if f, p := wordsProblem(t.Text); f != "" {
 		return f, p
+	}
+	if len(t.Link) > wire.MaxTextBytes || t.Link != "" && !strings.HasPrefix(t.Link, "https://") {
+		return "people.link", "it is no https address of at most " + itoa(wire.MaxTextBytes) + " bytes"
+	}
+	if sum, err := hex.DecodeString(t.Logo); err != nil || len(sum) != 0 && len(sum) != sha256.Size {
+		return "people.logo", "it is no SHA-256 in hex"
 	}
 	if start := firstStart(o.Windows); len(o.Windows) > 0 && t.DeadlineUS < start {
 		return "people.deadline_us", "it is before the first window: " + rfc(at(t.DeadlineUS)) + " and " + rfc(at(start))
