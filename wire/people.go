@@ -22,13 +22,13 @@ type People struct {
 	// Link is the device's signed page, where its people postpone and say
 	// whether an update works; empty: there is none.
 	Link string `json:"link,omitempty"`
-	// Logo is the SHA-256, in hex, of the tenant's logo, which is at LogoPath of
-	// the server; empty: there is none.
+	// Logo is the SHA-256, in hex, of the tenant's logo, a PNG which is at
+	// LogoPath below Link; empty: there is none.
 	Logo string `json:"logo,omitempty"`
 }
 
-// LogoPath is where a server keeps a tenant's logo by its hash, as PNG.
-const LogoPath = "/logo/"
+// LogoPath is where the logo is below the address of a device's page.
+const LogoPath = "/logo"
 
 // MaxLogoBytes bounds a logo.
 const MaxLogoBytes = 64 << 10

@@ -32,6 +32,7 @@ import (
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/gateway"
 	"patchring/internal/service/passport"
+	"patchring/internal/service/personal"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 	"patchring/internal/service/survey"
@@ -62,6 +63,7 @@ type Server struct {
 	Foresight *foresight.Foresight
 	Desk      *desk.Desk
 	Passport  *passport.Office
+	Personal  *personal.Office
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue
 	Cleaner   *cleaner.Cleaner
@@ -109,7 +111,9 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if err := s.openBroker(); err != nil {
 		return err
 	}
-	s.openServices()
+	if err := s.openServices(); err != nil {
+		return err
+	}
 	if err := s.listen(); err != nil {
 		return err
 	}
@@ -180,9 +184,16 @@ func (s *Server) openAccess() (err error) {
 	return err
 }
 
-func (s *Server) openServices() {
+func (s *Server) openServices() error {
+	key, err := s.Keys.PageKey()
+	if err != nil {
+		return err
+	}
+	s.Personal = personal.New(personal.Options{
+		DB: s.DB, Clock: s.Clock, Key: key, Base: s.URL, OrderKey: s.Keys.OrderKey, Wake: func() { s.Conductor.Wake() }, Changed: s.pulse.beat,
+	})
 	s.Conductor = conductor.New(conductor.Options{
-		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Publish: s.Bus.Publish, Changed: s.pulse.beat,
+		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Publish: s.Bus.Publish, Changed: s.pulse.beat, Link: s.Personal.OrderLink,
 	})
 	s.Cleaner = cleaner.New(cleaner.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Policies: s.Conductor.Policies, Sent: s.Conductor.Wake,
@@ -198,6 +209,7 @@ func (s *Server) openServices() {
 	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})
 	s.Catalogue = catalogue.New(catalogue.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Changed: s.Conductor.Wake})
 	s.Passport = passport.New(passport.Options{DB: s.DB, Clock: s.Clock, Key: s.Keys.RegisterKey})
+	return nil
 }
 
 // brokers are the addresses told to agents at enrolment.

@@ -64,6 +64,11 @@ const (
 	TaskReopened       Kind = "task_reopened"
 	CleanUpApproved    Kind = "clean_up_approved" // a person let a clean-up go, after its dry run
 	CleanUpRevoked     Kind = "clean_up_revoked"
+	DeviceLinksRevoked Kind = "device_links_revoked" // links to its page
+	LaterSaid          Kind = "later_said"           // on a device's page; what came of it is the device's event
+	FeedbackGiven      Kind = "feedback_given"       // on a device's page
+	FeedbackClosed     Kind = "feedback_closed"      // somebody has dealt with it
+	LogoChanged        Kind = "logo_changed"
 	TokenCreated       Kind = "token_created" // of the API
 	TokenRevoked       Kind = "token_revoked"
 )

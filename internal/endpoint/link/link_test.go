@@ -90,7 +90,7 @@ func TestACheckInSaysWhatStandsAndTheAnswerIsObeyed(t *testing.T) {
 	o.reply = wire.CheckinReply{
 		CheckinS: 3600, Want: []wire.PartName{wire.PartInventory, wire.PartFacts}, Cancel: []string{"o0"}, Scan: true,
 		Holds: &wire.Envelope{Kind: wire.EnvelopeHolds, Payload: []byte("holds")},
-		Said: []wire.Envelope{{Kind: wire.EnvelopeSaid, Payload: []byte("said")}},
+		Said:  []wire.Envelope{{Kind: wire.EnvelopeSaid, Payload: []byte("said")}},
 		Orders: []wire.Envelope{
 			{Kind: wire.EnvelopeOrder, Payload: []byte(`{"serial":10}`)}, {Kind: wire.EnvelopeOrder, Payload: []byte(`{"serial":9}`)},
 		},

@@ -50,6 +50,10 @@ func acts() map[string]act {
 		"/tasks/new":                      {access.TaskAct, "done.open_task", (*Console).openTaskForm, (*Console).openTask},
 		"/tasks/{id}/close":               {"", "done.close_task", (*Console).closeTaskForm, (*Console).closeTask},
 		"/tasks/{id}/reopen":              {access.TaskAct, "done.reopen_task", (*Console).reopenTaskForm, (*Console).reopenTask},
+		"/devices/{id}/page/revoke":       {access.FleetAct, "done.revoke_links", (*Console).revokeLinksForm, (*Console).revokeLinks},
+		"/feedback/{id}/close":            {access.TaskAct, "done.close_feedback", (*Console).closeFeedbackForm, (*Console).closeFeedback},
+		"/policy/logo":                    {access.Policies, "done.logo", (*Console).logoForm, (*Console).setLogo},
+		"/policy/logo/remove":             {access.Policies, "done.remove_logo", (*Console).removeLogoForm, (*Console).removeLogo},
 		"/patches/{id}/amend":             {access.RunAct, "done.amend", (*Console).amendForm, (*Console).amend},
 		"/procedures/{name}/pilots/apply": {access.FleetAct, "done.pilots", (*Console).pilotsForm, (*Console).givePilots},
 	}

@@ -20,6 +20,7 @@ import (
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/identity"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/register"
 	"patchring/internal/face/console/assets"
@@ -29,6 +30,7 @@ import (
 	"patchring/internal/service/access"
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/desk"
+	"patchring/internal/service/personal"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 )
@@ -66,6 +68,9 @@ type Reader interface {
 	PatchID(ctx context.Context, who source.Viewer, named string) (patch.ID, error)
 	Readiness(ctx context.Context, who source.Viewer, q page.ReadinessQuery) (page.Readiness, error)
 	Pilots(ctx context.Context, who source.Viewer, q page.PilotsQuery) (page.Pilots, error)
+	Personal(ctx context.Context, who source.Viewer, id fleet.DeviceID) (page.Personal, error)
+	Feedback(ctx context.Context, who source.Viewer, q page.FeedbackQuery) (page.FeedbackList, error)
+	FeedbackOne(ctx context.Context, who source.Viewer, id string) (page.FeedbackLine, error)
 	Lifecycle(ctx context.Context, who source.Viewer, q page.LifecycleQuery) (page.Lifecycle, error)
 	Suspects(ctx context.Context, who source.Viewer, campaign string) (page.Suspects, error)
 }
@@ -125,8 +130,23 @@ type Cleaner interface {
 	Revoke(ctx context.Context, tenant fleet.TenantID, by register.Actor, item string, device fleet.DeviceID) error
 }
 
+// Personal is what people may do on a device's page, and what operators do about
+// it; personal.Office does.
+type Personal interface {
+	Open(ctx context.Context, token string) (identity.Page, error)
+	Postpone(ctx context.Context, p identity.Page, ask personal.Later) error
+	Say(ctx context.Context, p identity.Page, f personal.Feedback) error
+	Logo(ctx context.Context, tenant fleet.TenantID) ([]byte, error)
+	Close(ctx context.Context, tenant fleet.TenantID, by register.Actor, id, why string) error
+	Link(ctx context.Context, tenant fleet.TenantID, device fleet.DeviceID) (personal.Link, error)
+	Revoke(ctx context.Context, tenant fleet.TenantID, by register.Actor, device fleet.DeviceID, why string) error
+	SetLogo(ctx context.Context, tenant fleet.TenantID, by register.Actor, file []byte) error
+	RemoveLogo(ctx context.Context, tenant fleet.TenantID, by register.Actor) error
+}
+
 // Options of a console.
 type Options struct {
+	Personal Personal
 	Reader   Reader
 	Acts     Acts
 	Roster   Roster
@@ -149,6 +169,7 @@ type Console struct {
 	Options
 	files *assets.Store
 	live  *boards
+	pages pageLimits
 }
 
 // New makes the console, to be mounted at /.
@@ -160,9 +181,10 @@ func New(o Options) (http.Handler, error) {
 	if o.Zone == nil {
 		o.Zone = time.UTC
 	}
-	c := &Console{Options: o, files: files, live: newBoards()}
+	c := &Console{Options: o, files: files, live: newBoards(), pages: newPageLimits()}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+assets.Prefix, files)
+	mux.Handle(personal.Path, http.NewCrossOriginProtection().Handler(c.personalRoutes()))
 	mux.Handle("/", o.Sessions.LoadAndSave(http.NewCrossOriginProtection().Handler(c.routes())))
 	return mux, nil
 }
@@ -173,7 +195,7 @@ func (c *Console) routes() http.Handler {
 	mux.HandleFunc("POST /login", c.login)
 	mux.HandleFunc("POST /logout", c.logout)
 	mux.HandleFunc("POST /preferences", c.preferences)
-	for pattern, h := range c.pages() {
+	for pattern, h := range c.screens() {
 		mux.Handle("GET "+pattern, h)
 	}
 	mux.Handle("POST /policy/edit", c.member(c.weighPolicy))

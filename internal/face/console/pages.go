@@ -16,8 +16,8 @@ import (
 	"patchring/internal/face/console/ui"
 )
 
-// pages are all addresses one can look at.
-func (c *Console) pages() map[string]http.Handler {
+// screens are all addresses one can look at.
+func (c *Console) screens() map[string]http.Handler {
 	return map[string]http.Handler{
 		"/{$}":                         screen(c, ui.Today, page.TodayPage, c.today),
 		"/campaigns/rehearse":          screen(c, ui.Campaigns, page.RehearsalPage, c.rehearsal),
@@ -46,6 +46,9 @@ func (c *Console) pages() map[string]http.Handler {
 		"/policy":                      screen(c, ui.Policies, page.PolicyPage, c.policy),
 		"/policy/edit":                 screen(c, ui.Policies, page.PolicyEditPage, c.policyEdit),
 		"/procedures/{name}/pilots":    screen(c, ui.Procedures, page.PilotsPage, c.pilots),
+		"/devices/{id}/page":           screen(c, ui.Fleet, page.DeviceLinkPage, c.deviceLink),
+		"/feedback":                    screen(c, ui.Today, page.FeedbackPage, c.feedback),
+		"/policy/logo.png":             c.member(c.logo),
 		"/readiness":                   screen(c, ui.Today, page.ReadinessPage, c.readiness),
 		"/lifecycle":                   screen(c, ui.Today, page.LifecyclePage, c.lifecycle),
 		"/register":                    screen(c, ui.NoSection, page.RegisterPage, c.wholeRegister),

@@ -30,7 +30,13 @@ func (c *Console) policy(v visit) (page.Policy, error) {
 	if err != nil {
 		return page.Policy{}, err
 	}
-	return c.Reader.Policy(v.Context(), v.viewer(), version)
+	out, err := c.Reader.Policy(v.Context(), v.viewer(), version)
+	if err != nil {
+		return out, err
+	}
+	logo, err := c.Personal.Logo(v.Context(), v.who.Tenant)
+	out.Logo = logo != nil
+	return out, err
 }
 
 // starter is what a first policy begins with.

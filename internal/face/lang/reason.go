@@ -73,6 +73,7 @@ var meaningsOf = map[fault.Code]map[string]meaning{
 	fault.DelayedByRule:  {"rule": Words.Rule},
 	fault.PackageFailed:  {"state": Words.asIs},
 	fault.NothingToDo:    {"what": Words.problem},
+	fault.AnswerNotTaken: {"why": Words.problem},
 	fault.Unavailable:    {"what": Words.problem},
 	fault.OrderStale:     {"have": Words.asIs},
 	fault.OnBattery:      {"need": Words.asIs}, // a share, as its percent

@@ -36,7 +36,8 @@ const (
 	CalendarNote   Family = "note"
 	Origin         Family = "origin" // of a campaign
 	TaskState      Family = "task_state"
-	ProofKind      Family = "proof" // that a manual task asks for
+	Feedback       Family = "feedback_says" // what people say of an update
+	ProofKind      Family = "proof"         // that a manual task asks for
 	ExceptionState Family = "exception_state"
 	Thing          Family = "thing"   // what a refusal speaks of
 	Finding        Family = "finding" // kinds of what is to be put right before a campaign

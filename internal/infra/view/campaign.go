@@ -248,6 +248,9 @@ type Today struct {
 	MyTasks      []TaskRow      `json:"my_tasks"`      // open ones of who asks, at most 50
 	LateTasks    []TaskRow      `json:"late_tasks"`    // overdue ones of everybody, at most 50
 	Expiring     []ExceptionRow `json:"expiring"`      // exceptions that end soon, at most 50
+
+	OpenFeedback int64         `json:"open_feedback"` // FeedbackQuery.Which
+	Feedback     []FeedbackRow `json:"feedback"`      // the latest of that list, at most 50
 }
 
 // UnheldRole is a role whose sign-off a ring's gate needs, or is going to

@@ -109,6 +109,9 @@ func (s *Service) retire(ctx context.Context, tx *store.Tx, p Principal, id, why
 	if err := tx.DropMissingOfDevice(ctx, tenant, id); err != nil {
 		return false, err
 	}
+	if _, err := tx.DropNotices(ctx, tenant, id); err != nil {
+		return false, err
+	}
 	if _, err := tx.CancelOrdersOf(ctx, gen.CancelOrdersOfParams{Tenant: tenant, Device: id, Cause: string(cause)}); err != nil {
 		return false, err
 	}

@@ -20,7 +20,9 @@ import (
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/identity"
 	"patchring/internal/infra/store"
+	"patchring/internal/infra/store/gen"
 	"patchring/wire"
 )
 
@@ -34,6 +36,8 @@ type Options struct {
 	// Publish sends an envelope to a tenant's agents; an error leaves it in the
 	// outbox.
 	Publish func(ctx context.Context, tenant fleet.TenantID, subject string, payload []byte) error
+	// Link is the address of a device's page, as it goes with an order.
+	Link func(ctx context.Context, q *gen.Queries, d identity.Device, expires time.Time) (string, error)
 	// Changed tells the faces that a campaign has something new to show.
 	Changed func(fleet.TenantID, campaign.ID)
 }

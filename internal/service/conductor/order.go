@@ -12,6 +12,7 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/identity"
 	"patchring/internal/core/policy"
 	"patchring/internal/core/register"
 	"patchring/internal/infra/store"
@@ -138,7 +139,26 @@ func (g *group) write(ctx context.Context, row gen.CampaignDevice, device campai
 	if order.RebootWindows = onWire(reboots.Windows); len(reboots.Windows) > 0 {
 		order.ExpiresUS = max(order.ExpiresUS, reboots.Windows[0].End.UnixMicro()) // it lives to see one of them
 	}
+	if err := g.introduce(ctx, &order); err != nil {
+		return order, err
+	}
 	return order, g.attachCheckpoint(ctx, row, &order)
+}
+
+// introduce gives the people at the device the address of its page and the
+// tenant's logo.
+func (g *group) introduce(ctx context.Context, order *wire.Order) (err error) {
+	if order.People == nil || g.Link == nil {
+		return nil
+	}
+	d := identity.Device{Tenant: fleet.TenantID(order.Tenant), ID: fleet.DeviceID(order.Device)}
+	if order.People.Link, err = g.Link(ctx, g.tx.Queries, d, time.UnixMicro(order.ExpiresUS)); err != nil {
+		return err
+	}
+	if order.People.Logo, err = g.tx.LogoHash(ctx, order.Tenant); err != nil {
+		return fmt.Errorf("read the logo's hash: %w", err)
+	}
+	return nil
 }
 
 // announce is how the people at a device are treated: those at a workstation,

@@ -44,6 +44,9 @@ func (g *Gateway) checkin(ctx context.Context, tenant fleet.TenantID, device fle
 		if err := fillHolds(ctx, tx, tenant, m.HoldsSerial, &reply); err != nil {
 			return err
 		}
+		if err := g.fillSaid(ctx, tx, d, m, &reply); err != nil {
+			return err
+		}
 		return fillOrders(ctx, tx, d, m, &reply)
 	})
 	if err == nil && woke {

@@ -77,9 +77,11 @@ func (g *Gateway) event(ctx context.Context, tx *store.Tx, d gen.Device, e wire.
 		return true, g.result(ctx, tx, d, e)
 	case wire.EventRefused:
 		return true, g.refused(ctx, tx, d, e)
-	case wire.EventRebooted, wire.EventRecovered, wire.EventActor, wire.EventDropped, wire.EventRestored, wire.EventNotice:
+	case wire.EventRebooted, wire.EventRecovered, wire.EventActor, wire.EventDropped, wire.EventRestored:
 		g.recordEvent(tx, d, e)
 		return false, nil
+	case wire.EventNotice:
+		return false, g.notice(ctx, tx, d, e)
 	default:
 		// A newer agent may speak of something this server does not know: kept
 		// in the register, so that nothing it said is lost.
@@ -250,6 +252,9 @@ func (g *Gateway) closeOrder(ctx context.Context, tx *store.Tx, row gen.DeviceOr
 	if err != nil {
 		return fmt.Errorf("close order %s: %w", row.ID, err)
 	}
+	if _, err := tx.DropNotices(ctx, row.Tenant, row.Device); err != nil { // nobody is asked about it any more
+		return fmt.Errorf("drop notices of %s: %w", row.Device, err)
+	}
 	return nil
 }
 
@@ -300,6 +305,9 @@ func (g *Gateway) recordEvent(tx *store.Tx, d gen.Device, e wire.Event) {
 		detail["notice"] = map[string]any{
 			"what": wire.Clean(string(n.What), 32), "act": wire.Clean(string(n.Act), 32), "user": wire.Clean(n.User, 256),
 			"until": n.UntilUS, "left": n.Left,
+		}
+		if n.Said != "" {
+			detail["said"] = wire.Clean(n.Said, 64)
 		}
 	}
 	g.record(tx, d, e, register.DeviceEvent, "", detail)

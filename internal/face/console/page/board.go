@@ -30,9 +30,11 @@ type Board struct {
 	Content          []Item
 	Holds            []Hold
 	Tasks            []TaskLine // open manual ones
-	Causes           []Cause    // of failures, most frequent first, of the first few hundred
-	Events           []Event    // newest first, the last few
-	Emergency        *Emergency // nil: it is none
+	Feedback         FeedbackTally
+	Said             []FeedbackLine // what is broken and not dealt with, the first few
+	Causes           []Cause        // of failures, most frequent first, of the first few hundred
+	Events           []Event        // newest first, the last few
+	Emergency        *Emergency     // nil: it is none
 }
 
 // Emergency is why a campaign is one, and what its start waits for.

@@ -19,6 +19,7 @@ type Policy struct {
 	Text     string         // as it was applied; empty: no policy was ever put in force
 	SHA256   string
 	Versions []PolicyVersion // newest first
+	Logo     bool            // the tenant has one
 }
 
 // PolicyVersion is a version with who put it in force, and when.

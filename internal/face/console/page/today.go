@@ -28,6 +28,9 @@ type Today struct {
 	Late     []TaskLine  // overdue ones of everybody, the first few
 	Overdue  int64       // all of those
 	Expiring []Exception // that end soon
+
+	OpenFeedback int64          // said to be broken, not dealt with
+	Feedback     []FeedbackLine // the latest of that, the first few
 }
 
 // Count is a number with the list behind it.

@@ -86,8 +86,10 @@ func (s *Source) Board(ctx context.Context, who Viewer, id string) (page.Board, 
 		out.Amendments = append(out.Amendments, page.Amendment{Number: a.Number, Reason: a.Reason, By: a.Actor, At: a.Created, Rings: rings})
 	}
 	out.Emergency = emergency(who.Words, b.Emergency)
-	out.Causes, err = s.causes(ctx, who, out)
-	return out, err
+	if out.Causes, err = s.causes(ctx, who, out); err != nil {
+		return out, err
+	}
+	return out, s.saidOf(ctx, who, &out)
 }
 
 func emergency(w lang.Words, e *view.BoardEmergency) *page.Emergency {

@@ -115,6 +115,7 @@ func (s *Source) desk(ctx context.Context, who Viewer, t view.Today, out *page.T
 		return err
 	}
 	out.Tasks, out.Overdue, out.Expiring = taskLines(mine), t.OverdueTasks, exceptions(t.Expiring)
+	out.OpenFeedback, out.Feedback = t.OpenFeedback, feedback(t.Feedback[:min(saidOnBoard, len(t.Feedback))])
 	out.Late = taskLines(t.LateTasks[:min(lateShown, len(t.LateTasks))])
 	return nil
 }

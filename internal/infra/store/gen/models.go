@@ -229,6 +229,14 @@ type DeviceArrival struct {
 	Last   int64
 }
 
+type DeviceLink struct {
+	Tenant string
+	Device string
+	Epoch  int64
+	Actor  string
+	AtUs   int64
+}
+
 type DeviceOrder struct {
 	Tenant    string
 	ID        string
@@ -351,6 +359,21 @@ type FeedNvd struct {
 	ModifiedUs  int64
 }
 
+type Feedback struct {
+	Tenant    string
+	Campaign  string
+	Device    string
+	Patch     string
+	ID        string
+	Says      string
+	Words     string
+	Changes   int64
+	AtUs      int64
+	ClosedUs  int64
+	ClosedBy  string
+	ClosedWhy string
+}
+
 type FleetGroup struct {
 	Tenant    string
 	Name      string
@@ -425,6 +448,16 @@ type LoginSession struct {
 	ExpiresUs int64
 }
 
+type Logo struct {
+	Tenant string
+	Sha256 string
+	Body   []byte
+	Width  int64
+	Height int64
+	Actor  string
+	AtUs   int64
+}
+
 type Missing struct {
 	Tenant      string
 	Device      string
@@ -435,6 +468,20 @@ type Missing struct {
 	SinceUs     int64
 	ExposedUs   int64
 	Installed   string
+}
+
+type Notice struct {
+	Tenant     string
+	Device     string
+	Person     string
+	OrderID    string
+	Act        string
+	What       string
+	UntilUs    int64
+	DeadlineUs int64
+	Remaining  int64
+	Offers     string
+	AtUs       int64
 }
 
 type Outbox struct {
@@ -545,6 +592,21 @@ type RegisterHead struct {
 	AtUs         int64
 	RestoredAtUs int64
 	RestoredSize int64
+}
+
+type Said struct {
+	Tenant    string
+	ID        string
+	Device    string
+	OrderID   string
+	Choice    string
+	Envelope  string
+	State     string
+	Reason    string
+	UntilUs   int64
+	SaidUs    int64
+	ExpiresUs int64
+	ToldUs    int64
 }
 
 type SignOff struct {
