@@ -31,6 +31,7 @@ import (
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/passport"
+	"patchring/internal/service/personal"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 	"patchring/internal/service/survey"
@@ -53,6 +54,7 @@ type Options struct {
 	Passport  *passport.Office
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue
+	Personal  *personal.Office
 	// Listen hears that a campaign changed, until stop is called; the channel
 	// is closed when the server stops.
 	Listen func(fleet.TenantID, campaign.ID) (changed <-chan struct{}, stop func())
@@ -121,6 +123,7 @@ func (a *API) register() {
 	a.registerCampaigns()
 	a.registerActs()
 	a.registerDesk()
+	a.registerPersonal()
 	a.registerRegister()
 	a.registerSurvey()
 	a.registerVulnerabilities()

@@ -34,6 +34,7 @@ import (
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/passport"
+	"patchring/internal/service/personal"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 	"patchring/wire"
@@ -95,6 +96,7 @@ func newSite(t *testing.T) *site {
 		Cleaner:   cleaner.New(cleaner.Options{DB: s.db, Clock: clock, Log: log, OrderKey: k.OrderKey, Policies: s.conductor.Policies}),
 		Foresight: foresight.New(foresight.Options{DB: s.db, Clock: clock, Rules: s.conductor.Rules}),
 		Catalogue: catalogue.New(catalogue.Options{DB: s.db, Clock: clock, Log: log, Changed: func() { s.decided++ }}),
+		Personal:  personal.New(personal.Options{DB: s.db, Clock: clock, Base: func() string { return "https://patchring.example" }, OrderKey: k.OrderKey}),
 		Passport:  passport.New(passport.Options{DB: s.db, Clock: clock, Key: k.RegisterKey}),
 		Listen:    func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return s.changed, func() {} },
 		Backup:    func(_ context.Context, w io.Writer) error { _, err := w.Write([]byte("SQLite format 3")); return err },
@@ -288,7 +290,7 @@ func TestEveryRouteAsksForItsAct(t *testing.T) {
 func bodyFor(operation string) any {
 	bodies := map[string]any{
 		"create-user": api.CreateUser{Name: "x", Roles: []string{"it"}}, "set-roles": api.SetRoles{Roles: []string{"it"}},
-		"create-enrollment": api.Invite{}, "retire-device": api.Retire{Reason: "x"}, "put-group": api.PutGroup{}, "describe-device": api.Describe{},
+		"create-enrollment": api.Invite{}, "revoke-device-links": api.RevokeLinks{Reason: "x"}, "close-feedback": api.CloseFeedback{Reason: "x"}, "put-logo": api.PutLogo{File: []byte("x")}, "retire-device": api.Retire{Reason: "x"}, "put-group": api.PutGroup{}, "describe-device": api.Describe{},
 		"import-feed": "x",
 		"set-group":   api.SetMembers{Devices: []string{"x"}}, "import-lifecycle": api.ImportLifecycle{Product: "debian", File: "f", Text: "[]"},
 		"add-to-group": api.Members{Devices: []string{"x"}}, "remove-from-group": api.Members{Devices: []string{"x"}},

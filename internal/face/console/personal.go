@@ -112,7 +112,7 @@ func (c *Console) personalPage(g guest, status int, problem, words string) {
 	f := inZone(c.frame(g.visit, ui.NoSection, g.words.T("personal.title")), p)
 	f.Path = personal.Path + p.Token
 	if done := g.URL.Query().Get("done"); problem == "" && slices.Contains(flashes, done) {
-		f.Flash = &ui.Flash{Good: true, Text: g.words.T("personal.done_" + done)}
+		f.Flash = &ui.Flash{Good: true, Text: g.words.T("said." + done)}
 	}
 	c.show(g.visit, status, page.PersonalPage(f, p))
 }

@@ -40,6 +40,7 @@ type world struct {
 	accounts *people
 	acts     *ledger
 	reader   *storyteller
+	pages    *pageLedger
 	beat     chan struct{}
 	cleaning cleaning
 }
@@ -52,7 +53,7 @@ func newWorld(t *testing.T) *world {
 // worldWith has a rulebook for policies, in place of stories.
 func worldWith(t *testing.T, rules *rulebook.Rulebook) *world {
 	t.Helper()
-	w := &world{accounts: &people{}, acts: &ledger{}, reader: &storyteller{}, beat: make(chan struct{}, 1)}
+	w := &world{pages: &pageLedger{}, accounts: &people{}, acts: &ledger{}, reader: &storyteller{}, beat: make(chan struct{}, 1)}
 	if rules != nil {
 		w.reader.rules = rules
 	}
@@ -61,7 +62,7 @@ func worldWith(t *testing.T, rules *rulebook.Rulebook) *world {
 		t.Fatal(err)
 	}
 	handler, err := New(Options{
-		Reader: w.reader, Acts: w.acts, Roster: w.acts, Rulebook: rules, Desk: deskLedger{w.acts}, Cleaner: &w.cleaning, Accounts: w.accounts, Sessions: scs.New(), Zone: zone,
+		Reader: w.reader, Acts: w.acts, Roster: w.acts, Rulebook: rules, Desk: deskLedger{w.acts}, Cleaner: &w.cleaning, Accounts: w.accounts, Personal: w.pages, Sessions: scs.New(), Zone: zone,
 		Listen: func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return w.beat, func() {} },
 		Clock:  func() time.Time { return stories.Now }, Log: slog.New(slog.DiscardHandler),
 	})
@@ -457,6 +458,28 @@ func (s *storyteller) Vulnerabilities(_ context.Context, _ source.Viewer, q page
 
 func (s *storyteller) Vulnerability(context.Context, source.Viewer, string) (page.Vulnerability, error) {
 	return stories.Vulnerability(), nil
+}
+
+func (s *storyteller) Personal(_ context.Context, who source.Viewer, id fleet.DeviceID) (page.Personal, error) {
+	if who.Tenant != "main" || id != "d-compta-07" {
+		return page.Personal{}, fault.New(fault.NotFound, "what", "device", "name", string(id))
+	}
+	return stories.Personal(), nil
+}
+
+func (s *storyteller) Feedback(_ context.Context, _ source.Viewer, q page.FeedbackQuery) (page.FeedbackList, error) {
+	out := stories.Feedback()
+	out.Query = q
+	return out, nil
+}
+
+func (s *storyteller) FeedbackOne(_ context.Context, _ source.Viewer, id string) (page.FeedbackLine, error) {
+	for _, l := range stories.Feedback().Rows {
+		if l.ID == id {
+			return l, nil
+		}
+	}
+	return page.FeedbackLine{}, fault.New(fault.NotFound, "what", "feedback", "name", id)
 }
 
 func (s *storyteller) Lifecycle(_ context.Context, _ source.Viewer, q page.LifecycleQuery) (page.Lifecycle, error) {

@@ -226,5 +226,5 @@ func personalWhen(f ui.Frame, c Coming) string {
 
 // laterLabel is what a button of the page says.
 func laterLabel(f ui.Frame, o wire.Offer) string {
-	return f.T("personal.later_"+string(o.Choice), "clock", f.Clock(time.UnixMicro(o.AtUS)))
+	return f.T("later."+string(o.Choice), "clock", f.Clock(time.UnixMicro(o.AtUS)))
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/face/console/assets"
 	"patchring/internal/face/console/page"
@@ -76,6 +77,14 @@ func All() []Story {
 		{Name: "vulnerability", Section: ui.Patches, Title: "vulnerability.title", Account: op, Page: show(page.VulnerabilityPage, Vulnerability())},
 		{Name: "clean-ups", Section: ui.CleanUps, Title: "nav.clean_ups", Account: op, Page: show(page.CleanUpsPage, CleanUps())},
 		{Name: "clean-ups-none", Section: ui.CleanUps, Title: "nav.clean_ups", Account: Reader(), Page: show(page.CleanUpsPage, page.CleanUps{})},
+		{Name: "personal", Title: "personal.title", Page: show(page.PersonalPage, Personal())},
+		{Name: "personal-away", Title: "personal.title", Page: show(page.PersonalPage, PersonalAway())},
+		{Name: "personal-refused", Title: "personal.title", Page: show(page.PersonalPage, PersonalRefused())},
+		{Name: "personal-empty", Title: "personal.title", Flash: true, Page: show(page.PersonalPage, page.Personal{Token: Token, Device: "compta-07", Seen: Now})},
+		{Name: "personal-gone", Title: "personal.gone", Page: show(page.PersonalGonePage, fault.Because(fault.LinkExpired, "at", "2026-01-01T00:00:00Z"))},
+		{Name: "device-link", Section: ui.Fleet, Title: "nav.fleet", Account: op, Page: show(page.DeviceLinkPage, DeviceLink())},
+		{Name: "feedback", Section: ui.Today, Title: "feedback.title", Account: op, Page: show(page.FeedbackPage, Feedback())},
+		{Name: "feedback-none", Section: ui.Today, Title: "feedback.title", Account: Reader(), Page: show(page.FeedbackPage, page.FeedbackList{Query: page.FeedbackQuery{Which: "open"}})},
 		{Name: "register", Section: ui.Campaigns, Title: "register.title", Account: op, Page: show(page.RegisterPage, Register())},
 		{Name: "search", Title: "frame.search", Account: op, Page: show(page.SearchPage, Search())},
 		{Name: "login", Title: "login.title", Page: show(page.LoginPage, page.Login{Back: "/"})},

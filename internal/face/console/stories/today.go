@@ -24,6 +24,7 @@ func Today() page.Today {
 			Device: "d-atelier-11", DeviceName: "atelier-11", Patch: "p-agent", PatchName: "gestion-parc 4.2.1",
 			Reason: fault.Because(fault.Quarantined, "attempts", "2"), At: at(14, 23, 48),
 		}},
+		OpenFeedback: 1, Feedback: brokenLines(),
 		RollbackImpossible: 37, Impossible: impossibleRows(),
 		Unheld: []page.UnheldRole{
 			{Campaign: b.ID, Name: b.Name, Ring: "R1", Role: "business", Title: "Tests métier"},
