@@ -20,6 +20,13 @@ import (
 
 func TestMain(m *testing.M) {
 	fleet.Reexec()
+	if len(os.Args) > 1 && os.Args[1] == desktopVerb {
+		if err := desktop(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 

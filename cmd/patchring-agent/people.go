@@ -73,6 +73,15 @@ func noticesText(l notice.Lang, list []executor.Announcement, now time.Time) str
 	return string(b)
 }
 
+// instant is a local time, to the minute or to the second.
+func instant(text string) (time.Time, error) {
+	at, err := time.ParseInLocation("2006-01-02T15:04", text, time.Local)
+	if err != nil {
+		at, err = time.ParseInLocation("2006-01-02T15:04:05", text, time.Local)
+	}
+	return at, err
+}
+
 // later is the defer verb. An hour alone is what a person means by "later".
 func (o options) later(ctx context.Context, args []string, out io.Writer) error {
 	r := notice.Request{Choice: people.Hour}
@@ -80,7 +89,7 @@ func (o options) later(ctx context.Context, args []string, out io.Writer) error 
 	case len(args) > 1 || len(args) == 1 && o.until != "":
 		return fmt.Errorf("defer takes one of 1h, evening, tomorrow, or --until: %w", errUsage)
 	case o.until != "":
-		at, err := time.ParseInLocation("2006-01-02T15:04", o.until, time.Local)
+		at, err := instant(o.until)
 		if err != nil {
 			return fmt.Errorf("--until wants a local time such as 2026-12-08T18:00: %w", errUsage)
 		}

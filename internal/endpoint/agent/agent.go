@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -393,12 +392,4 @@ func Look(ctx context.Context, d Device, refresh bool) (wire.Facts, []wire.Patch
 		out = append(out, p.Scan(ctx, refresh))
 	}
 	return f, out, err
-}
-
-func bootID() (string, error) {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", fmt.Errorf("read the boot id: %w", err)
-	}
-	return string(text[:min(len(text), 36)]), nil
 }

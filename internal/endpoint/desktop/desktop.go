@@ -7,9 +7,13 @@
 // credentials and nothing more, because a session bus believes its owner only.
 // The helper lives while somebody is to be asked, and ends with its input.
 //
+// On macOS and Windows the helper shows dialogs of the system instead, by the
+// same contract (card.go); a person is who has the session on the screen, and
+// what the system's own tools say is read as they print it.
+//
 // It decides nothing and refuses to guess: what cannot be read is an error or,
-// where it is one hint among several, no hint. Other systems than Linux have
-// no desktops here yet. Run belongs to one goroutine, the rest to any.
+// where it is one hint among several, no hint. Run belongs to one goroutine,
+// the rest to any.
 package desktop
 
 import (

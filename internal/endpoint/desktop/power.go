@@ -9,9 +9,8 @@ import (
 	"strings"
 )
 
-// Battery tells whether the device runs on battery, and how full it is; several
-// are one. root is the device's file system.
-func Battery(root fs.FS) (inUse bool, percent int, err error) {
+// sysBattery reads Linux's own files; several batteries are one.
+func sysBattery(root fs.FS) (inUse bool, percent int, err error) {
 	const dir = "sys/class/power_supply"
 	entries, err := fs.ReadDir(root, dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !darwin && !windows
 
 package desktop
 
@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os/exec"
 )
 
@@ -18,6 +19,9 @@ type session struct {
 func sessions(context.Context, string) ([]session, error) { return nil, nil }
 
 func as(*exec.Cmd, Person) error { return errors.New("there is no helper for this system") }
+
+// Battery is not known on this system.
+func Battery(fs.FS) (inUse bool, percent int, err error) { return false, 0, nil }
 
 // Help is the helper itself.
 func Help(context.Context, io.Reader, io.Writer) error {
