@@ -78,6 +78,7 @@ type Agent struct {
 	executor *executor.Executor
 	link     *link.Link
 	desk     *desk
+	logos    *logos
 	busy     sync.Mutex // held while a provider or the facts reader is used
 	scanNow  chan struct{}
 	started  time.Time
@@ -119,7 +120,7 @@ func New(o Options) (*Agent, error) {
 		o.Log.Error("the journal was broken and a new one was begun", "kept", aside)
 	}
 	a.seen.looked = a.lastScan()
-	a.desk = newDesk(a)
+	a.desk, a.logos = newDesk(a), newLogos(o.Dir, id.CA)
 	a.openExecutor()
 	a.link = link.New(link.Options{
 		Identity: id, Renewed: func(next journal.Identity) error { return journal.WriteIdentity(o.Dir, next) },
@@ -158,6 +159,9 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	parts := map[string]func(context.Context) error{
 		"orders": a.executor.Run, "link": a.link.Run, "scans": a.scans,
 		"desktops": a.desk.desktop.Run, "people": a.desk.serve,
+		"logos": func(ctx context.Context) error {
+			return a.logos.run(ctx, func(err error) { a.Log.Warn("notices have no logo", "err", err) })
+		},
 	}
 	defer context.AfterFunc(ctx, func() {
 		if doing := a.executor.Doing(); doing != "" {

@@ -91,7 +91,7 @@ func (d *desk) popup(person desktop.Person, a executor.Announcement) desktop.Pop
 	text := notice.Tell(l, a, now)
 	p := desktop.Popup{
 		Key: steady(a) + a.At.UTC().Format(time.RFC3339), UID: person.UID, Title: text.Title, Body: text.Body, Plain: text.Plain,
-		Urgent: a.State == people.StateCountdown,
+		Urgent: a.State == people.StateCountdown, Image: d.a.logos.of(a),
 	}
 	for _, o := range a.Offers {
 		p.Key += " " + string(o.Choice)

@@ -45,6 +45,7 @@ type Popup struct {
 	Plain   string   `json:"plain"` // said after the body where there are no buttons
 	Buttons []Button `json:"buttons,omitempty"`
 	Urgent  bool     `json:"urgent,omitempty"`
+	Image   string   `json:"image,omitempty"` // a PNG's file
 }
 
 // Button is one answer.

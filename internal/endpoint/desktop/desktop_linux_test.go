@@ -369,8 +369,9 @@ type plainNotifier struct{}
 func (plainNotifier) GetCapabilities() ([]string, *dbus.Error) { return []string{"body"}, nil }
 
 // Notify is the service's.
-func (plainNotifier) Notify(_ string, _ uint32, _, _, body string, actions []string, _ map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
-	fmt.Printf("%d %q\n", len(actions), body)
+func (plainNotifier) Notify(_ string, _ uint32, _, _, body string, actions []string, hints map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
+	image, _ := hints["image-path"].Value().(string)
+	fmt.Printf("%d %q %s\n", len(actions), body, image)
 	return 1, nil
 }
 
@@ -378,8 +379,8 @@ func TestAServiceWithoutButtonsSaysWhatToType(t *testing.T) {
 	o := newOffice(t)
 	said := o.serve("notifier")
 	o.people()
-	o.desktop.Show([]Popup{{Key: "k", UID: o.person.UID, Title: "T", Body: "a < b", Plain: "type it", Buttons: buttons}})
-	if said.Scan(); said.Text() != `0 "a < b\ntype it"` {
+	o.desktop.Show([]Popup{{Key: "k", UID: o.person.UID, Title: "T", Body: "a < b", Plain: "type it", Buttons: buttons, Image: "/run/x/logo.png"}})
+	if said.Scan(); said.Text() != `0 "a < b\ntype it" file:///run/x/logo.png` {
 		t.Fatalf("%s", said.Text())
 	}
 }

@@ -288,6 +288,9 @@ func (s *screen) notify(p Popup) error {
 		urgency = 2
 	}
 	hints := map[string]dbus.Variant{"urgency": dbus.MakeVariant(urgency), "resident": dbus.MakeVariant(true), "category": dbus.MakeVariant("device")}
+	if p.Image != "" {
+		hints["image-path"] = dbus.MakeVariant("file://" + p.Image)
+	}
 	var id uint32
 	const never = int32(0)
 	call := o.CallWithContext(ctx, notifier+".Notify", 0, "Patchring", uint32(0), "system-software-update", p.Title, body, actions, hints, never)
