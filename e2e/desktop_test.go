@@ -39,6 +39,11 @@ func desktop(args []string) error {
 	if len(args) > 0 {
 		return notifications()
 	}
+	go func() { // it ends with its input; its children go with it
+		_, err := io.Copy(io.Discard, os.Stdin)
+		fmt.Fprintln(os.Stderr, "input ended", err)
+		os.Exit(0)
+	}()
 	bus, err := dbus.ConnectSystemBus()
 	if err != nil {
 		return fmt.Errorf("connect to the system bus: %w", err)

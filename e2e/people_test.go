@@ -49,6 +49,8 @@ func (s *site) sit(host, name string) *screen {
 	must(s.t, s.fleet.WriteFile(s.t.Context(), host, program, 0o755, self))
 	cmd, err := s.fleet.Command(s.t.Context(), host, program, desktopVerb)
 	must(s.t, err)
+	in, err := cmd.StdinPipe()
+	must(s.t, err)
 	out, err := cmd.StdoutPipe()
 	must(s.t, err)
 	problem, err := os.Create(filepath.Join(s.t.TempDir(), "desktop"))
@@ -70,9 +72,11 @@ func (s *site) sit(host, name string) *screen {
 		}
 	}()
 	s.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		must(s.t, in.Close())
 		<-heard
-		_ = cmd.Wait() // it was killed
+		if err := cmd.Wait(); err != nil {
+			s.t.Errorf("the desktop ended: %v", err)
+		}
 		if s.t.Failed() {
 			text, _ := os.ReadFile(problem.Name())
 			s.t.Logf("desktop: %s\n%+v", text, c.notices())
