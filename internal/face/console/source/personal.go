@@ -127,7 +127,7 @@ func hear(c *page.Coming, n view.PersonalNotice, now time.Time) {
 func planned(c view.DeviceCampaign) page.PlannedCampaign {
 	p := page.PlannedCampaign{Name: c.Campaign.Name}
 	for _, it := range c.Items {
-		if state := patch.State(it.State); state.Settled() || state == patch.InstalledPendingReboot {
+		if state := it.State; state.Settled() || state == patch.InstalledPendingReboot {
 			continue
 		}
 		p.Items = append(p.Items, patchName(it.Patch))
@@ -142,7 +142,7 @@ func planned(c view.DeviceCampaign) page.PlannedCampaign {
 func arrived(c view.DeviceCampaign, said []view.FeedbackRow) page.Arrived {
 	a := page.Arrived{Campaign: c.Campaign.ID, Name: c.Campaign.Name}
 	for _, it := range c.Items {
-		if state := patch.State(it.State); state == patch.Verified || state == patch.InstalledPendingReboot {
+		if state := it.State; state == patch.Verified || state == patch.InstalledPendingReboot {
 			a.Items = append(a.Items, page.ArrivedItem{Patch: string(it.Patch.ID), Name: patchName(it.Patch)})
 		}
 	}

@@ -23,7 +23,7 @@ func Personal() page.Personal {
 				{Choice: wire.ChoiceTomorrow, AtUS: at(16, 8, 0).UnixMicro()},
 			},
 		}},
-		Done: []page.Arrived{{Campaign: "c-0", Name: "2025-12", Items: []page.ArrivedItem{{"p-ssl", "openssl 3.0.14-1"}, {"p-agent", "gestion-parc 4.2.1"}}}},
+		Done: []page.Arrived{{Campaign: "c-0", Name: "2025-12", Items: []page.ArrivedItem{{Patch: "p-ssl", Name: "openssl 3.0.14-1"}, {Patch: "p-agent", Name: "gestion-parc 4.2.1"}}}},
 	}
 }
 
