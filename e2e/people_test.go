@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -47,7 +48,7 @@ func (s *site) sit(host, name string) *screen {
 	defer self.Close()
 	const program = "/usr/local/bin/lab-desktop"
 	must(s.t, s.fleet.WriteFile(s.t.Context(), host, program, 0o755, self))
-	cmd, err := s.fleet.Command(s.t.Context(), host, program, desktopVerb)
+	cmd, err := s.fleet.Command(context.WithoutCancel(s.t.Context()), host, program, desktopVerb)
 	must(s.t, err)
 	in, err := cmd.StdinPipe()
 	must(s.t, err)
