@@ -26,7 +26,12 @@ package wire
 //	3  2026-11-22  clean-up orders and what they freed; answers from a device's
 //	               page (said), its link and the logo in the terms of people,
 //	               offers and deadline in notices
-const Capability = 3
+//	4  2026-11-22  reboot: orders of that kind, a margin of their own for
+//	               reboots, and how long each part of an order took
+const Capability = 4
+
+// CapabilityReboot is from when on an agent understands orders to reboot.
+const CapabilityReboot = 4
 
 // Limits of a message. A longer one is cut by its sender with Clean, or refused
 // by its receiver: no device can make the server keep what it does not want.

@@ -57,6 +57,11 @@ type Result struct {
 	LogTail       string    `json:"log_tail,omitempty"`
 	LogSHA256     string    `json:"log_sha256,omitempty"` // of the whole raw output, kept on the device
 	DurationS     int64     `json:"duration_s,omitempty"`
+	// How long its parts took, in milliseconds; 0: not known, or it was not done.
+	// Of several tries the last one counts.
+	DownloadMS int64 `json:"download_ms,omitempty"`
+	InstallMS  int64 `json:"install_ms,omitempty"` // all transactions together
+	RebootMS   int64 `json:"reboot_ms,omitempty"`  // until the agent was up again
 }
 
 // ItemState is how one item ended on one device.

@@ -9,6 +9,10 @@ const (
 	OrderInstall  OrderKind = "install"
 	OrderRollback OrderKind = "rollback"
 	OrderCleanUp  OrderKind = "clean_up" // CleanUp, and no items; of no campaign
+	// OrderReboot restarts the device if a live signal asks for it. It has no
+	// items and no campaign, and acts in its Windows; with the mode window
+	// RebootWindows are the same.
+	OrderReboot OrderKind = "reboot"
 )
 
 // RebootMode says whether the order may reboot the device.
@@ -49,6 +53,9 @@ type Order struct {
 	RebootWindows []Interval `json:"reboot_windows,omitempty"`
 	People        *People    `json:"people,omitempty"` // nil: nobody is asked
 	CleanUp       []CleanUp  `json:"clean_up,omitempty"`
+	// RebootMarginS is how long before its window ends a reboot may be asked for
+	// at the latest; 0: MarginS.
+	RebootMarginS int64 `json:"reboot_margin_s,omitempty"`
 }
 
 // Item is one content item of a campaign as this device must apply it: exact

@@ -18,6 +18,11 @@ func TestCapability3IsFrozen(t *testing.T) {
 	frozen(t, map[string]any{"order.people.3.json": new(Order), "event.notice.3.json": new(Event), "said.3.json": new(Said)})
 }
 
+// So are those of capability 4.
+func TestCapability4IsFrozen(t *testing.T) {
+	frozen(t, map[string]any{"order.reboot.4.json": new(Order), "event.result.4.json": new(Event)})
+}
+
 func frozen(t *testing.T, goldens map[string]any) {
 	t.Helper()
 	for name, into := range goldens {

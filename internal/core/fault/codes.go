@@ -98,6 +98,7 @@ const (
 	OnBattery                Code = "on_battery"                 // percent, need
 	RebootLoop               Code = "reboot_loop"                // boots
 	RebootRefused            Code = "reboot_refused"             // problem
+	RebootUnhelped           Code = "reboot_unhelped"            // signals
 	RestoreReady             Code = "restore_ready"              //
 	NoOldPackage             Code = "no_old_package"             // package, version
 	NewPackage               Code = "new_package"                // package

@@ -204,14 +204,18 @@ func (e *Executor) SetHolds(envelope wire.Envelope) error {
 // malformed names the first field that no honest server sends.
 func malformed(o wire.Order) (field, problem string) {
 	switch {
-	case o.ID == "" || o.Campaign == "" && o.Kind != wire.OrderCleanUp || o.Serial <= 0:
+	case o.ID == "" || o.Serial <= 0 || o.Campaign == "" && o.Kind != wire.OrderReboot && o.Kind != wire.OrderCleanUp:
 		return "id", "order, campaign or serial is missing"
-	case o.Kind != wire.OrderInstall && o.Kind != wire.OrderRollback && o.Kind != wire.OrderCleanUp:
+	case !slices.Contains([]wire.OrderKind{wire.OrderInstall, wire.OrderRollback, wire.OrderCleanUp, wire.OrderReboot}, o.Kind):
 		return "kind", "unknown kind " + string(o.Kind)
-	case o.MarginS < 0 || o.LockWaitS < 0:
+	case o.MarginS < 0 || o.LockWaitS < 0 || o.RebootMarginS < 0:
 		return "margin_s", "negative duration"
-	case len(o.Items) == 0 && o.Kind != wire.OrderCleanUp:
+	case len(o.Items) == 0 && o.Kind != wire.OrderReboot && o.Kind != wire.OrderCleanUp:
 		return "items", "there are none"
+	case len(o.Items) > 0 && o.Kind == wire.OrderReboot:
+		return "items", "an order to reboot has none"
+	case o.Kind == wire.OrderReboot && o.Reboot == wire.RebootNever:
+		return "reboot", "an order to reboot may not say never"
 	}
 	for i, w := range o.Windows {
 		if w.StartUS >= w.EndUS {

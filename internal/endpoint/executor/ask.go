@@ -61,16 +61,15 @@ func (s scene) people(o journal.Order, act wire.Act) people.Scene {
 	}
 	return people.Scene{
 		Now: s.now, Boot: s.boot, Uptime: s.uptime, Act: act, Mode: o.Order.Reboot, Terms: *o.Order.People,
-		Chances: s.chances(o.Order, windows), Users: s.present.Users, Battery: s.present.Battery, Asked: o.Asked,
+		Chances: s.chances(o.Order, windows, people.Margin(o.Order, act)), Users: s.present.Users, Battery: s.present.Battery, Asked: o.Asked,
 	}
 }
 
 // chances are the windows as mayAct opens them: without the margin at their
 // end, the blocked hours of the local file, and what comes after the expiry.
-func (s scene) chances(o wire.Order, windows []wire.Interval) (list []people.Chance) {
-	margin := time.Duration(o.MarginS) * time.Second
+func (s scene) chances(o wire.Order, windows []wire.Interval, margin time.Duration) (list []people.Chance) {
 	for _, w := range windows {
-		from, last := time.UnixMicro(w.StartUS), time.UnixMicro(min(w.EndUS-o.MarginS*1e6, w.EndUS-1e6, o.ExpiresUS-1e6))
+		from, last := time.UnixMicro(w.StartUS), time.UnixMicro(min(w.EndUS-margin.Microseconds(), w.EndUS-1e6, o.ExpiresUS-1e6))
 		for !from.After(last) {
 			free, ok := s.local.Clear(from.In(s.now.Location()), margin)
 			if !ok || free.After(last) {
@@ -234,6 +233,8 @@ func askedAbout(o journal.Order) (wire.Act, bool) {
 	switch {
 	case o.Order.People == nil:
 		return "", false
+	case o.Step == wire.StepWait && o.Order.Kind == wire.OrderReboot:
+		return wire.ActReboot, true
 	case o.Step == wire.StepWait || o.Step == wire.StepQuiesce:
 		return wire.ActInstall, true
 	case o.Step == wire.StepReboot && o.AskedBoot == "":

@@ -83,7 +83,7 @@ func (s scene) mayCleanUp(o journal.Order, kept []journal.Order) (time.Duration,
 	if s.localErr != nil {
 		return 0, s.localUnreadable()
 	}
-	room, w := s.mayAct(o.Order, o.Order.Windows)
+	room, w := s.mayAct(o.Order, wire.ActInstall)
 	if w != nil {
 		return 0, w
 	}

@@ -91,7 +91,7 @@ func (s scene) mayInstall(o journal.Order) (transaction, *wait) {
 	if w := s.mayPrepare(o); w != nil {
 		return transaction{}, w
 	}
-	room, w := s.mayAct(o.Order, o.Order.Windows)
+	room, w := s.mayAct(o.Order, wire.ActInstall)
 	if w != nil {
 		return transaction{}, w
 	}
@@ -132,17 +132,20 @@ func (s scene) mayReboot(o journal.Order) *wait {
 	if s.localErr != nil {
 		return s.localUnreadable()
 	}
-	_, w := s.mayAct(o.Order, people.BootWindows(o.Order))
+	_, w := s.mayAct(o.Order, wire.ActReboot)
 	return w
 }
 
 // mayAct asks clock, window and the local file's hours.
-func (s scene) mayAct(o wire.Order, windows []wire.Interval) (room time.Duration, w *wait) {
+func (s scene) mayAct(o wire.Order, act wire.Act) (room time.Duration, w *wait) {
 	if s.clockOff != 0 {
 		by := s.clockOff.Round(time.Second).String()
 		return 0, &wait{cause: fault.Because(fault.ClockJumped, "by", by)}
 	}
-	margin := time.Duration(o.MarginS) * time.Second
+	windows, margin := o.Windows, people.Margin(o, act)
+	if act == wire.ActReboot {
+		windows = people.BootWindows(o)
+	}
 	next := s.nextChance(windows, margin)
 	room, ok := open(windows, s.now, margin)
 	if !ok {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"patchring/internal/core/fault"
@@ -36,7 +37,8 @@ func changed(o journal.Order) bool {
 }
 
 // reboot decides whether the device reboots, asks for it, and, on the other
-// side of it, sees by the boot id that it happened.
+// side of it, sees by the boot id that it happened. An order to reboot stands
+// at wait until it may, so that it can be taken back, and reboots once.
 func (e *Executor) reboot(ctx context.Context, o journal.Order, s scene) (*wait, error) {
 	boot, err := e.BootID()
 	if err != nil {
@@ -44,6 +46,9 @@ func (e *Executor) reboot(ctx context.Context, o journal.Order, s scene) (*wait,
 	}
 	if o.AskedBoot != "" {
 		return nil, e.afterAsking(o, boot)
+	}
+	if o.Order.Kind == wire.OrderReboot && o.Rebooted {
+		return nil, e.enter(o, wire.StepVerify, nil)
 	}
 	signals, err := e.Signals(ctx)
 	if err != nil {
@@ -66,16 +71,54 @@ func (e *Executor) reboot(ctx context.Context, o journal.Order, s scene) (*wait,
 	if w != nil && w.cause.Code == fault.NoWindow {
 		return nil, e.leaveReboot(o, w.cause)
 	}
-	if w, err = e.consult(o, s, wire.ActReboot, w); w != nil || err != nil {
-		return w, err
+	if w, err = e.consult(o, s, wire.ActReboot, w); err != nil {
+		return nil, err
+	}
+	switch {
+	case w != nil && o.Order.Kind == wire.OrderReboot && o.Step == wire.StepReboot:
+		return nil, e.enter(o, wire.StepWait, nil)
+	case w != nil:
+		return w, nil
+	case o.Step == wire.StepWait:
+		return nil, e.enter(o, wire.StepReboot, nil)
 	}
 	return e.askReboot(ctx, o, s, boot)
+}
+
+// verifyReboot looks whether the signals are gone that an order to reboot was
+// for. One that did not reboot says why, if it should have.
+func (e *Executor) verifyReboot(ctx context.Context, o journal.Order) (*wait, error) {
+	if !o.Rebooted {
+		return nil, e.enter(o, wire.StepReport, nil)
+	}
+	signals, err := e.Signals(ctx)
+	switch {
+	case err != nil && (ctx.Err() != nil || o.Attempts < verifyTries):
+		return e.later(ctx, o, err)
+	case err != nil:
+		return nil, e.enter(o, wire.StepReport, stillPending(reasonOf(err)))
+	case len(signals) > 0:
+		return nil, e.enter(o, wire.StepReport, stillPending(fault.Because(fault.RebootUnhelped, "signals", signalNames(signals))))
+	}
+	return nil, e.enter(o, wire.StepReport, nil)
+}
+
+func signalNames(signals []wire.RebootSignal) string {
+	var names []string
+	for _, s := range signals {
+		names = append(names, s.Signal)
+	}
+	return strings.Join(names, ", ")
+}
+
+func stillPending(why fault.Reason) func(*journal.Order) {
+	return func(k *journal.Order) { k.BootPending, k.BootCause = true, causeOf(why) }
 }
 
 // leaveReboot goes on without the reboot that a live signal asks for: the
 // items are then claimed, and why is told with them.
 func (e *Executor) leaveReboot(o journal.Order, why fault.Reason) error {
-	return e.enter(o, wire.StepVerify, func(k *journal.Order) { k.BootPending, k.BootCause = true, causeOf(why) })
+	return e.enter(o, wire.StepVerify, stillPending(why))
 }
 
 // afterAsking looks at what became of a reboot.
@@ -83,6 +126,9 @@ func (e *Executor) afterAsking(o journal.Order, boot string) error {
 	return e.update(o, func(tx *journal.Tx, k *journal.Order) error {
 		if boot != k.AskedBoot {
 			k.Rebooted = true
+			if up := e.Now().Sub(time.UnixMicro(k.AskedUS)); e.look() == 0 {
+				k.RebootMS = max(0, up.Milliseconds())
+			}
 			event := e.event(*k, wire.EventRebooted)
 			event.BootID = boot
 			tx.Emit(event)
@@ -216,7 +262,7 @@ func (e *Executor) report(o journal.Order) error {
 		now := e.Now()
 		k.DoneUS = us(now)
 		k.ClaimBoot = ""
-		if k.BootPending {
+		if k.BootPending && k.Order.Kind != wire.OrderReboot { // which claimed nothing
 			k.ClaimBoot = boot
 		}
 		e.moved(tx, k, wire.StepDone)
@@ -239,9 +285,17 @@ func resultOf(k journal.Order, now time.Time) wire.Event {
 	if k.StartedUS > 0 {
 		result.DurationS = max(0, k.DoneUS-k.StartedUS) / 1e6
 	}
-	return wire.Event{
+	result.DownloadMS, result.RebootMS = k.DownloadMS, k.RebootMS
+	if !k.Untimed {
+		result.InstallMS = k.InstallMS
+	}
+	event := wire.Event{
 		AtUS: us(now), Kind: wire.EventResult, Order: k.Order.ID, Serial: k.Order.Serial, Step: wire.StepDone, Result: result,
 	}
+	if k.Order.Kind == wire.OrderReboot { // the others tell it with each item
+		event.Cause = k.BootCause
+	}
+	return event
 }
 
 // tidy forgets orders that are long over, and takes up again those that were

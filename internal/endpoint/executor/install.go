@@ -111,6 +111,7 @@ func (e *Executor) install(ctx context.Context, o journal.Order, t transaction) 
 	p, err := e.provider(t.provider)
 	var log provider.Log
 	var outcomes []wire.Outcome
+	began := e.Now()
 	if err == nil {
 		act := p.Install
 		if o.Order.Kind == wire.OrderRollback {
@@ -122,9 +123,11 @@ func (e *Executor) install(ctx context.Context, o journal.Order, t transaction) 
 		watch.stop()
 		e.Log.Info("transaction ended", "order", o.Order.ID, "outcomes", len(outcomes), "err", err)
 	}
+	took := e.Now().Sub(began)
 	return e.insist(func() error {
 		return e.update(o, func(tx *journal.Tx, k *journal.Order) error {
 			keepLog(k, log)
+			k.InstallMS += max(0, took.Milliseconds())
 			e.conclude(tx, k, t, outcomes, err)
 			e.moved(tx, k, wire.StepSettle)
 			return nil
@@ -227,6 +230,7 @@ func (e *Executor) resume(ctx context.Context, o journal.Order) (*wait, error) {
 	return nil, e.insist(func() error {
 		return e.update(o, func(tx *journal.Tx, k *journal.Order) error {
 			keepLog(k, log)
+			k.Untimed = true
 			drop(k, ends)
 			e.moved(tx, k, wire.StepSettle)
 			return nil

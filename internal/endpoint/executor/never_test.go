@@ -100,13 +100,18 @@ func (p *play) order(rt *rapid.T) {
 		o.Windows = append(o.Windows, wire.Interval{StartUS: us2(start), EndUS: us2(end)})
 	}
 	o.ExpiresUS = us2(now.Add(span(rt, "expires", time.Hour, 48*time.Hour)))
-	if rapid.Bool().Draw(rt, "rollback") {
+	p.askPeople(&o)
+	switch rapid.IntRange(0, 3).Draw(rt, "kind") {
+	case 0:
+		p.pending = p.pending || rapid.Bool().Draw(rt, "a signal")
+		o.Kind, o.Items, o.Campaign, o.Ring = wire.OrderReboot, nil, "", ""
+		o.RebootMarginS = int64(span(rt, "reboot margin", 0, 20*time.Minute) / time.Second)
+	case 1:
 		o.Kind = wire.OrderRollback
 		for i := range o.Items {
 			o.Items[i].Packages[0] = wire.Change{Name: o.Items[i].Name, From: "2", To: "1"}
 		}
 	}
-	p.askPeople(&o)
 	p.windows = append(p.windows, o.Windows...)
 	p.windows = append(p.windows, o.RebootWindows...)
 	if err := p.deliver(p.seal(o)); err == nil {

@@ -189,6 +189,7 @@ func (e *Executor) download(ctx context.Context, o journal.Order, s scene) (*wai
 	if w := s.mayPrepare(o); w != nil {
 		return w, nil
 	}
+	began := e.Now()
 	for _, g := range groups(o.Items) {
 		p, err := e.provider(g.provider)
 		if err == nil {
@@ -200,7 +201,8 @@ func (e *Executor) download(ctx context.Context, o journal.Order, s scene) (*wai
 			return e.again(ctx, o, err)
 		}
 	}
-	return nil, e.enter(o, wire.StepWait, nil)
+	took := e.Now().Sub(began)
+	return nil, e.enter(o, wire.StepWait, func(k *journal.Order) { k.DownloadMS = max(0, took.Milliseconds()) })
 }
 
 // wait is the gate before anything on the device changes. Since the preflight

@@ -131,12 +131,18 @@ func (e *Executor) step(ctx context.Context, o journal.Order) (*wait, error) {
 	case wire.StepAccepted:
 		return nil, e.enter(o, wire.StepPreflight, nil)
 	case wire.StepPreflight:
+		if o.Order.Kind == wire.OrderReboot { // whether it is needed is asked at each look from here on
+			return nil, e.enter(o, wire.StepWait, nil)
+		}
 		return e.preflight(ctx, o, s)
 	case wire.StepPreserve:
 		return e.preserve(ctx, o, s)
 	case wire.StepDownload:
 		return e.download(ctx, o, s)
 	case wire.StepWait:
+		if o.Order.Kind == wire.OrderReboot {
+			return e.reboot(ctx, o, s)
+		}
 		return e.wait(ctx, o, s)
 	case wire.StepQuiesce:
 		return e.quiesce(ctx, o, s)
@@ -147,6 +153,9 @@ func (e *Executor) step(ctx context.Context, o journal.Order) (*wait, error) {
 	case wire.StepReboot:
 		return e.reboot(ctx, o, s)
 	case wire.StepVerify:
+		if o.Order.Kind == wire.OrderReboot {
+			return e.verifyReboot(ctx, o)
+		}
 		return e.verify(ctx, o)
 	case wire.StepReport:
 		return nil, e.report(o)
@@ -315,7 +324,12 @@ func (e *Executor) fail(o journal.Order, reason fault.Reason) error {
 // abandon ends every item that is left without having been tried.
 func (e *Executor) abandon(o journal.Order, why fault.Reason) error {
 	e.Log.Info("order ends before its items were done", "order", o.Order.ID, "reason", string(why.Code))
-	return e.enter(o, afterItems(o), func(k *journal.Order) { endItems(k, wire.ItemSkipped, why) })
+	return e.enter(o, afterItems(o), func(k *journal.Order) {
+		endItems(k, wire.ItemSkipped, why)
+		if k.Order.Kind == wire.OrderReboot {
+			k.BootCause = causeOf(why)
+		}
+	})
 }
 
 // afterItems is where an order goes that has no item left to do: what was

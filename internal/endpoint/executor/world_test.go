@@ -44,6 +44,7 @@ type world struct {
 	lying    map[string]bool   // installs claim success and change nothing
 	broken   error             // the package database cannot be repaired
 	lockFor  time.Duration     // somebody holds the lock for that long at each transaction
+	slow     time.Duration     // that a download takes
 	refuse   int               // so many downloads fail before one passes
 	signal   string            // package whose install asks for a reboot
 	pending  bool              // a live signal
@@ -249,6 +250,7 @@ func (w *world) hooks(_ context.Context, phase local.Phase, _ wire.Order) error 
 }
 
 func (w *world) signals(context.Context) ([]wire.RebootSignal, error) {
+	w.die()
 	if w.pending {
 		return []wire.RebootSignal{{Signal: "reboot_required_file"}}, nil
 	}
@@ -259,6 +261,9 @@ func (w *world) reboot(context.Context) error {
 	w.die()
 	w.mustBeOpen("reboot")
 	w.mustSuitPeople(wire.StepReboot)
+	if signals, err := w.exec.Signals(context.Background()); err != nil || len(signals) == 0 || w.rules.NeverReboot {
+		w.fail("a reboot at %s with signals %v %v, never_reboot %v", w.truth(), signals, err, w.rules.NeverReboot)
+	}
 	w.reboots = w.boots
 	return nil
 }
@@ -321,6 +326,7 @@ func (a apt) Preserve(_ context.Context, items []wire.Item) ([]wire.Item, error)
 }
 
 func (a apt) Download(context.Context, []wire.Item, provider.Limits, provider.Progress) error {
+	a.pass(a.slow)
 	a.die()
 	if a.refuse > 0 {
 		a.refuse--

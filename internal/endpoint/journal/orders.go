@@ -39,6 +39,11 @@ type Order struct {
 	LogTail    string `json:"log_tail,omitempty"`
 	LogSHA256  string `json:"log_sha256,omitempty"`
 
+	DownloadMS int64 `json:"download_ms,omitempty"`
+	InstallMS  int64 `json:"install_ms,omitempty"`
+	RebootMS   int64 `json:"reboot_ms,omitempty"`
+	Untimed    bool  `json:"untimed,omitempty"` // an install was interrupted: how long it took is not known
+
 	AskedBoot   string      `json:"asked_boot,omitempty"` // boot id under which a reboot was asked for
 	AskedUS     int64       `json:"asked_us,omitempty"`
 	Boots       int         `json:"boots,omitempty"` // reboots asked for by this order

@@ -96,7 +96,7 @@ func roomProblem(o wire.Order) (field, problem string) {
 		windows []wire.Interval
 		asked   bool
 	}{
-		{wire.ActInstall, o.Windows, true},
+		{wire.ActInstall, o.Windows, o.Kind != wire.OrderReboot},
 		{wire.ActReboot, BootWindows(o), o.Reboot != wire.RebootNever},
 	} {
 		var most time.Duration
@@ -106,7 +106,7 @@ func roomProblem(o wire.Order) (field, problem string) {
 				past, most = true, max(most, time.Duration(w.EndUS-max(w.StartUS, o.People.DeadlineUS))*time.Microsecond)
 			}
 		}
-		need := Lead(*o.People, c.act) + time.Duration(o.MarginS)*time.Second + slack
+		need := Lead(*o.People, c.act) + Margin(o, c.act) + slack
 		if c.asked && past && most < need {
 			field = "people.countdown_s"
 			if c.act == wire.ActInstall && o.People.NoticeS > o.People.CountdownS {
@@ -116,6 +116,14 @@ func roomProblem(o wire.Order) (field, problem string) {
 		}
 	}
 	return "", ""
+}
+
+// Margin is how long before its window ends an act may begin at the latest.
+func Margin(o wire.Order, act wire.Act) time.Duration {
+	if act == wire.ActReboot && o.RebootMarginS > 0 {
+		return time.Duration(o.RebootMarginS) * time.Second
+	}
+	return time.Duration(o.MarginS) * time.Second
 }
 
 // BootWindows are those in which the order may reboot the device.
