@@ -43,29 +43,41 @@ const (
 	limitLook = 10 * time.Minute
 )
 
-// crowded tells whether a limit keeps the device from an order now. A device
-// under a limit gets its order for one window only: it holds its place until
-// the order ends.
-func (w *weighing) crowded(next calendar.Interval) bool {
-	if len(w.device.Crowds) == 0 {
-		return false
+// Turn is a device that asks for an order under limits.
+type Turn struct {
+	Crowds   []Crowd
+	LastSeen time.Time
+	Next     calendar.Interval // its next window
+}
+
+// Waits is why the limits keep the device from an order now, and when to look
+// again; zero when they do not. A device under a limit gets its order for one
+// window only: it holds its place until the order ends.
+func (t Turn) Waits(now time.Time) (why fault.Reason, look time.Time) {
+	if len(t.Crowds) == 0 {
+		return why, look
 	}
-	if from := next.Start.Add(-limitLead); w.now.Before(from) {
-		w.wait(fault.Because(fault.OutsideWindow, "next", rfc(next.Start)))
-		w.lookAt(from)
-		return true
+	if from := t.Next.Start.Add(-limitLead); now.Before(from) {
+		return fault.Because(fault.OutsideWindow, "next", rfc(t.Next.Start)), from
 	}
-	if w.now.Sub(w.device.LastSeen) > limitSilence {
-		w.wait(w.unreachable())
-		w.lookAt(w.now.Add(limitLook))
-		return true
+	if now.Sub(t.LastSeen) > limitSilence {
+		return fault.Because(fault.DeviceUnreachable, "since", until(t.LastSeen)), now.Add(limitLook)
 	}
-	for _, c := range w.device.Crowds {
+	for _, c := range t.Crowds {
 		if r := c.stops(); !r.IsZero() {
-			w.wait(r)
-			w.lookAt(w.now.Add(limitLook))
-			return true
+			return r, now.Add(limitLook)
 		}
 	}
-	return false
+	return why, look
+}
+
+// crowded tells whether a limit keeps the device from an order now.
+func (w *weighing) crowded(next calendar.Interval) bool {
+	why, look := Turn{w.device.Crowds, w.device.LastSeen, next}.Waits(w.now)
+	if why.IsZero() {
+		return false
+	}
+	w.wait(why)
+	w.lookAt(look)
+	return true
 }

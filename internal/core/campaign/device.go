@@ -46,6 +46,8 @@ type Device struct {
 	// OtherYields tells that this order has not begun, and is of no emergency: an
 	// emergency takes its place.
 	OtherYields bool
+	// Rebooting tells that an order to reboot is under way on it.
+	Rebooting bool
 	// Windows are the intervals from now on in which it may act, sorted and
 	// disjoint.
 	Windows []calendar.Interval

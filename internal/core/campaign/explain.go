@@ -237,7 +237,7 @@ func (w *weighing) proposed(id patch.ID) bool {
 }
 
 func (w *weighing) checkWindow() Check {
-	windows := ahead(w.device.Windows, w.now)
+	windows := Ahead(w.device.Windows, w.now)
 	if len(windows) == 0 {
 		return link(CheckWindow, w.closed())
 	}
@@ -266,6 +266,8 @@ func (w *weighing) checkOrder(decision DeviceDecision) Check {
 		return link(CheckOrder, fault.Because(fault.OrderCancelled))
 	case w.busy:
 		return Check{Name: CheckOrder, OK: true, Reason: w.ordered, Next: w.device.Order.Next}
+	case w.device.Rebooting:
+		return link(CheckOrder, fault.Because(fault.RebootOrdered))
 	case w.otherFirst():
 		return link(CheckOrder, fault.Because(fault.OtherOrder, "campaign", w.device.OtherCampaign))
 	default:

@@ -12,8 +12,10 @@ import (
 
 // order makes the order of what is eligible, if the device may have one now.
 func (w *weighing) order(out *DeviceDecision) {
-	windows := ahead(w.device.Windows, w.now)
+	windows := Ahead(w.device.Windows, w.now)
 	switch {
+	case w.device.Rebooting:
+		w.wait(fault.Because(fault.RebootOrdered))
 	case w.otherFirst():
 		w.wait(fault.Because(fault.OtherOrder, "campaign", w.device.OtherCampaign))
 	case len(windows) == 0:
@@ -51,9 +53,9 @@ func (w *weighing) closed() fault.Reason {
 // its tags or the procedure's horizon bring one.
 const noWindowLook = 24 * time.Hour
 
-// ahead leaves out the windows that are over: an order of those alone would
+// Ahead leaves out the windows that are over: an order of those alone would
 // expire as it is written, and another be written for ever.
-func ahead(windows []calendar.Interval, now time.Time) []calendar.Interval {
+func Ahead(windows []calendar.Interval, now time.Time) []calendar.Interval {
 	for len(windows) > 0 && !windows[0].End.After(now) {
 		windows = windows[1:]
 	}
@@ -118,17 +120,19 @@ func (w *weighing) out(id patch.ID) bool {
 // written again, and taken back again, for ever.
 const rounding = time.Second
 
-// strayed tells that the order may act when the device may not any more: its
-// windows have changed since.
-func (w *weighing) strayed() bool {
-	for _, ordered := range w.device.Order.Windows {
-		if ordered.Start.Before(w.now) {
-			ordered.Start = w.now
+func (w *weighing) strayed() bool { return Strayed(w.device.Order.Windows, w.device.Windows, w.now) }
+
+// Strayed tells that an order may act when its device may not any more: the
+// device's windows have changed since.
+func Strayed(order, device []calendar.Interval, now time.Time) bool {
+	for _, ordered := range order {
+		if ordered.Start.Before(now) {
+			ordered.Start = now
 		}
 		inside := func(i calendar.Interval) bool {
 			return !ordered.Start.Before(i.Start.Add(-rounding)) && !ordered.End.After(i.End.Add(rounding))
 		}
-		if !ordered.Empty() && !slices.ContainsFunc(w.device.Windows, inside) {
+		if !ordered.Empty() && !slices.ContainsFunc(device, inside) {
 			return true
 		}
 	}

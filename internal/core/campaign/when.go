@@ -58,6 +58,16 @@ func FrozenBy(s policy.Settings, now time.Time) fault.Reason {
 	return fault.Because(fault.Frozen, "freeze", f.Name, "reason_fr", f.Reason.FR, "reason_en", f.Reason.EN, "until", rfc(f.Interval().End))
 }
 
+// Excepted is the exception that leaves a whole device out of everything; zero:
+// none.
+func Excepted(rules policy.Rules, h policy.Holder, now time.Time) fault.Reason {
+	e, out := rules.LeftOut(h, now)
+	if !out {
+		return fault.Reason{}
+	}
+	return verdictReason(policy.Outcome{Verdict: policy.Declined, Until: e.Until, Exception: e})
+}
+
 // Restarts is when an order may restart its device.
 type Restarts struct {
 	Mode    wire.RebootMode
@@ -78,6 +88,19 @@ func RestartsOf(s policy.Settings, t Terms, now time.Time) Restarts {
 		return Restarts{Mode: wire.RebootNever}
 	}
 	return Restarts{wire.RebootWindow, windows}
+}
+
+// When is how and when a device may restart that has open windows for installs.
+// A mode with windows of its own keeps it when none of them lies ahead: the
+// device is not forbidden to restart, it has no window to.
+func (r Restarts) When(s policy.Settings, open []calendar.Interval) (wire.RebootMode, []calendar.Interval) {
+	switch {
+	case r.Mode == wire.RebootWindow:
+		return r.Mode, r.Windows
+	case r.Mode == wire.RebootNever && s.Reboot != nil && s.Reboot.Mode == policy.RebootInWindow:
+		return wire.RebootWindow, nil
+	}
+	return r.Mode, open
 }
 
 // MarginIn is the margin of an order for these windows: it never eats more than

@@ -69,6 +69,7 @@ const (
 	NotInPerimeter    Code = "not_in_perimeter"      // campaign
 	RebootPendingNow  Code = "reboot_pending"        //
 	AwaitingVerify    Code = "awaiting_verification" //
+	RebootOrdered     Code = "reboot_ordered"        //
 	RollbackAsked     Code = "rollback_asked"        // by, reason
 	RollbackCannot    Code = "rollback_impossible"   // why
 
@@ -123,6 +124,14 @@ const (
 	// The page of a device.
 	LinkExpired Code = "link_expired" // at
 	LinkInvalid Code = "link_invalid" //
+
+	// A device waits for its reboot.
+	RebootNoRule    Code = "reboot_no_rule"   //
+	RebootNotHere   Code = "reboot_not_here"  //
+	RebootUnread    Code = "reboot_unread"    //
+	RebootSurvived  Code = "reboot_survived"  // boots, signals
+	AgentOutdated   Code = "agent_outdated"   // have, need
+	RebootHappening Code = "reboot_happening" // campaign
 
 	// A ring or a gate.
 	RingWaitsCalendar  Code = "ring_waits_calendar"   // opens

@@ -171,6 +171,17 @@ func (r Rules) byHand(of scopes, h Holder, now time.Time) Outcome {
 	return best
 }
 
+// LeftOut is the exception in force that leaves a whole device out, whatever the
+// patch.
+func (r Rules) LeftOut(h Holder, now time.Time) (Exception, bool) {
+	for _, e := range r.Exceptions {
+		if e.Patch == "" && e.covers(h, scopes{}, now) {
+			return e, true
+		}
+	}
+	return Exception{}, false
+}
+
 // Judge gives the verdict on a patch for a device.
 func (r Rules) Judge(p *Patch, h Holder, now time.Time) Outcome {
 	return r.hurry(r.judge(p, h, now))

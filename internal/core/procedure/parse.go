@@ -15,9 +15,10 @@ const anchor = "patch-tuesday"
 
 // What a procedure does when its file does not say.
 const (
-	defaultAttempts     = 3
-	defaultRetryAfter   = 4 * time.Hour
-	defaultUnreachable  = 72 * time.Hour
+	defaultAttempts   = 3
+	defaultRetryAfter = 4 * time.Hour
+	// DefaultUnreachable is how long a device may be silent where no procedure says.
+	DefaultUnreachable  = 72 * time.Hour
 	defaultVerification = 2
 )
 
@@ -57,7 +58,7 @@ func readProcedure(r *manifest.Reader, text []byte) Procedure {
 		Reboot:           manifest.Choice(o, "reboot", RebootIfNeeded, []Reboot{RebootNever, RebootIfNeeded}),
 		Attempts:         o.Integer("attempts", defaultAttempts, manifest.Limits{Low: 1, High: 10}),
 		RetryAfter:       o.Duration("retry_after", defaultRetryAfter),
-		UnreachableAfter: o.Duration("unreachable_after", defaultUnreachable),
+		UnreachableAfter: o.Duration("unreachable_after", DefaultUnreachable),
 		Verification:     readVerification(o),
 		Visas:            readVisas(o),
 	}

@@ -42,8 +42,9 @@ const (
 	HoldLifted         Kind = "hold_lifted"
 	OrderIssued        Kind = "order_issued"
 	OrderResult        Kind = "order_result"
-	DeviceEvent        Kind = "device_event"  // what a device told beside its orders: a reboot, another actor
-	PatchDecided       Kind = "patch_decided" // where a device × patch ended, with its reason
+	DeviceEvent        Kind = "device_event"   // what a device told beside its orders: a reboot, another actor
+	RebootAllowed      Kind = "reboot_allowed" // a person let a device reboot again whose reboots had not helped
+	PatchDecided       Kind = "patch_decided"  // where a device × patch ended, with its reason
 	PatchVerified      Kind = "patch_verified"
 	RollbackRequested  Kind = "rollback_requested"
 	IncidentOpened     Kind = "incident_opened"

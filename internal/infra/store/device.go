@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"patchring/internal/core/campaign"
@@ -46,4 +47,15 @@ func rollbackImpossible(p campaign.Progress) int64 {
 		return 1
 	}
 	return 0
+}
+
+// WakeDevice lets a device be decided again in all of its campaigns, and for its
+// reboot. It tells whether there was anything to wake.
+func (tx *Tx) WakeDevice(ctx context.Context, tenant, device string) (bool, error) {
+	rows, e1 := tx.TouchDeviceRows(ctx, tenant, device)
+	reboots, e2 := tx.TouchPendingReboot(ctx, tenant, device)
+	if err := errors.Join(e1, e2); err != nil {
+		return false, fmt.Errorf("wake device %s: %w", device, err)
+	}
+	return rows+reboots > 0, nil
 }

@@ -118,7 +118,7 @@ func (s *Service) retire(ctx context.Context, tx *store.Tx, p Principal, id, why
 	if err := forgetRollbackImpossible(ctx, tx, tenant, id); err != nil {
 		return false, err
 	}
-	if _, err := tx.TouchDeviceRows(ctx, tenant, id); err != nil {
+	if _, err := tx.WakeDevice(ctx, tenant, id); err != nil {
 		return false, err
 	}
 	for _, kind := range []register.Kind{register.DeviceRetired, register.DeviceRevoked} {

@@ -136,7 +136,11 @@ func (c *Conductor) stepDue(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	devices, err := c.stepDevices(ctx)
-	return campaigns + devices, err
+	if err != nil {
+		return 0, err
+	}
+	reboots, err := c.stepReboots(ctx)
+	return campaigns + devices + reboots, err
 }
 
 func (c *Conductor) sleep(ctx context.Context, d time.Duration) {
@@ -187,8 +191,10 @@ func (c *Conductor) touchAll(ctx context.Context) error {
 		if err := tx.TouchAllCampaigns(ctx); err != nil {
 			return err
 		}
-		_, err := tx.TouchActiveDevices(ctx)
-		return err
+		if _, err := tx.TouchActiveDevices(ctx); err != nil {
+			return err
+		}
+		return tx.TouchAllPendingReboots(ctx)
 	})
 	if err != nil {
 		return fmt.Errorf("touch every open campaign: %w", err)

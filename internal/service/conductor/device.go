@@ -182,6 +182,12 @@ func (g *group) known(ctx context.Context, row gen.CampaignDevice, now time.Time
 		if wire.OrderKind(o.Kind) == wire.OrderCleanUp {
 			continue // it comes after every campaign, and gives way by itself
 		}
+		if wire.OrderKind(o.Kind) == wire.OrderReboot {
+			// One that has not begun gives way: the device is decided for its reboot
+			// again, with the new order before its eyes.
+			d.Rebooting = campaign.Begun(wire.Step(o.Step))
+			continue
+		}
 		if o.Campaign != row.Campaign || o.Amendment != row.Amendment {
 			if err := g.other(ctx, o, &d); err != nil {
 				return d, err

@@ -163,11 +163,18 @@ const wakeAtOnce = 20
 // after its order could act. One that fell silent may still be down; one that
 // was retired keeps nobody waiting.
 func (g *group) freeSlots(ctx context.Context, row gen.CampaignDevice, device campaign.Device, d campaign.DeviceDecision) error {
-	if len(g.batch.Limits[row.Device]) == 0 || device.Order != nil && !d.Expired && !device.Retired {
+	if device.Order != nil && !d.Expired && !device.Retired {
 		return nil
 	}
-	seen := device.LastSeen.UnixMicro()
-	if device.Retired {
+	return g.freeSlotsOf(ctx, row)
+}
+
+func (g *group) freeSlotsOf(ctx context.Context, row gen.CampaignDevice) error {
+	if len(g.batch.Limits[row.Device]) == 0 {
+		return nil
+	}
+	seen := g.batch.Devices[row.Device].SeenUs
+	if g.batch.Devices[row.Device].RetiredUs > 0 {
 		seen = math.MaxInt64 // somebody said that it is down for good
 	}
 	freed, err := g.tx.FreeSlots(ctx, gen.FreeSlotsParams{Tenant: row.Tenant, Device: row.Device, SeenUs: seen})
@@ -176,6 +183,9 @@ func (g *group) freeSlots(ctx context.Context, row gen.CampaignDevice, device ca
 	}
 	for _, f := range freed {
 		if _, err := g.tx.WakeLimit(ctx, gen.WakeLimitParams{Tenant: row.Tenant, Name: f.Name, Value: f.Value, Max: wakeAtOnce}); err != nil {
+			return fmt.Errorf("wake those of limit %s: %w", f.Name, err)
+		}
+		if _, err := g.tx.WakeLimitReboots(ctx, gen.WakeLimitRebootsParams{Tenant: row.Tenant, Name: f.Name, Value: f.Value, Max: wakeAtOnce}); err != nil {
 			return fmt.Errorf("wake those of limit %s: %w", f.Name, err)
 		}
 	}

@@ -38,7 +38,6 @@ func (g *group) expire(ctx context.Context, row gen.CampaignDevice, device campa
 	if device.Order == nil {
 		return nil
 	}
-	now := g.Clock()
 	state, code := "", fault.Code("")
 	switch {
 	case d.Cancel:
@@ -48,15 +47,28 @@ func (g *group) expire(ctx context.Context, row gen.CampaignDevice, device campa
 	default:
 		return nil
 	}
+	if _, err := g.tx.TouchPendingReboot(ctx, row.Tenant, row.Device); err != nil {
+		return fmt.Errorf("wake its reboot: %w", err)
+	}
+	return g.shut(ctx, row, device.Order, state, code)
+}
+
+// shut closes an open order from this side.
+func (g *group) shut(ctx context.Context, row gen.CampaignDevice, o *campaign.OpenOrder, state string, code fault.Code) error {
+	now := g.Clock()
 	_, err := g.tx.CloseOrder(ctx, gen.CloseOrderParams{
-		Tenant: row.Tenant, ID: device.Order.ID, State: state, Step: string(device.Order.Step), StepUs: now.UnixMicro(),
+		Tenant: row.Tenant, ID: o.ID, State: state, Step: string(o.Step), StepUs: now.UnixMicro(),
 	})
 	if err != nil {
-		return fmt.Errorf("close order %s: %w", device.Order.ID, err)
+		return fmt.Errorf("close order %s: %w", o.ID, err)
+	}
+	ring := ""
+	if row.Campaign != "" {
+		ring = ringName(g.scene, row.Position)
 	}
 	g.tx.Record(register.Entry{
 		Tenant: row.Tenant, AtUS: now.UnixMicro(), Actor: actor, Kind: register.OrderResult, Device: row.Device, Campaign: row.Campaign,
-		Ring: ringName(g.scene, row.Position), Reason: fault.Because(code), Detail: map[string]any{"order": device.Order.ID, "state": state},
+		Ring: ring, Reason: fault.Because(code), Detail: map[string]any{"order": o.ID, "state": state},
 	})
 	return nil
 }
@@ -86,20 +98,28 @@ func (g *group) issue(ctx context.Context, row gen.CampaignDevice, device campai
 			return "", err
 		}
 	}
+	if _, err := g.tx.TouchPendingReboot(ctx, row.Tenant, row.Device); err != nil {
+		return "", fmt.Errorf("let its reboot give way: %w", err)
+	}
+	return order.ID, g.send(ctx, row, order)
+}
+
+// send signs an order, keeps it, records it and puts it in the outbox.
+func (g *group) send(ctx context.Context, row gen.CampaignDevice, order wire.Order) error {
 	envelope, err := g.seal(fleet.TenantID(row.Tenant), wire.EnvelopeOrder, order)
 	if err != nil {
-		return "", err
+		return err
 	}
 	text, err := json.Marshal(envelope)
 	if err != nil {
-		return "", fmt.Errorf("encode envelope: %w", err)
+		return fmt.Errorf("encode envelope: %w", err)
 	}
 	err = g.tx.AddOrder(ctx, gen.AddOrderParams{
 		Tenant: row.Tenant, ID: order.ID, Device: row.Device, Serial: order.Serial, Campaign: row.Campaign, Amendment: row.Amendment,
 		Kind: string(order.Kind), Envelope: string(text), IssuedUs: order.IssuedUS, ExpiresUs: order.ExpiresUS,
 	})
 	if err != nil {
-		return "", fmt.Errorf("keep order: %w", err)
+		return fmt.Errorf("keep order: %w", err)
 	}
 	g.tx.Record(register.Entry{
 		Tenant: row.Tenant, AtUS: order.IssuedUS, Actor: actor, Kind: register.OrderIssued, Device: row.Device, Campaign: row.Campaign,
@@ -108,7 +128,7 @@ func (g *group) issue(ctx context.Context, row gen.CampaignDevice, device campai
 		},
 	})
 	g.Log.Info("order", "device", row.Device, "campaign", g.scene.row.Name, "kind", order.Kind, "items", len(order.Items), "serial", order.Serial)
-	return order.ID, g.tx.Send(ctx, fleet.TenantID(row.Tenant), wire.OrderSubject(row.Device), envelope, order.IssuedUS)
+	return g.tx.Send(ctx, fleet.TenantID(row.Tenant), wire.OrderSubject(row.Device), envelope, order.IssuedUS)
 }
 
 // placeLook is soon: another server took the last place in this very moment.

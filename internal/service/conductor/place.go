@@ -37,7 +37,7 @@ func (c *Conductor) Replace(ctx context.Context, tx *store.Tx, d gen.Device, gro
 			out = append(out, place)
 		}
 	}
-	if _, err := tx.TouchDeviceRows(ctx, d.Tenant, d.ID); err != nil { // its windows may be others now
+	if _, err := tx.WakeDevice(ctx, d.Tenant, d.ID); err != nil { // its windows may be others now
 		return nil, fmt.Errorf("wake device %s: %w", d.ID, err)
 	}
 	return out, nil

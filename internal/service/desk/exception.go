@@ -176,6 +176,9 @@ func touch(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, device, gro
 			return fmt.Errorf("touch campaign %s: %w", c.Name, err)
 		}
 	}
+	if err := tx.TouchPendingReboots(ctx, string(tenant)); err != nil {
+		return fmt.Errorf("touch pending reboots: %w", err)
+	}
 	return nil
 }
 

@@ -110,12 +110,14 @@ func (g *Gateway) scannedAgain(ctx context.Context, tx *store.Tx, d *gen.Device,
 // returned lets the campaigns look at a device that was away, that has scanned,
 // or whose pending reboot has changed.
 func (g *Gateway) returned(ctx context.Context, tx *store.Tx, d gen.Device, m wire.Checkin, scanned bool) (bool, error) {
+	if err := g.pendingChanged(ctx, tx, d, m.RebootPending); err != nil {
+		return false, err
+	}
 	away := time.Duration(g.nowUS()-d.SeenUs) * time.Microsecond
 	if away < awayAfter && !scanned && d.RebootPending == bit(m.RebootPending) {
 		return false, nil
 	}
-	n, err := tx.TouchDeviceRows(ctx, d.Tenant, d.ID)
-	return n > 0, err
+	return tx.WakeDevice(ctx, d.Tenant, d.ID)
 }
 
 func wanted(d gen.Device, m wire.Checkin) ([]wire.PartName, error) {

@@ -55,7 +55,7 @@ func (g *Gateway) events(ctx context.Context, tenant fleet.TenantID, device flee
 			return nil
 		}
 		if woke {
-			if _, err := tx.TouchDeviceRows(ctx, d.Tenant, d.ID); err != nil {
+			if _, err := tx.WakeDevice(ctx, d.Tenant, d.ID); err != nil {
 				return err
 			}
 		}
@@ -173,6 +173,9 @@ func (g *Gateway) result(ctx context.Context, tx *store.Tx, d gen.Device, e wire
 		g.record(tx, d, e, register.OrderResult, "", detail)
 		return g.cleaned(ctx, tx, row, e.Result.Outcomes, nil)
 	}
+	if isReboot(row) {
+		return g.rebootEnded(ctx, tx, d, row, e)
+	}
 	terms, err := g.terms(ctx, tx, row)
 	if err != nil {
 		return err
@@ -205,6 +208,9 @@ func (g *Gateway) refused(ctx context.Context, tx *store.Tx, d gen.Device, e wir
 	if wire.OrderKind(row.Kind) == wire.OrderCleanUp {
 		g.record(tx, d, e, register.OrderResult, "", map[string]any{"order": row.ID, "kind": row.Kind, "state": orderRefused})
 		return g.cleaned(ctx, tx, row, nil, e.Cause)
+	}
+	if isReboot(row) {
+		return g.rebootEnded(ctx, tx, d, row, e)
 	}
 	terms, err := g.terms(ctx, tx, row)
 	if err != nil {

@@ -22,7 +22,7 @@ func (g *Gateway) part(ctx context.Context, tenant fleet.TenantID, device fleet.
 	if err != nil {
 		return wire.PartReply{}, err
 	}
-	touched := int64(0)
+	touched := false
 	err = g.writer.do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		d, err := known(ctx, tx, tenant, device)
 		if err != nil {
@@ -39,13 +39,13 @@ func (g *Gateway) part(ctx context.Context, tenant fleet.TenantID, device fleet.
 		if err := keep(ctx, g, tx, d); err != nil {
 			return fmt.Errorf("part %s of %s: %w", m.Name, d.ID, err)
 		}
-		touched = 0
+		touched = m.Name == wire.PartFacts
 		if m.Name == wire.PartPatches {
-			touched, err = tx.TouchDeviceRows(ctx, d.Tenant, d.ID)
+			touched, err = tx.WakeDevice(ctx, d.Tenant, d.ID)
 		}
 		return err
 	})
-	if err == nil && touched > 0 {
+	if err == nil && touched {
 		g.Wake()
 	}
 	return wire.PartReply{}, err
@@ -123,6 +123,9 @@ func (g *Gateway) keepFacts(ctx context.Context, tx *store.Tx, d gen.Device, f w
 	}
 	if err := tx.PutDeviceTraits(ctx, gen.PutDeviceTraitsParams{Tenant: d.Tenant, Device: d.ID, Traits: string(traits)}); err != nil {
 		return fmt.Errorf("keep traits: %w", err)
+	}
+	if err := g.keepSignals(ctx, tx, d, f); err != nil {
+		return err
 	}
 	return tx.SetDeviceFacts(ctx, gen.SetDeviceFactsParams{
 		Tenant: d.Tenant, ID: d.ID, OsID: wire.Clean(f.OS.ID, 64), OsName: wire.Clean(f.OS.Name, 128),

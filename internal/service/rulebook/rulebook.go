@@ -138,6 +138,9 @@ func touchCampaigns(ctx context.Context, tx *store.Tx, tenant string) error {
 			return fmt.Errorf("wake campaign %s: %w", row.Name, err)
 		}
 	}
+	if err := tx.TouchPendingReboots(ctx, tenant); err != nil {
+		return fmt.Errorf("wake pending reboots: %w", err)
+	}
 	return nil
 }
 

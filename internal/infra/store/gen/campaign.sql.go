@@ -1374,7 +1374,8 @@ func (q *Queries) MoveDevice(ctx context.Context, arg MoveDeviceParams) (int64, 
 const nextDue = `-- name: NextDue :one
 SELECT CAST(min(due_us) AS BIGINT) AS due_us FROM (
   SELECT COALESCE(min(c.due_us), 9223372036854775807) AS due_us FROM campaign c WHERE c.state <> 'closed'
-  UNION ALL SELECT COALESCE(min(d.due_us), 9223372036854775807) FROM campaign_device d) due
+  UNION ALL SELECT COALESCE(min(d.due_us), 9223372036854775807) FROM campaign_device d
+  UNION ALL SELECT COALESCE(min(p.due_us), 9223372036854775807) FROM pending_reboot p) due
 `
 
 // NextDue is when the conductor has something to look at.

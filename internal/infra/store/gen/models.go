@@ -539,6 +539,24 @@ type PatchInstalled struct {
 	Devices int64
 }
 
+type PendingReboot struct {
+	Tenant    string
+	Device    string
+	SinceUs   int64
+	Signal    string
+	Signals   string
+	BootID    string
+	Survived  int64
+	ClearedUs int64
+	Last      string
+	LastUs    int64
+	Reason    string
+	NextUs    int64
+	StartsUs  int64
+	DueUs     int64
+	LeaseUs   int64
+}
+
 type PolicyVersion struct {
 	Tenant  string
 	Version int64
