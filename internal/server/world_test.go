@@ -56,6 +56,14 @@ type fakeDevice struct {
 	found    wire.Part // by the last scan
 	litter
 
+	signal   string // why it needs a reboot; empty: it does not
+	stubborn bool   // the signal outlives every boot
+	vetoes   bool   // its administrator forbids reboots
+	boots    int
+	reboots  []wire.Order // that it carried out
+	outside  int          // of them outside their windows
+	outdated bool         // its agent knows no orders to reboot
+
 	// Of a device that judges orders as the real agent does (world.witness).
 	agent    *executor.Executor
 	journal  *journal.Journal
@@ -239,6 +247,9 @@ func (w *world) scan(d *fakeDevice) {
 func (w *world) deliver(d *fakeDevice) {
 	w.t.Helper()
 	d.found.NowUS = w.now.UnixMicro()
+	if d.found.Hash == "" {
+		return
+	}
 	if reply := report[wire.PartReply](w, d, wire.ReportPart, d.found); reply.Error != nil {
 		w.t.Fatalf("scan of %s: %v", d.id, reply.Error)
 	}
@@ -251,9 +262,16 @@ func (w *world) act(d *fakeDevice) (busy bool) {
 	if d.away {
 		return false
 	}
-	m := wire.Checkin{NowUS: w.now.UnixMicro(), Capability: d.speaks(), HoldsSerial: d.holds.Serial}
+	facts := w.facts(d)
+	m := wire.Checkin{
+		NowUS: w.now.UnixMicro(), HoldsSerial: d.holds.Serial, Capability: d.speaks(), BootID: d.bootID(), RebootPending: d.signal != "",
+		Parts: map[wire.PartName]string{wire.PartFacts: facts.Hash},
+	}
+	if d.outdated {
+		m.Capability = wire.CapabilityReboot - 1
+	}
 	if d.found.Hash != "" {
-		m.Parts, m.ScannedUS = map[wire.PartName]string{wire.PartPatches: d.found.Hash}, d.found.AtUS
+		m.Parts[wire.PartPatches], m.ScannedUS = d.found.Hash, d.found.AtUS
 	}
 	for _, o := range d.orders {
 		m.Orders = append(m.Orders, wire.OrderStatus{ID: o.ID, Serial: o.Serial})
@@ -286,7 +304,12 @@ func (w *world) act(d *fakeDevice) (busy bool) {
 		}
 		w.event(d, wire.Event{Kind: wire.EventStep, Order: o.ID, Serial: o.Serial, Step: wire.StepAccepted})
 	}
-	if len(reply.Want) > 0 {
+	if slices.Contains(reply.Want, wire.PartFacts) {
+		if reply := report[wire.PartReply](w, d, wire.ReportPart, facts); reply.Error != nil {
+			w.t.Fatalf("facts of %s: %v", d.id, reply.Error)
+		}
+	}
+	if slices.Contains(reply.Want, wire.PartPatches) {
 		w.deliver(d)
 	}
 	if reply.Scan {
@@ -321,9 +344,53 @@ func inside(windows []wire.Interval, now time.Time) bool {
 	return false
 }
 
+func (d *fakeDevice) bootID() string { return fmt.Sprintf("%s-boot-%d", d.id, d.boots) }
+
+// facts are what the device says of itself.
+func (w *world) facts(d *fakeDevice) wire.Part {
+	w.t.Helper()
+	f := wire.Facts{Hostname: "host", BootID: d.bootID(), MachineID: string(d.id), Hardware: wire.Hardware{Model: "T14"}}
+	if d.signal != "" {
+		f.RebootSignals = []wire.RebootSignal{{Signal: d.signal}}
+	}
+	part, err := wire.Pack(wire.PartFacts, w.now.UnixMicro(), f)
+	w.must(err)
+	return part
+}
+
+// reboot carries an order to reboot out, as an agent does.
+func (w *world) reboot(d *fakeDevice, o wire.Order) {
+	w.t.Helper()
+	var result wire.Result
+	var cause *wire.Cause
+	switch {
+	case d.signal == "":
+	case d.vetoes:
+		result.RebootPending, cause = true, &wire.Cause{Code: string(fault.LocalVeto), Args: map[string]string{"rule": "never_reboot"}}
+	default:
+		w.event(d, wire.Event{Kind: wire.EventStep, Order: o.ID, Serial: o.Serial, Step: wire.StepReboot})
+		d.reboots = append(d.reboots, o)
+		if !inside(o.Windows, w.now) {
+			d.outside++
+		}
+		d.boots++
+		w.event(d, wire.Event{Kind: wire.EventRebooted, Order: o.ID, Serial: o.Serial, Step: wire.StepReboot, BootID: d.bootID()})
+		if result.Rebooted, result.RebootMS = true, 90_000; d.stubborn {
+			result.RebootPending, cause = true, &wire.Cause{Code: string(fault.RebootUnhelped), Args: map[string]string{"signals": d.signal}}
+		} else {
+			d.signal = ""
+		}
+	}
+	w.event(d, wire.Event{Kind: wire.EventResult, Order: o.ID, Serial: o.Serial, Step: wire.StepDone, Cause: cause, Result: &result})
+}
+
 // carryOut changes the packages and reports, then scans again.
 func (w *world) carryOut(d *fakeDevice, o wire.Order) {
 	w.t.Helper()
+	if o.Kind == wire.OrderReboot {
+		w.reboot(d, o)
+		return
+	}
 	w.event(d, wire.Event{Kind: wire.EventStep, Order: o.ID, Serial: o.Serial, Step: wire.StepInstall})
 	var outcomes []wire.Outcome
 	for _, item := range o.Items {
