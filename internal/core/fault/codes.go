@@ -131,7 +131,7 @@ const (
 	RebootUnread    Code = "reboot_unread"    //
 	RebootSurvived  Code = "reboot_survived"  // boots, signals
 	AgentOutdated   Code = "agent_outdated"   // have, need
-	RebootHappening Code = "reboot_happening" // campaign
+	RebootHappening Code = "reboot_happening" //
 
 	// A ring or a gate.
 	RingWaitsCalendar  Code = "ring_waits_calendar"   // opens

@@ -65,9 +65,8 @@ type Order struct {
 // Other is an open order of a campaign. It reboots by itself where that is
 // needed, so nothing else does while it may act.
 type Other struct {
-	Campaign string
-	Begun    bool
-	Opens    time.Time // its first window
+	Begun bool
+	Opens time.Time // its first window
 }
 
 // End is how an order to reboot ended without one.
@@ -198,11 +197,11 @@ func (d *Device) stop(now time.Time, windows []calendar.Interval) (why fault.Rea
 	case d.Survived >= Survivals:
 		return fault.Because(fault.RebootSurvived, "boots", strconv.Itoa(d.Survived), "signals", strings.Join(d.Signals, ", ")), next
 	case d.Other != nil && d.Other.Begun:
-		return fault.Because(fault.RebootHappening, "campaign", d.Other.Campaign), next
+		return fault.Because(fault.RebootHappening), next
 	case !rest.IsZero():
 		return rest, until
 	case len(windows) == 0 && d.Other != nil && len(campaign.Ahead(d.Windows, now)) > 0:
-		return fault.Because(fault.RebootHappening, "campaign", d.Other.Campaign), next
+		return fault.Because(fault.RebootHappening), next
 	case len(windows) == 0 && !d.Frozen.IsZero():
 		return d.Frozen, now.Add(noWindow)
 	case len(windows) == 0:

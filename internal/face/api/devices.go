@@ -24,6 +24,11 @@ type Retire struct {
 	Reason string `json:"reason" maxLength:"1000"`
 }
 
+// AllowReboot asks to let a device reboot again that was left alone.
+type AllowReboot struct {
+	Reason string `json:"reason" maxLength:"1000"`
+}
+
 // Describe changes what is said of a device. What is not given stays as it was.
 // Rings of campaigns that are not sealed follow; what is sealed stays, and the
 // answer names it.
@@ -107,6 +112,17 @@ func (a *API) registerDevices() {
 				return err
 			}
 			return a.Access.Retire(ctx, p, d.ID, in.Body.Reason)
+		})
+	do(a, operation{method: http.MethodPost, path: "/devices/{device}/allow-reboot", id: "allow-reboot", summary: "Let a device reboot again whose reboots did not help", tag: tag, act: access.FleetAct},
+		func(ctx context.Context, p access.Principal, in *struct {
+			OneDevice
+			Body AllowReboot
+		}) error {
+			d, err := a.View.FindDevice(ctx, p.Tenant, in.Device)
+			if err != nil {
+				return err
+			}
+			return a.Conductor.AllowReboot(ctx, p.Tenant, p.Actor(), d.ID, in.Body.Reason)
 		})
 	handle(a, operation{method: http.MethodPost, path: "/devices/{device}/describe", id: "describe-device", summary: "Change a device's name, kind or tags", tag: tag, act: access.FleetAct},
 		func(ctx context.Context, p access.Principal, in *struct {
@@ -192,7 +208,7 @@ func (a *API) why(ctx context.Context, p access.Principal, in *WhyOf) (view.Why,
 	if err := errors.Join(e1, e2); err != nil {
 		return view.Why{}, err
 	}
-	out := view.Why{Device: ref, State: detail.State, Reason: detail.Reason, Patches: []view.WhyPatch{}}
+	out := view.Why{Device: ref, State: detail.State, Reason: detail.Reason, Reboot: detail.Reboot, Patches: []view.WhyPatch{}}
 	seen := map[patch.ID]bool{}
 	for _, e := range explained {
 		seen[e.Patch.ID()] = true

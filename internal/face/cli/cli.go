@@ -102,7 +102,7 @@ PATCHRING_TOKEN and PATCHRING_CA (a file) take the place of a login.
 		c.group("token", "API tokens", c.tokenCreate(), c.tokenList(), c.tokenRevoke()),
 		c.group("user", "People and their roles", c.userCreate(), c.userList(), c.userRoles(), c.userPassword(), c.userClose()),
 		c.group("enrollment", "Tokens that let devices in", c.enrollmentCreate(), c.enrollmentList(), c.enrollmentRevoke()),
-		c.group("device", "Devices", c.deviceList(), c.deviceShow(), c.deviceWhy(), c.deviceSet(), c.deviceLink(), c.deviceRetire()),
+		c.group("device", "Devices", c.deviceList(), c.deviceShow(), c.deviceWhy(), c.deviceSet(), c.deviceLink(), c.deviceAllowReboot(), c.deviceRetire()),
 		c.group("group", "Groups of devices", c.groupList(), c.groupCreate(), c.groupAdd(), c.groupRemove(), c.groupDrop()),
 		c.group("patch", "Patches, and decisions on them", c.patchList(), c.patchShow(), c.patchApprove(), c.patchDelay(), c.patchDecline()),
 		c.group("policy", "The policy: what may be installed where and when", c.policyApply(), c.policyCheck(), c.policyDiff(), c.policyShow(), c.policyList(), c.policyFields(), c.policyLogo()),

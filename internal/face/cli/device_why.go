@@ -38,6 +38,11 @@ func (c *cli) sayWhy(why view.Why) error {
 	if err := c.say(line); err != nil {
 		return err
 	}
+	if why.Reboot != nil {
+		if err := c.sayWhyReboot(w, *why.Reboot); err != nil {
+			return err
+		}
+	}
 	for _, p := range why.Patches {
 		if err := c.sayWhyPatch(w, p); err != nil {
 			return err
@@ -47,6 +52,17 @@ func (c *cli) sayWhy(why view.Why) error {
 		return c.say(w.T("why.none"))
 	}
 	return nil
+}
+
+func (c *cli) sayWhyReboot(w lang.Words, r view.PendingReboot) error {
+	line := w.T("why.reboot")
+	if r.Reason != nil {
+		line += ": " + w.Reason(*r.Reason)
+	}
+	if !r.Next.IsZero() {
+		line += " → " + w.T("col.next") + ": " + w.Brief(r.Next)
+	}
+	return c.say("", line)
 }
 
 func (c *cli) sayWhyPatch(w lang.Words, p view.WhyPatch) error {

@@ -39,6 +39,7 @@ func acts() map[string]act {
 		"/devices/{id}/hold":              {access.RunAct, "done.hold", (*Console).deviceHoldForm, (*Console).deviceHold},
 		"/devices/{id}/ring":              {access.RunAct, "done.move", (*Console).moveForm, (*Console).move},
 		"/devices/{id}/describe":          {access.FleetAct, "", (*Console).describeForm, (*Console).describe},
+		"/devices/{id}/allow-reboot":      {access.FleetAct, "done.allow_reboot", (*Console).allowRebootForm, (*Console).allowReboot},
 		"/devices/{id}/retire":            {access.FleetAct, "done.retire", (*Console).retireForm, (*Console).retire},
 		"/patches/{id}/approve":           {access.DecideAct, "done.decide", decideForm("approve"), decide("approve")},
 		"/patches/{id}/delay":             {access.DecideAct, "done.decide", decideForm("delay"), decide("delay")},

@@ -90,6 +90,7 @@ type Acts interface {
 	Rollback(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Rollback) (campaign.RollbackPlan, error)
 	Close(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Close) error
 	Decide(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Decide) error
+	AllowReboot(ctx context.Context, tenant fleet.TenantID, by register.Actor, device fleet.DeviceID, reason string) error
 }
 
 // Accounts is who people are; access.Service knows. Of reads the account again

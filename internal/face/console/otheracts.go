@@ -52,6 +52,20 @@ func (c *Console) retire(v visit) error {
 	return c.Accounts.Retire(v.Context(), v.who, fleet.DeviceID(v.PathValue("id")), v.PostFormValue("reason"))
 }
 
+func (c *Console) allowRebootForm(v visit) (ui.Form, error) {
+	d, err := c.device(v)
+	if err != nil {
+		return ui.Form{}, err
+	}
+	fm := v.blank("allow_reboot", d.Name, ui.Path("devices", d.ID))
+	fm.Fields = []ui.Field{v.why()}
+	return fm, nil
+}
+
+func (c *Console) allowReboot(v visit) error {
+	return c.Acts.AllowReboot(v.Context(), v.who.Tenant, v.who.Actor(), fleet.DeviceID(v.PathValue("id")), v.PostFormValue("reason"))
+}
+
 // verdictOf is the verdict of each verb of a decision.
 var verdictOf = map[string]policy.Verdict{"approve": policy.Approved, "delay": policy.Delayed, "decline": policy.Declined}
 

@@ -270,6 +270,13 @@ func (l *ledger) Decide(_ context.Context, _ fleet.TenantID, by register.Actor, 
 	return l.keep(by, ask.Reason, ask)
 }
 
+func (l *ledger) AllowReboot(_ context.Context, _ fleet.TenantID, by register.Actor, device fleet.DeviceID, reason string) error {
+	return l.keep(by, reason, allowedReboot{device})
+}
+
+// allowedReboot is what AllowReboot was asked for.
+type allowedReboot struct{ device fleet.DeviceID }
+
 func (l *ledger) Describe(_ context.Context, _ fleet.TenantID, by register.Actor, device fleet.DeviceID, ask fleet.Describe) (roster.Changed, error) {
 	if err := l.keep(by, ask.Reason, ask); err != nil {
 		return roster.Changed{}, err

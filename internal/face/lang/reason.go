@@ -58,7 +58,7 @@ var meanings = map[string]meaning{
 	"state": Words.anyState, "wanted": Words.anyState,
 	"packages": Words.commas, "cause": Words.nested, "why": Words.nested,
 	"problem": Words.problem, "fix": Words.problem,
-	"day": Words.day, "part": word(Hardware),
+	"signals": Words.signals, "day": Words.day, "part": word(Hardware),
 }
 
 // meaningsOf are the codes in which a name means something else.
@@ -76,6 +76,7 @@ var meaningsOf = map[fault.Code]map[string]meaning{
 	fault.AnswerNotTaken: {"why": Words.problem},
 	fault.Unavailable:    {"what": Words.problem},
 	fault.OrderStale:     {"have": Words.asIs},
+	fault.AgentOutdated:  {"have": Words.asIs, "need": Words.asIs},
 	fault.OnBattery:      {"need": Words.asIs}, // a share, as its percent
 	// What a device had seen of a register, and what its backup held.
 	fault.RegisterRestored:         {"seen": Words.amount, "backup": Words.amount},
@@ -180,6 +181,14 @@ func (w Words) problem(value string) string {
 		return w.T(id)
 	}
 	return value
+}
+
+func (w Words) signals(value string) string {
+	names := split(value)
+	for i, name := range names {
+		names[i] = w.Word(RebootSignal, name)
+	}
+	return strings.Join(names, ", ")
 }
 
 func split(value string) []string {

@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -26,14 +27,15 @@ func (r *Reader) Device(ctx context.Context, tenant fleet.TenantID, id fleet.Dev
 		DeviceRow: page.Rows[0], MachineID: c.machineID, BootID: c.bootID, Booted: instant(c.bootedUS),
 		Lists: instant(c.listsUS), ScanCause: reason(c.scanCause), RetiredWhy: c.retiredWhy, Capability: c.capability,
 	}
-	var e1, e2, e3, e4, e5, e6 error
+	var e1, e2, e3, e4, e5, e6, e7 error
 	out.Facts, e1 = r.facts(ctx, tenant, id)
 	out.Campaigns, e2 = r.deviceCampaigns(ctx, tenant, id)
 	out.Order, e3 = r.openOrder(ctx, tenant, id)
 	out.Holds, e4 = r.holds(ctx, holdsOfDevice(tenant, id))
 	out.Exceptions, e5 = r.exceptionsOfDevice(ctx, tenant, id, out.Groups)
 	out.Tasks, e6 = r.openTasks(ctx, tenant, TaskQuery{Device: id})
-	if err := errors.Join(e1, e2, e3, e4, e5, e6); err != nil {
+	out.Reboot, e7 = r.pendingReboot(ctx, tenant, id)
+	if err := errors.Join(e1, e2, e3, e4, e5, e6, e7); err != nil {
 		return DeviceDetail{}, err
 	}
 	out.Patches, err = r.missingOf(ctx, tenant, id, out.Campaigns)
@@ -163,6 +165,27 @@ func (r *Reader) openOrder(ctx context.Context, tenant fleet.TenantID, id fleet.
 		return nil, err
 	}
 	return &orders[0], nil
+}
+
+const pendingRebootText = `SELECT p.since_us, p.signals, p.survived, p.last, p.reason, p.next_us, p.starts_us
+FROM pending_reboot p JOIN device d ON d.tenant = p.tenant AND d.id = p.device
+WHERE p.tenant = $1 AND p.device = $2 AND d.reboot_pending = 1 AND d.retired_us = 0`
+
+func (r *Reader) pendingReboot(ctx context.Context, tenant fleet.TenantID, id fleet.DeviceID) (*PendingReboot, error) {
+	list, err := all(ctx, r, ask("pending reboot", pendingRebootText, tenant, id), func(rows *sql.Rows) (PendingReboot, error) {
+		var p PendingReboot
+		var signals, last, why string
+		var sinceUS, nextUS, startsUS int64
+		if err := rows.Scan(&sinceUS, &signals, &p.Survived, &last, &why, &nextUS, &startsUS); err != nil {
+			return p, err
+		}
+		p.Since, p.Last, p.Reason, p.Next, p.Starts = instant(sinceUS), reason(last), reason(why), instant(nextUS), instant(startsUS)
+		return p, json.Unmarshal([]byte(signals), &p.Signals)
+	})
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
 }
 
 const missingText = `SELECT p.id, p.provider, p.name, p.version, p.suite, p.class, m.state, m.state_detail, m.packages, m.since_us

@@ -76,6 +76,7 @@ type DeviceDetail struct {
 	Patches    []MissingPatch   `json:"patches"`
 	Campaigns  []DeviceCampaign `json:"campaigns"`
 	Order      *OpenOrder       `json:"order,omitempty"`
+	Reboot     *PendingReboot   `json:"reboot,omitempty"` // nil: none is asked for
 	Holds      []HoldRow        `json:"holds"`
 	Exceptions []ExceptionRow   `json:"exceptions"` // in force on it, its groups or everywhere
 	Tasks      []TaskRow        `json:"tasks"`      // open manual ones, at most 50
@@ -153,6 +154,17 @@ type OpenOrder struct {
 	Expires  time.Time      `json:"expires"`
 }
 
+// PendingReboot is where a device stands that asks for a reboot.
+type PendingReboot struct {
+	Since    time.Time     `json:"since"`
+	Signals  []string      `json:"signals"`          // empty: not read yet
+	Survived int64         `json:"survived"`         // boots that they outlived
+	Last     *fault.Reason `json:"last,omitempty"`   // why the order before did not help
+	Reason   *fault.Reason `json:"reason,omitempty"` // why it waits; none before it was decided
+	Next     time.Time     `json:"next,omitzero"`    // when it may go on by itself
+	Starts   time.Time     `json:"starts,omitzero"`  // when its open order may act first
+}
+
 // Software is what is installed on a device.
 type Software struct {
 	Measured time.Time      `json:"measured,omitzero"`
@@ -164,10 +176,12 @@ type Software struct {
 // an open campaign carries to it. The chains are the conductor's: this package
 // decides nothing.
 type Why struct {
-	Device  DeviceRef     `json:"device"`
-	State   fleet.State   `json:"state"`
-	Reason  *fault.Reason `json:"reason,omitempty"`
-	Patches []WhyPatch    `json:"patches"`
+	Device DeviceRef     `json:"device"`
+	State  fleet.State   `json:"state"`
+	Reason *fault.Reason `json:"reason,omitempty"`
+	// Reboot is why a reboot that the device asks for waits; nil without one.
+	Reboot  *PendingReboot `json:"reboot,omitempty"`
+	Patches []WhyPatch     `json:"patches"`
 }
 
 // WhyPatch is one patch: where it stands, and everything that was asked.

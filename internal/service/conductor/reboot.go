@@ -257,7 +257,7 @@ func (a *asking) addOrders(open []gen.DeviceOrder) error {
 		if known.Kind == wire.OrderCleanUp {
 			continue // it gives way by itself
 		}
-		other := reboot.Other{Campaign: o.Campaign, Begun: campaign.Begun(known.Step)}
+		other := reboot.Other{Begun: campaign.Begun(known.Step)}
 		if len(known.Windows) > 0 {
 			other.Opens = known.Windows[0].Start
 		}

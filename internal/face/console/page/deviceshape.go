@@ -56,14 +56,25 @@ func rebootWords(f ui.Frame, d Device) string {
 	if !d.RebootPending && len(d.Facts.RebootSignals) == 0 {
 		return f.T("fact.no_reboot")
 	}
-	words := make([]string, len(d.Facts.RebootSignals))
-	for i, s := range d.Facts.RebootSignals {
-		words[i] = f.Word(lang.RebootSignal, s)
-	}
-	if len(words) == 0 {
+	if len(d.Facts.RebootSignals) == 0 {
 		return f.T("fact.reboot_pending")
 	}
+	return signalWords(f, d.Facts.RebootSignals)
+}
+
+func signalWords(f ui.Frame, signals []string) string {
+	words := make([]string, len(signals))
+	for i, s := range signals {
+		words[i] = f.Word(lang.RebootSignal, s)
+	}
 	return f.List(words)
+}
+
+func rebootClass(r Reboot) string {
+	if r.Stopped {
+		return "tone-bad"
+	}
+	return "tone-warn"
 }
 
 // diskTone warns where an update may lack space.

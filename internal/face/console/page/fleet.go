@@ -61,6 +61,7 @@ type Device struct {
 	RetiredWhy   string
 	Facts        Facts
 	Order        *Order
+	Reboot       *Reboot          // nil: it asks for none
 	Campaigns    []DeviceCampaign // open ones that concern it
 	Patches      []DevicePatch
 	Holds        []Hold
@@ -113,6 +114,15 @@ type Order struct {
 	Next     time.Time
 	Cause    fault.Reason
 	Expires  time.Time
+}
+
+// Reboot is where the device stands with a reboot that it asks for.
+type Reboot struct {
+	Since   time.Time
+	Signals []string
+	Reason  fault.Reason
+	Next    time.Time
+	Stopped bool // until somebody allows it
 }
 
 // DeviceCampaign is where the device stands in a campaign.

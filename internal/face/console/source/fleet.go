@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 	"patchring/internal/face/console/page"
@@ -59,7 +60,7 @@ func (s *Source) Device(ctx context.Context, who Viewer, id string) (page.Device
 	out := page.Device{
 		DeviceLine: deviceLine(d.DeviceRow), Groups: d.Groups, AgentVersion: d.AgentVersion, Enrolled: d.Enrolled, Booted: d.Booted,
 		Scanned: d.Scanned, Lists: d.Lists, ScanStatus: d.ScanStatus, ScanCause: because(d.ScanCause), DuplicateOf: string(d.DuplicateOf),
-		Retired: d.Retired, RetiredWhy: d.RetiredWhy, Order: order(d.Order), Patches: devicePatches(d), Holds: holds(d.Holds),
+		Retired: d.Retired, RetiredWhy: d.RetiredWhy, Order: order(d.Order), Reboot: reboot(d.Reboot), Patches: devicePatches(d), Holds: holds(d.Holds),
 		Exceptions: exceptions(d.Exceptions), Tasks: taskLines(d.Tasks), Events: events(who.Words, log.Rows),
 	}
 	if d.Facts != nil {
@@ -88,6 +89,16 @@ func order(o *view.OpenOrder) *page.Order {
 	return &page.Order{
 		ID: o.ID, Goal: string(o.Kind), Campaign: o.Campaign.ID, Name: o.Campaign.Name, Step: string(o.Step), Since: o.StepAt,
 		Next: o.Next, Cause: because(o.Cause), Expires: o.Expires,
+	}
+}
+
+func reboot(r *view.PendingReboot) *page.Reboot {
+	if r == nil {
+		return nil
+	}
+	return &page.Reboot{
+		Since: r.Since, Signals: r.Signals, Reason: because(r.Reason), Next: r.Next,
+		Stopped: r.Reason != nil && r.Reason.Code == fault.RebootSurvived,
 	}
 }
 

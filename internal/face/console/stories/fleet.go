@@ -70,6 +70,10 @@ func Device() page.Device {
 			ID: "o-1", Goal: "install", Campaign: Board().ID, Name: "2026-01", Step: "wait", Since: Now.Add(-4 * time.Minute), Next: at(15, 19, 0),
 			Cause: fault.Because(fault.OutsideWindow, "next", "2026-01-15T18:00:00Z"), Expires: at(20, 19, 0),
 		},
+		Reboot: &page.Reboot{
+			Since: at(12, 8, 2), Signals: []string{"kernel_newer"}, Stopped: true,
+			Reason: fault.Because(fault.RebootSurvived, "boots", "2", "signals", "kernel_newer"),
+		},
 		Campaigns: []page.DeviceCampaign{{ID: Board().ID, Name: "2026-01", Ring: "R1", Bucket: campaign.Failed, Goal: "install", Reason: fault.Because(fault.DiskFull, "mount", "/var", "need", "1240000000", "free", "192000000")}},
 		Patches:   devicePatches(),
 		Policy: page.DevicePolicy{
