@@ -6,6 +6,7 @@ import (
 	"patchring/internal/core/calendar"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/pace"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
 	"patchring/wire"
@@ -46,6 +47,10 @@ type Device struct {
 	// OtherYields tells that this order has not begun, and is of no emergency: an
 	// emergency takes its place.
 	OtherYields bool
+	// Model is what the machine is, for what past installs took on its like.
+	Model string
+	// RebootsInside tells that it may reboot in the windows of its installs.
+	RebootsInside bool
 	// Rebooting tells that an order to reboot is under way on it.
 	Rebooting bool
 	// Windows are the intervals from now on in which it may act, sorted and
@@ -91,6 +96,7 @@ type Scene struct {
 	Rules     policy.Rules
 	Terms     Terms
 	Holds     []Hold
+	Pace      pace.Learned // how long past installs took
 
 	sheet *policy.Sheet
 }
@@ -149,6 +155,7 @@ type OrderSpec struct {
 	Expires time.Time
 	// Preempts: the other campaign's order has to be cancelled for it.
 	Preempts bool
+	Need     calendar.Needs // what it takes by what is known; 0: nothing is
 }
 
 // DecideDevice gives a device's next act. It changes nothing it is given, and

@@ -56,7 +56,7 @@ func Explain(now time.Time, s Scene, d Device, key patch.Key) []Check {
 		chain = append(chain, w.checkPromotion(item))
 	}
 	chain = append(append(chain, w.checkRing(key)), w.checkHold(key)...)
-	return append(chain, w.checkScan(), w.checkApplicable(key, on), w.checkReachable(), w.checkAttempts(on), w.checkWindow(), w.checkLimit(), w.checkOrder(decision))
+	return append(chain, w.checkScan(), w.checkApplicable(key, on), w.checkReachable(), w.checkAttempts(on), w.checkWindow(on), w.checkLimit(), w.checkOrder(decision))
 }
 
 // Blocking is the link that answers "why not": the first that does not hold.
@@ -236,7 +236,10 @@ func (w *weighing) proposed(id patch.ID) bool {
 	return false
 }
 
-func (w *weighing) checkWindow() Check {
+func (w *weighing) checkWindow(on *ItemDecision) Check {
+	if on != nil && (on.Reason.Code == fault.WindowNever || on.Reason.Code == fault.NeedsWindows) {
+		return link(CheckWindow, on.Reason)
+	}
 	windows := Ahead(w.device.Windows, w.now)
 	if len(windows) == 0 {
 		return link(CheckWindow, w.closed())

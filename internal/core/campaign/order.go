@@ -23,15 +23,18 @@ func (w *weighing) order(out *DeviceDecision) {
 		w.lookAt(w.now.Add(noWindowLook))
 	case w.crowded(windows[0]):
 	default:
+		kind, need := wire.OrderInstall, calendar.Needs{}
+		if w.undo {
+			kind = wire.OrderRollback
+		} else if need = w.fit(windows); len(w.eligible) == 0 {
+			w.lookAt(w.now.Add(noWindowLook))
+			return
+		}
 		if len(w.device.Crowds) > 0 {
 			windows = windows[:1]
 		}
-		kind := wire.OrderInstall
-		if w.undo {
-			kind = wire.OrderRollback
-		}
 		out.Order = &OrderSpec{
-			Kind: kind, Items: w.eligible, Windows: windows, Expires: windows[len(windows)-1].End, Preempts: w.device.OtherCampaign != "",
+			Kind: kind, Items: w.eligible, Windows: windows, Expires: windows[len(windows)-1].End, Preempts: w.device.OtherCampaign != "", Need: need,
 		}
 		w.wait(fault.Because(fault.OrderInFlight, "step", "", "since", rfc(w.now)))
 		w.lookAt(out.Order.Expires)

@@ -35,6 +35,8 @@ const (
 	OutsideWindow     Code = "outside_window"        // next
 	NoWindow          Code = "no_window"             //
 	WindowTooShort    Code = "window_too_short"      // need, left
+	WindowNever       Code = "window_never"          // need, longest
+	NeedsWindows      Code = "needs_windows"         // windows
 	CampaignHeld      Code = "campaign_held"         // by, reason
 	RingHeld          Code = "ring_held"             // by, reason, ring
 	ItemHeld          Code = "item_held"             // by, reason

@@ -290,7 +290,7 @@ func TestEveryRouteAsksForItsAct(t *testing.T) {
 func bodyFor(operation string) any {
 	bodies := map[string]any{
 		"create-user": api.CreateUser{Name: "x", Roles: []string{"it"}}, "set-roles": api.SetRoles{Roles: []string{"it"}},
-		"create-enrollment": api.Invite{}, "revoke-device-links": api.RevokeLinks{Reason: "x"}, "close-feedback": api.CloseFeedback{Reason: "x"}, "put-logo": api.PutLogo{File: []byte("x")}, "retire-device": api.Retire{Reason: "x"}, "put-group": api.PutGroup{}, "describe-device": api.Describe{},
+		"create-enrollment": api.Invite{}, "revoke-device-links": api.RevokeLinks{Reason: "x"}, "close-feedback": api.CloseFeedback{Reason: "x"}, "put-logo": api.PutLogo{File: []byte("x")}, "retire-device": api.Retire{Reason: "x"}, "allow-reboot": api.AllowReboot{Reason: "x"}, "put-group": api.PutGroup{}, "describe-device": api.Describe{},
 		"import-feed": "x",
 		"set-group":   api.SetMembers{Devices: []string{"x"}}, "import-lifecycle": api.ImportLifecycle{Product: "debian", File: "f", Text: "[]"},
 		"add-to-group": api.Members{Devices: []string{"x"}}, "remove-from-group": api.Members{Devices: []string{"x"}},

@@ -64,6 +64,7 @@ var meanings = map[string]meaning{
 // meaningsOf are the codes in which a name means something else.
 var meaningsOf = map[fault.Code]map[string]meaning{
 	fault.WindowTooShort: {"need": Words.duration, "left": Words.duration},
+	fault.WindowNever:    {"need": Words.duration, "longest": Words.duration},
 	fault.DiskFull:       {"need": Words.size, "free": Words.size},
 	fault.DiskShort:      {"need": Words.size, "free": Words.size},
 	fault.HardwareShort:  {"need": Words.asIs, "have": Words.asIs},

@@ -104,6 +104,9 @@ func (c *Conductor) decideGroup(ctx context.Context, tx *store.Tx, s *scene, row
 	if err := s.readLimits(ctx, tx.Reads, &batch); err != nil {
 		return false, err
 	}
+	if s.pace, err = tx.Pace(ctx, s.row.Tenant, s.row.ID); err != nil {
+		return false, err
+	}
 	g := group{Conductor: c, tx: tx, reads: tx.Reads, scene: s, batch: batch, scenes: map[int64]campaign.Scene{}, deltas: map[[2]int64]*campaign.Counters{}}
 	for _, r := range rows {
 		if err := g.decide(ctx, r); err != nil {
@@ -203,8 +206,28 @@ func (g *group) known(ctx context.Context, row gen.CampaignDevice, now time.Time
 		return d, err
 	}
 	open, err := g.openings(row, dr, d.Match, now)
+	if err != nil {
+		return d, err
+	}
 	d.Windows, d.Frozen = open.windows, open.frozen
-	return d, err
+	return d, g.paced(&d, now)
+}
+
+// paced adds what the device is for what past installs took on its like.
+func (g *group) paced(d *campaign.Device, now time.Time) error {
+	if len(g.scene.pace) == 0 {
+		return nil
+	}
+	if text := g.batch.Traits[string(d.ID)]; text != "" {
+		var traits policy.Traits
+		if err := json.Unmarshal([]byte(text), &traits); err != nil {
+			return fmt.Errorf("read traits: %w", err)
+		}
+		d.Model = traits.Model
+	}
+	mode := g.scene.reboots(g.scene.rules.Policies.Settings(d.Match), g.scene.terms(), now).Mode
+	d.RebootsInside = mode == wire.RebootIfNeeded || mode == wire.RebootUser
+	return nil
 }
 
 // openings are the row's own windows (an emergency window given with a

@@ -152,7 +152,8 @@ func (g *group) write(ctx context.Context, row gen.CampaignDevice, device campai
 	if err != nil {
 		return wire.Order{}, err
 	}
-	order.People, order.MarginS = told.People, int64(told.Margin/time.Second)
+	order.People, order.MarginS = told.People, seconds(told.Margin)
+	order.RebootMarginS = seconds(terms.MarginsFor(spec.Windows, spec.Need).Reboot)
 	if order.Reboot = reboots.Mode; order.Reboot == wire.RebootUser && order.People == nil {
 		order.Reboot = wire.RebootIfNeeded
 	}
@@ -184,7 +185,7 @@ func (g *group) introduce(ctx context.Context, order *wire.Order) (err error) {
 // announce is how the people at a device are treated: those at a workstation,
 // and never in a rollback, which mends what keeps them from working.
 func (g *group) announce(ctx context.Context, row gen.CampaignDevice, settings policy.Settings, spec *campaign.OrderSpec, r campaign.Restarts) (campaign.Announcement, error) {
-	out := campaign.Announcement{Margin: g.scene.terms().MarginIn(spec.Windows)}
+	out := campaign.Announcement{Margin: g.scene.terms().MarginsFor(spec.Windows, spec.Need).Install}
 	asked := settings.People != nil && spec.Kind == wire.OrderInstall && fleet.Kind(g.batch.Devices[row.Device].Kind) == fleet.Workstation
 	if !asked {
 		return out, nil
@@ -199,6 +200,9 @@ func (g *group) announce(ctx context.Context, row gen.CampaignDevice, settings p
 	}
 	return campaign.Announce(*settings.People, since, campaign.Acts{Install: spec.Windows, Reboot: r.Windows, Margin: out.Margin}), nil
 }
+
+// seconds never rounds a margin down.
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
 func onWire(windows []interval) []wire.Interval {
 	var out []wire.Interval

@@ -11,6 +11,7 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/pace"
 	"patchring/internal/core/policy"
 	"patchring/internal/core/procedure"
 	"patchring/internal/core/reboot"
@@ -58,6 +59,7 @@ type reboots struct {
 	bare  *scene            // of the devices in no open campaign
 	open  map[string]*scene // by campaign
 	taken map[reboot.Minute]int
+	pace  pace.Learned
 }
 
 func (c *Conductor) decideReboots(ctx context.Context, tx *store.Tx, tenant string, rows []gen.PendingReboot) error {
@@ -80,6 +82,9 @@ func (c *Conductor) decideReboots(ctx context.Context, tx *store.Tx, tenant stri
 		return err
 	}
 	r := reboots{Conductor: c, tx: tx, batch: batch, bare: bare, open: map[string]*scene{}, taken: map[reboot.Minute]int{}}
+	if r.pace, err = tx.Reboots(ctx, tenant); err != nil {
+		return err
+	}
 	starts, err := tx.RebootStarts(ctx, tenant, c.Clock().UnixMicro())
 	if err != nil {
 		return fmt.Errorf("read when others reboot: %w", err)
@@ -297,23 +302,39 @@ func (r *reboots) write(ctx context.Context, g *group, of gen.CampaignDevice, a 
 		return wire.Order{}, fmt.Errorf("take an order serial: %w", err)
 	}
 	now := r.Clock()
-	margin := g.scene.terms().MarginIn(spec.Windows)
+	margin, err := r.margin(g, of, spec)
+	if err != nil {
+		return wire.Order{}, err
+	}
 	windows := reboot.Spread(spec.Windows, now, reboot.Spreading{Device: a.device.ID, Room: margin, Taken: r.taken})
 	order := wire.Order{
 		ID: id.String(), Serial: serial, Tenant: of.Tenant, Device: of.Device, Kind: wire.OrderReboot, Reboot: a.device.Mode,
-		Windows: onWire(windows), IssuedUS: now.UnixMicro(), ExpiresUS: spec.Expires.UnixMicro(), MarginS: int64(margin / time.Second),
+		Windows: onWire(windows), IssuedUS: now.UnixMicro(), ExpiresUS: spec.Expires.UnixMicro(), MarginS: seconds(margin),
 	}
 	if order.Reboot == wire.RebootWindow {
 		order.RebootWindows = order.Windows
 	}
 	if a.settings.People != nil && fleet.Kind(r.batch.Devices[of.Device].Kind) == fleet.Workstation {
 		told := campaign.Announce(*a.settings.People, a.since, campaign.Acts{Install: windows, Reboot: windows, Margin: margin})
-		order.People, order.MarginS = told.People, int64(told.Margin/time.Second)
+		order.People, order.MarginS = told.People, seconds(told.Margin)
 	}
 	if order.Reboot == wire.RebootUser && order.People == nil {
 		order.Reboot = wire.RebootIfNeeded
 	}
 	return order, g.attachCheckpoint(ctx, of, &order)
+}
+
+// margin is at least what reboots of the device's model took.
+func (r *reboots) margin(g *group, of gen.CampaignDevice, spec *reboot.Spec) (time.Duration, error) {
+	model := ""
+	if text := r.batch.Traits[of.Device]; text != "" {
+		var traits policy.Traits
+		if err := json.Unmarshal([]byte(text), &traits); err != nil {
+			return 0, fmt.Errorf("read traits: %w", err)
+		}
+		model = traits.Model
+	}
+	return max(g.scene.terms().MarginIn(spec.Windows), r.pace.Reboot(model)), nil
 }
 
 // AllowReboot lets a device be rebooted again that was left alone because its

@@ -264,6 +264,9 @@ func (c *Conductor) explain(ctx context.Context, r store.Reads, row gen.Campaign
 	if err := s.readSoftware(ctx, r, &batch); err != nil {
 		return nil, err
 	}
+	if s.pace, err = r.Pace(ctx, row.Tenant, row.Campaign); err != nil {
+		return nil, err
+	}
 	g := group{Conductor: c, reads: r, scene: s, batch: batch}
 	now := c.Clock()
 	d, _, err := g.device(ctx, row, now)

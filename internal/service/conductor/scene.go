@@ -10,6 +10,7 @@ import (
 	"patchring/internal/core/calendar"
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/pace"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
 	"patchring/internal/core/procedure"
@@ -32,6 +33,7 @@ type scene struct {
 	tasks     map[string]int  // open manual tasks by ring; those of no ring under ""
 	amended   map[int64]int64 // amendment → created
 	emergency gen.CampaignEmergency
+	pace      pace.Learned // how long past installs of the content took
 	cache     map[devicePlace]openings
 }
 
@@ -190,7 +192,7 @@ func (s *scene) devices(amendment int64) campaign.Scene {
 	out := campaign.Scene{
 		Campaign: campaign.ID(s.row.ID), State: campaign.State(s.row.State), Sealed: s.sealed(amendment),
 		Content: campaign.NewContent(s.items), Amendment: int(amendment), Rules: s.rules,
-		Terms: s.terms(), Holds: s.holds,
+		Terms: s.terms(), Holds: s.holds, Pace: s.pace,
 	}
 	for _, r := range s.rings {
 		if r.Amendment == amendment {

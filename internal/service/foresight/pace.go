@@ -65,7 +65,32 @@ func pace(ctx context.Context, r store.Reads, tenant string, now time.Time) (reh
 			list = append(list, p)
 		}
 	}
-	return learn(list), nil
+	out := learn(list)
+	return out, timed(ctx, r, tenant, now, &out)
+}
+
+// timed replaces the times by those that orders are planned with, where some are
+// known: the same digests, so that a rehearsal and an order cannot disagree.
+func timed(ctx context.Context, r store.Reads, tenant string, now time.Time, out *rehearsal.Pace) error {
+	rows, err := r.PaceSince(ctx, tenant, now.Add(-pastTime).UnixMicro())
+	if err != nil {
+		return fmt.Errorf("read how long installs take: %w", err)
+	}
+	var installs time.Duration
+	known := 0
+	for _, p := range rows {
+		need := store.Needs(0, p.InstallMs, p.RebootMs)
+		switch {
+		case p.Patch == "" && need.Reboot > 0:
+			out.Reboot = need.Reboot
+		case p.Patch != "" && need.Install > 0:
+			known, installs = known+1, installs+need.Install
+		}
+	}
+	if known > 0 {
+		out.Order, out.Patch = time.Minute, max(installs/time.Duration(known), time.Second).Round(time.Second)
+	}
+	return nil
 }
 
 // resultOf reads a result as the gateway records it.

@@ -173,6 +173,9 @@ func (g *Gateway) result(ctx context.Context, tx *store.Tx, d gen.Device, e wire
 		g.record(tx, d, e, register.OrderResult, "", detail)
 		return g.cleaned(ctx, tx, row, e.Result.Outcomes, nil)
 	}
+	if err := g.learn(ctx, tx, d, row, *e.Result); err != nil {
+		return err
+	}
 	if isReboot(row) {
 		return g.rebootEnded(ctx, tx, d, row, e)
 	}

@@ -492,6 +492,18 @@ type Outbox struct {
 	CreatedUs int64
 }
 
+type Pace struct {
+	Tenant     string
+	Patch      string
+	Model      string
+	Samples    string
+	Count      int64
+	DownloadMs int64
+	InstallMs  int64
+	RebootMs   int64
+	UpdatedUs  int64
+}
+
 type Patch struct {
 	Tenant        string
 	ID            string

@@ -26,5 +26,21 @@ INSERT INTO pending_reboot (tenant, device, since_us, due_us)
 SELECT d.tenant, d.id, d.reboot_since_us, 0 FROM device d WHERE d.reboot_pending = 1 AND d.retired_us = 0;
 UPDATE device SET part_hashes = '{}' WHERE reboot_pending = 1;
 
+-- How long installs of a patch took on a model of device, and reboots of a model
+-- (patch ''): the last samples, and the time within which 19 of 20 stay.
+CREATE TABLE pace (
+  tenant      TEXT NOT NULL,
+  patch       TEXT NOT NULL,
+  model       TEXT NOT NULL, -- empty: all models
+  samples     TEXT NOT NULL,
+  count       BIGINT NOT NULL,
+  download_ms BIGINT NOT NULL,
+  install_ms  BIGINT NOT NULL,
+  reboot_ms   BIGINT NOT NULL,
+  updated_us  BIGINT NOT NULL,
+  PRIMARY KEY (tenant, patch, model)
+);
+
 -- +goose Down
+DROP TABLE pace;
 DROP TABLE pending_reboot;
