@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -38,6 +39,9 @@ func (c *cli) showPatch(p view.PatchDetail) error {
 			return err
 		}
 	}
+	if err := c.showPace(p.Pace); err != nil {
+		return err
+	}
 	if len(p.Campaigns) == 0 {
 		return c.say(w.T("patch.no_campaign"))
 	}
@@ -69,4 +73,29 @@ func (c *cli) mends(p view.PatchDetail) error {
 		return err
 	}
 	return c.say("")
+}
+
+func (c *cli) showPace(list []view.PatchPace) error {
+	if len(list) == 0 {
+		return nil
+	}
+	w := c.words()
+	took := func(ms int64) string {
+		if ms == 0 {
+			return "–"
+		}
+		return w.Duration(time.Duration(ms) * time.Millisecond)
+	}
+	out := make([][]string, 0, len(list))
+	for _, p := range list {
+		model := p.Model
+		if model == "" {
+			model = w.T("patch.pace_all")
+		}
+		out = append(out, []string{model, w.Number(p.Samples), took(p.DownloadMS), took(p.InstallMS), took(p.RebootMS)})
+	}
+	if err := c.say("", w.T("patch.pace")+". "+w.T("patch.pace_note")); err != nil {
+		return err
+	}
+	return c.table([]string{"patch.pace_model", "patch.pace_count", "patch.pace_download", "patch.pace_install", "patch.pace_reboot"}, out)
 }

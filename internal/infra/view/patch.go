@@ -69,6 +69,17 @@ type PatchDetail struct {
 	Campaigns  []PatchCampaign `json:"campaigns"`
 	Versions   []PatchRow      `json:"versions"` // the other versions and suites of the name, at most 20
 	Mends      []Mended        `json:"mends"`    // what it mends, the worst first
+	Pace       []PatchPace     `json:"pace"`     // how long its installs took, of all models first; at most 50
+}
+
+// PatchPace is the time within which 19 of 20 installs of a patch stayed, on a
+// model of device; 0 where too few are known.
+type PatchPace struct {
+	Model      string `json:"model"` // empty: all of them
+	Samples    int64  `json:"samples"`
+	DownloadMS int64  `json:"download_ms"`
+	InstallMS  int64  `json:"install_ms"`
+	RebootMS   int64  `json:"reboot_ms"`
 }
 
 // PatchCampaign is a campaign that carries the patch.

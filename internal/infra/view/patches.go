@@ -232,8 +232,19 @@ ORDER BY p.first_seen_us DESC, p.id LIMIT 20`, tenant, row.Provider, row.Name, i
 	if out.Mends, err = r.mendedBy(ctx, tenant, id); err != nil {
 		return PatchDetail{}, err
 	}
-	out.Campaigns, err = r.patchCampaigns(ctx, tenant, id)
+	if out.Campaigns, err = r.patchCampaigns(ctx, tenant, id); err != nil {
+		return PatchDetail{}, err
+	}
+	out.Pace, err = r.patchPace(ctx, tenant, id)
 	return out, err
+}
+
+func (r *Reader) patchPace(ctx context.Context, tenant fleet.TenantID, id patch.ID) ([]PatchPace, error) {
+	return all(ctx, r, ask("pace of a patch", `SELECT x.model, x.count, x.download_ms, x.install_ms, x.reboot_ms FROM pace x
+WHERE x.tenant = $1 AND x.patch = $2 ORDER BY x.model LIMIT 50`, tenant, id), func(rows *sql.Rows) (PatchPace, error) {
+		var p PatchPace
+		return p, rows.Scan(&p.Model, &p.Samples, &p.DownloadMS, &p.InstallMS, &p.RebootMS)
+	})
 }
 
 const patchCampaignsText = `SELECT c.id, c.name, c.state, ` + itemColumns + ` FROM campaign_item i

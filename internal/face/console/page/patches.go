@@ -64,6 +64,28 @@ type Patch struct {
 	Rules      []PatchRule // of policies, the strongest place first
 	Guards     []PatchGuard
 	Mends      []view.Mended // the worst first
+	Pace       []PatchPace // how long its installs took
+}
+
+// PatchPace is how long installs of the patch took on a model; 0 is not known.
+type PatchPace struct {
+	Model                     string // empty: all of them
+	Samples                   int64
+	Download, Install, Reboot time.Duration
+}
+
+func took(f ui.Frame, d time.Duration) string {
+	if d == 0 {
+		return "–"
+	}
+	return f.Duration(d)
+}
+
+func (p PatchPace) model(f ui.Frame) string {
+	if p.Model == "" {
+		return f.T("patch.pace_all")
+	}
+	return p.Model
 }
 
 // Heading names the page.

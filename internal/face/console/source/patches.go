@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"strings"
+	"time"
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/patch"
@@ -64,6 +65,12 @@ func (s *Source) Patch(ctx context.Context, who Viewer, id string, q page.PatchD
 	}
 	if err := s.rulesOf(ctx, who, p.ID, &out); err != nil {
 		return page.Patch{}, err
+	}
+	for _, t := range p.Pace {
+		ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+		out.Pace = append(out.Pace, page.PatchPace{
+			Model: t.Model, Samples: t.Samples, Download: ms(t.DownloadMS), Install: ms(t.InstallMS), Reboot: ms(t.RebootMS),
+		})
 	}
 	for _, v := range p.Versions {
 		out.Versions = append(out.Versions, patchLine(v))

@@ -44,7 +44,11 @@ func Patch() page.Patch {
 		Exceptions: exceptionLines()[1:],
 		Campaigns:  []page.PatchCampaign{{ID: Board().ID, Name: "2026-01", Ring: "R0", Withdrawn: true, Open: true, Done: 9, RolledBack: 3}},
 		Versions:   []page.PatchLine{{ID: "p-cups-8", Version: "2.4.2-3+deb12u8", Suite: "bookworm", Devices: 4}},
-		Query:      page.PatchDeviceQuery{Which: "missing"},
+		Pace: []page.PatchPace{
+			{Samples: 20, Download: 14 * time.Second, Install: 161 * time.Second, Reboot: 74 * time.Second},
+			{Model: "Latitude 5440", Samples: 7, Download: 12 * time.Second, Install: 95 * time.Second},
+		},
+		Query: page.PatchDeviceQuery{Which: "missing"},
 		Where: []page.PatchDevice{
 			{Device: "d-compta-02", Name: "compta-02", State: patch.Waiting, Since: at(11, 9, 0), Reason: fault.Because(fault.PatchDeclined, "by", "user:exploitation", "reason", "imprimantes de l'étage 3 muettes")},
 			{Device: "d-rh-03", Name: "rh-03", State: patch.RolledBack, Since: at(14, 11, 20)},
