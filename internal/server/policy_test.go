@@ -358,7 +358,8 @@ profiles:
 	}
 	o := onlyOrder(t, srv)
 	sunday := time.Date(2026, 1, 18, 3, 0, 0, 0, paris)
-	if o.People != nil || o.Reboot != wire.RebootWindow || len(o.RebootWindows) == 0 || !time.UnixMicro(o.RebootWindows[0].StartUS).Equal(sunday) || o.ExpiresUS < o.RebootWindows[0].EndUS {
+	if o.People != nil || o.Reboot != wire.RebootWindow || len(o.RebootWindows) == 0 || time.UnixMicro(o.RebootWindows[0].StartUS).Before(sunday) || time.UnixMicro(o.RebootWindows[0].StartUS).After(sunday.Add(time.Hour)) ||
+		!time.UnixMicro(o.RebootWindows[0].EndUS).Equal(sunday.Add(2*time.Hour)) || o.ExpiresUS < o.RebootWindows[0].EndUS {
 		t.Errorf("the server's order: %+v", o)
 	}
 	// What failed is ordered again, and its deadline is the first one.

@@ -237,3 +237,20 @@ func TestADeviceThatCannotOrMustNotIsAskedAgainLater(t *testing.T) {
 		t.Errorf("waits for %q; %d reboots against the veto", w.pending(old), len(veto.reboots))
 	}
 }
+
+// What the pilots' installs took is the margin of those that follow.
+func TestOrdersKeepTheMarginThatPastInstallsTook(t *testing.T) {
+	w := newWorld(t, monday)
+	for _, name := range []string{"a", "b", "c"} {
+		w.device(name, fleet.Workstation, "it-pilots", versions("1"), versions("2")).took = 80 * time.Minute
+	}
+	user := w.device("user", fleet.Workstation, "pilot-users", versions("1"), versions("2"))
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 14, 22, 0, 0, 0, paris), 30*time.Minute)
+	w.sign(c, "R0", "it", 1)
+	w.until(time.Date(2026, 1, 15, 19, 30, 0, 0, paris), 30*time.Minute)
+	// Two patches shared each install, so together they take as long again.
+	if o := onlyOrder(t, user); o.MarginS != int64(80*time.Minute/time.Second) {
+		t.Errorf("margin %d s, want the 80 minutes that the pilots took", o.MarginS)
+	}
+}

@@ -60,9 +60,10 @@ type fakeDevice struct {
 	stubborn bool   // the signal outlives every boot
 	vetoes   bool   // its administrator forbids reboots
 	boots    int
-	reboots  []wire.Order // that it carried out
-	outside  int          // of them outside their windows
-	outdated bool         // its agent knows no orders to reboot
+	reboots  []wire.Order  // that it carried out
+	outside  int           // of them outside their windows
+	took     time.Duration // its installs
+	outdated bool          // its agent knows no orders to reboot
 
 	// Of a device that judges orders as the real agent does (world.witness).
 	agent    *executor.Executor
@@ -397,7 +398,7 @@ func (w *world) carryOut(d *fakeDevice, o wire.Order) {
 		outcomes = append(outcomes, w.apply(d, o, item))
 	}
 	outcomes = append(outcomes, d.cleanUp(w.now, o)...)
-	w.event(d, wire.Event{Kind: wire.EventResult, Order: o.ID, Serial: o.Serial, Result: &wire.Result{Outcomes: outcomes}})
+	w.event(d, wire.Event{Kind: wire.EventResult, Order: o.ID, Serial: o.Serial, Result: &wire.Result{Outcomes: outcomes, InstallMS: d.took.Milliseconds()}})
 	w.now = w.now.Add(time.Second) // a scan is later than the install it verifies
 	w.scan(d)
 }

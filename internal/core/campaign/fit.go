@@ -23,7 +23,7 @@ func (w *weighing) fit(windows []calendar.Interval) calendar.Needs {
 	for _, item := range w.eligible {
 		id := patch.ID(item.ID)
 		alone := w.needs(id)
-		if calendar.Fit(windows, w.now, alone).Never() {
+		if calendar.Fit(windows, w.now, calendar.Needs{Install: alone.Install}).Never() {
 			w.late(id, fault.Because(fault.WindowNever, "need", alone.Install.String(), "longest", room.String()))
 			continue
 		}

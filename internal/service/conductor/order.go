@@ -14,6 +14,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/identity"
 	"patchring/internal/core/policy"
+	"patchring/internal/core/reboot"
 	"patchring/internal/core/register"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
@@ -148,6 +149,7 @@ func (g *group) write(ctx context.Context, row gen.CampaignDevice, device campai
 		Windows: onWire(spec.Windows),
 	}
 	reboots := g.scene.reboots(settings, terms, g.Clock())
+	reboots.Windows = reboot.Spread(reboots.Windows, g.Clock(), reboot.Spreading{Device: device.ID, Room: terms.MarginIn(reboots.Windows)})
 	told, err := g.announce(ctx, row, settings, spec, reboots)
 	if err != nil {
 		return wire.Order{}, err

@@ -64,7 +64,7 @@ type Patch struct {
 	Rules      []PatchRule // of policies, the strongest place first
 	Guards     []PatchGuard
 	Mends      []view.Mended // the worst first
-	Pace       []PatchPace // how long its installs took
+	Pace       []PatchPace   // how long its installs took
 }
 
 // PatchPace is how long installs of the patch took on a model; 0 is not known.
