@@ -27,7 +27,8 @@ package wire
 //	               page (said), its link and the logo in the terms of people,
 //	               offers and deadline in notices
 //	4  2026-11-22  reboot: orders of that kind, a margin of their own for
-//	               reboots, and how long each part of an order took
+//	               reboots, and how long each part of an order took; how fast an
+//	               order may download
 const Capability = 4
 
 // CapabilityReboot is from when on an agent understands orders to reboot.

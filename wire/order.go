@@ -52,7 +52,9 @@ type Order struct {
 	// RebootWindows are those of RebootWindow, and of no other mode.
 	RebootWindows []Interval `json:"reboot_windows,omitempty"`
 	People        *People    `json:"people,omitempty"` // nil: nobody is asked
-	CleanUp       []CleanUp  `json:"clean_up,omitempty"`
+	// DownloadBytesPerS is how fast the device may download; 0: as fast as it can.
+	DownloadBytesPerS int64     `json:"download_bytes_per_s,omitempty"`
+	CleanUp           []CleanUp `json:"clean_up,omitempty"`
 	// RebootMarginS is how long before its window ends a reboot may be asked for
 	// at the latest; 0: MarginS.
 	RebootMarginS int64 `json:"reboot_margin_s,omitempty"`

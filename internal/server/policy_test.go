@@ -275,6 +275,26 @@ profiles:
 	}
 }
 
+func TestDevicesOfASiteShareItsLine(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	var pcs []*fakeDevice
+	for i := range 4 {
+		pcs = append(pcs, w.device(fmt.Sprintf("pc-%d", i), fleet.Workstation, "it-pilots", versions("1"), versions("2")))
+	}
+	srv := w.device("srv", fleet.Server, "it-pilots", versions("1"), versions("2"))
+	w.policy(`bandwidth: [{name: lyon, devices: device.kind == "workstation", mbit_per_s: 0.8}]`)
+	w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 30*time.Minute)
+	for _, d := range pcs {
+		if o := onlyOrder(t, d); o.DownloadBytesPerS != 25_000 {
+			t.Errorf("an order to download at %d bytes a second, want a quarter of 100,000", o.DownloadBytesPerS)
+		}
+	}
+	if o := onlyOrder(t, srv); o.DownloadBytesPerS != 0 {
+		t.Errorf("a server's order to download at %d bytes a second", o.DownloadBytesPerS)
+	}
+}
+
 func TestTheDatabaseGoesBeforeTheApplication(t *testing.T) {
 	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
 	app := w.device("app", fleet.Server, "it-pilots", versions("1"), versions("2"))

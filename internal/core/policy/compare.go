@@ -17,6 +17,7 @@ const (
 	InReboot   Part = "reboot"
 	InPeople   Part = "people"
 	InLimits   Part = "limits"
+	InDownload Part = "bandwidth"
 	InCleanUp  Part = "clean_up"
 )
 
@@ -35,6 +36,9 @@ func (s Settings) Differing(o Settings) []Part {
 		{InPeople, reflect.DeepEqual(s.People, o.People)},
 		{InCleanUp, reflect.DeepEqual(s.CleanUp, o.CleanUp)},
 		{InLimits, slices.EqualFunc(s.Limits, o.Limits, sameLimit)},
+		{InDownload, slices.EqualFunc(s.Bandwidths, o.Bandwidths, func(a, b Bandwidth) bool {
+			return a.Name == b.Name && a.Each == b.Each && a.BytesPerS == b.BytesPerS
+		})},
 	} {
 		if !part.same {
 			out = append(out, part.name)

@@ -21,6 +21,7 @@ type Policy struct {
 	Freezes     []Freeze
 	Safeguards  []Safeguard
 	Limits      []Limit
+	Bandwidths  []Bandwidth
 
 	// Warnings are what is allowed and probably not meant.
 	Warnings []manifest.Problem
@@ -172,6 +173,27 @@ func (l Limit) Allows(n int) int {
 	return max(1, n*l.AtMostPc/100)
 }
 
+// Bandwidth is what the devices it chooses may together take of a site's line to
+// download patches.
+type Bandwidth struct {
+	Name      string
+	Devices   Chosen
+	Each      string // a tag: so much for each of its values apart; empty: for all together
+	BytesPerS int64
+}
+
+// Limit is how the bandwidth counts its devices: by the same rules as limits do.
+func (b Bandwidth) Limit() Placed {
+	return Placed{Limit: Limit{Name: "bandwidth:" + b.Name, Devices: b.Devices, Each: b.Each}}
+}
+
+// slowest is what a device gets at the least: below it a download would not end.
+const slowest = 2 << 10
+
+// Share is what one of n devices gets, bytes a second. All of them at once take
+// no more than the whole, as long as the slowest share is more than that.
+func (b Bandwidth) Share(n int64) int64 { return max(slowest, b.BytesPerS/max(1, n)) }
+
 // place is where a rule stands in the order of precedence.
 type place int
 
@@ -263,10 +285,11 @@ func (p Policies) Match(d *Device, now time.Time) Match {
 	return Match(bits)
 }
 
-// HaveLimits tells whether any device may be under a limit.
+// HaveLimits tells whether any device may be under a limit or a bandwidth: both
+// count their devices.
 func (p Policies) HaveLimits() bool {
 	found := false
-	p.each(func(_ place, _ int, policy *Policy) { found = found || len(policy.Limits) > 0 })
+	p.each(func(_ place, _ int, policy *Policy) { found = found || len(policy.Limits)+len(policy.Bandwidths) > 0 })
 	return found
 }
 
@@ -330,6 +353,8 @@ type Settings struct {
 	People   *People
 	CleanUp  *CleanUp
 	Limits   []Placed
+	// Bandwidths are all that the device shares: the smallest share counts.
+	Bandwidths []Bandwidth
 }
 
 // Placed is a limit that a device is under, with its turn: 0 goes first. One
@@ -362,6 +387,11 @@ func (p Policies) Settings(m Match) Settings {
 				s.Limits = append(s.Limits, Placed{l, turn})
 			}
 		}
+		for _, b := range policy.Bandwidths {
+			if m.fits(from, b.Devices) {
+				s.Bandwidths = append(s.Bandwidths, b)
+			}
+		}
 	}
 	// The tenant's own profiles speak first.
 	p.each(func(at place, from int, policy *Policy) {
@@ -391,6 +421,15 @@ func (s *Settings) add(p *Profile) {
 	if s.CleanUp == nil {
 		s.CleanUp = p.CleanUp
 	}
+}
+
+// Counted are the limits that count the device, those of bandwidths among them.
+func (s Settings) Counted() []Placed {
+	out := slices.Clone(s.Limits)
+	for _, b := range s.Bandwidths {
+		out = append(out, b.Limit())
+	}
+	return out
 }
 
 // Unfrozen are the settings without their freezes, for an emergency that two

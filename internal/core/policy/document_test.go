@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,45 @@ safeguards:
 limits:
   - {name: sql, devices: 'device.tags.cluster == "sql"', at_most: 25%, stop_after: 2}
 `
+
+func TestBandwidths(t *testing.T) {
+	p := parsed(t, `
+policy: p
+title: p
+owner: it
+timezone: UTC
+bandwidth:
+  - {name: lyon, devices: device.site == "lyon", mbit_per_s: 20}
+  - {name: sites, each: site, devices: device.kind == "workstation", mbit_per_s: 0.8}
+`)
+	policies := policy.Policies{Tenant: p}
+	d := policy.Device{Kind: "workstation", Tags: fleet.Tags{"site": "lyon"}}
+	settings := policies.Settings(policies.Match(&d, now))
+	if !policies.HaveLimits() || len(settings.Bandwidths) != 2 || settings.Bandwidths[0].BytesPerS != 2_500_000 {
+		t.Fatalf("got %+v", settings.Bandwidths)
+	}
+	if got := settings.Bandwidths[0].Share(100); got != 25_000 {
+		t.Errorf("one of a hundred gets %d bytes a second, want 25000", got)
+	}
+	if got := settings.Bandwidths[1].Share(1_000_000); got != 2048 {
+		t.Errorf("one of a million gets %d bytes a second, want enough to end at all", got)
+	}
+	if got := settings.Bandwidths[1].Share(0); got != 100_000 {
+		t.Errorf("the only one gets %d bytes a second, want all", got)
+	}
+	if counted := settings.Counted(); len(counted) != 2 || counted[1].Name != "bandwidth:sites" || counted[1].Each != "site" {
+		t.Errorf("counted by %+v", counted)
+	}
+	server := policies.Settings(policies.Match(&policy.Device{Kind: "server"}, now))
+	if len(server.Bandwidths) != 0 || !slices.Equal(settings.Differing(server), []policy.Part{policy.InDownload}) {
+		t.Errorf("a server shares %+v, and differs in %v", server.Bandwidths, settings.Differing(server))
+	}
+	for _, wrong := range []string{"{name: a, mbit_per_s: 1}", "{name: a, devices: device.kind == \"server\"}", "{name: a, devices: device.kind == \"server\", mbit_per_s: 0}"} {
+		if _, err := policy.Parse("p.yaml", []byte("policy: p\ntitle: p\nowner: it\ntimezone: UTC\nbandwidth: ["+wrong+"]\n")); err == nil {
+			t.Errorf("%s is taken", wrong)
+		}
+	}
+}
 
 func parsed(t testing.TB, text string) *policy.Policy {
 	t.Helper()

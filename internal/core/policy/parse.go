@@ -40,7 +40,7 @@ func (r *parser) policy(text []byte) Policy {
 	if !ok {
 		return Policy{}
 	}
-	o := r.Object(at, "policy", "title", "owner", "timezone", "max_exposure", "rules", "profiles", "freezes", "safeguards", "limits")
+	o := r.Object(at, "policy", "title", "owner", "timezone", "max_exposure", "rules", "profiles", "freezes", "safeguards", "limits", "bandwidth")
 	o.Need("policy", "name it with lower-case letters, digits and dashes, for example policy: fleet")
 	o.Need("title", "say what it is for, for example title: Workstations and servers")
 	o.Need("owner", "name the role or team that answers for it")
@@ -59,6 +59,8 @@ func (r *parser) policy(text []byte) Policy {
 		"name", "devices", "patches", "reason", "lift_on")
 	r.named(o, "limits", func(o manifest.Object) { p.Limits = append(p.Limits, r.limit(o)) },
 		"name", "devices", "each", "at_most", "order", "stop_after")
+	r.named(o, "bandwidth", func(o manifest.Object) { p.Bandwidths = append(p.Bandwidths, r.bandwidth(o)) },
+		"name", "devices", "each", "mbit_per_s")
 	r.checkDelays(o, p)
 	if len(r.conditions) > maxConditions {
 		r.Refuse(at, fmt.Sprintf("asks %d conditions of each device", len(r.conditions)), fmt.Sprintf("keep %d at most", maxConditions))
@@ -273,6 +275,13 @@ func (r *parser) limit(o manifest.Object) Limit {
 	}
 	o.List("order", func(at manifest.Place) { l.Order = append(l.Order, r.condition(at)) })
 	return l
+}
+
+func (r *parser) bandwidth(o manifest.Object) Bandwidth {
+	o.Need("devices", `say which devices share it, for example devices: device.site == "lyon"`)
+	o.Need("mbit_per_s", "say how much they may take together, for example mbit_per_s: 20")
+	megabits := o.Number("mbit_per_s", 1, manifest.Limits{Low: 0.1, High: 100_000})
+	return Bandwidth{Name: o.Identifier("name"), Devices: r.chosen(o, "devices"), Each: o.Text("each"), BytesPerS: int64(megabits * 1e6 / 8)}
 }
 
 // checkDelays refuses a delay that the policy itself would cut short.

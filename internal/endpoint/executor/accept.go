@@ -208,6 +208,8 @@ func malformed(o wire.Order) (field, problem string) {
 		return "id", "order, campaign or serial is missing"
 	case !slices.Contains([]wire.OrderKind{wire.OrderInstall, wire.OrderRollback, wire.OrderCleanUp, wire.OrderReboot}, o.Kind):
 		return "kind", "unknown kind " + string(o.Kind)
+	case o.DownloadBytesPerS < 0:
+		return "download_bytes_per_s", "is negative"
 	case o.MarginS < 0 || o.LockWaitS < 0 || o.RebootMarginS < 0:
 		return "margin_s", "negative duration"
 	case len(o.Items) == 0 && o.Kind != wire.OrderReboot && o.Kind != wire.OrderCleanUp:

@@ -450,6 +450,17 @@ func TestALockNeverGivenBackEndsInABoundedNumberOfTries(t *testing.T) {
 	}
 }
 
+func TestADownloadIsAsSlowAsItsOrderSays(t *testing.T) {
+	w := newWorld(t)
+	o := w.order(1, "a")
+	o.DownloadBytesPerS = 25_000
+	w.send(o)
+	w.finish(48 * time.Hour)
+	if wantStates(t, w.result("o1"), map[string]wire.ItemState{"item-a": wire.ItemVerified}); w.rate != 25_000 {
+		t.Errorf("downloaded at %d bytes a second at most, want 25000", w.rate)
+	}
+}
+
 func TestTheLockIsNotWaitedForPastTheWindow(t *testing.T) {
 	w := newWorld(t)
 	w.lockFor = 10 * time.Minute

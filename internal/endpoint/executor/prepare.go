@@ -34,7 +34,7 @@ func (e *Executor) provider(name string) (provider.Provider, error) {
 }
 
 func limits(o wire.Order, room time.Duration) provider.Limits {
-	return provider.Limits{LockWait: min(time.Duration(o.LockWaitS)*time.Second, room), AllowNew: o.AllowNew}
+	return provider.Limits{LockWait: min(time.Duration(o.LockWaitS)*time.Second, room), AllowNew: o.AllowNew, BytesPerS: o.DownloadBytesPerS}
 }
 
 // inPlace tells that an item already is as the order wants it.

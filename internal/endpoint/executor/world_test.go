@@ -45,6 +45,7 @@ type world struct {
 	broken   error             // the package database cannot be repaired
 	lockFor  time.Duration     // somebody holds the lock for that long at each transaction
 	slow     time.Duration     // that a download takes
+	rate     int64             // bytes a second that the last one was told
 	refuse   int               // so many downloads fail before one passes
 	signal   string            // package whose install asks for a reboot
 	pending  bool              // a live signal
@@ -325,7 +326,8 @@ func (a apt) Preserve(_ context.Context, items []wire.Item) ([]wire.Item, error)
 	return out, nil
 }
 
-func (a apt) Download(context.Context, []wire.Item, provider.Limits, provider.Progress) error {
+func (a apt) Download(_ context.Context, _ []wire.Item, limits provider.Limits, _ provider.Progress) error {
+	a.rate = limits.BytesPerS
 	a.pass(a.slow)
 	a.die()
 	if a.refuse > 0 {

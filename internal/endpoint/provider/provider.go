@@ -36,6 +36,8 @@ type Plan struct {
 type Limits struct {
 	LockWait time.Duration // how long to wait for another holder of the package manager's lock
 	AllowNew bool          // unavoidable new dependencies may be installed
+	// BytesPerS is how fast packages may be downloaded; 0: as fast as they come.
+	BytesPerS int64
 }
 
 // Progress tells that an action is alive; it is called from the provider's

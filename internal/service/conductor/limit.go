@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"patchring/internal/core/campaign"
+	"patchring/internal/core/fleet"
 	"patchring/internal/core/policy"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
@@ -29,16 +30,46 @@ func (g *group) limits(ctx context.Context, row gen.CampaignDevice, match policy
 	if err != nil {
 		return nil, err
 	}
-	var out []under
-	for _, placed := range g.scene.rules.Policies.Settings(match).Limits {
-		if value, is := placed.Value(m.Tags); is {
-			out = append(out, under{placed, value})
-		}
-	}
+	settings := g.scene.rules.Policies.Settings(match)
+	out := underOf(settings.Limits, m.Tags)
 	if g.tx == nil { // a question: nothing is written
 		return out, nil
 	}
-	return out, g.keepLimits(ctx, row, out)
+	return out, g.keepLimits(ctx, row, underOf(settings.Counted(), m.Tags))
+}
+
+// underOf are those of the limits that a device of these tags is under.
+func underOf(limits []policy.Placed, tags fleet.Tags) []under {
+	var out []under
+	for _, placed := range limits {
+		if value, is := placed.Value(tags); is {
+			out = append(out, under{placed, value})
+		}
+	}
+	return out
+}
+
+// share is how fast a device may download, bytes a second: its part of each
+// bandwidth that it is under, whoever else of these downloads at the time. 0: as
+// fast as it can.
+func (g *group) share(ctx context.Context, row gen.CampaignDevice, settings policy.Settings) (int64, error) {
+	least := int64(0)
+	for _, b := range settings.Bandwidths {
+		m, err := memberOf(g.batch.Devices[row.Device], nil)
+		if err != nil {
+			return 0, err
+		}
+		for _, u := range underOf([]policy.Placed{b.Limit()}, m.Tags) {
+			n, err := g.reads.CountLimit(ctx, gen.CountLimitParams{Tenant: row.Tenant, Name: u.Name, Value: u.value})
+			if err != nil {
+				return 0, fmt.Errorf("count devices of bandwidth %s: %w", b.Name, err)
+			}
+			if part := b.Share(n); least == 0 || part < least {
+				least = part
+			}
+		}
+	}
+	return least, nil
 }
 
 func (g *group) keepLimits(ctx context.Context, row gen.CampaignDevice, now []under) error {

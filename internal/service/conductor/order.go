@@ -148,6 +148,9 @@ func (g *group) write(ctx context.Context, row gen.CampaignDevice, device campai
 		IssuedUS: g.Clock().UnixMicro(), ExpiresUS: spec.Expires.UnixMicro(), LockWaitS: int64(lockWait / time.Second), AllowNew: true,
 		Windows: onWire(spec.Windows),
 	}
+	if order.DownloadBytesPerS, err = g.share(ctx, row, settings); err != nil {
+		return order, err
+	}
 	reboots := g.scene.reboots(settings, terms, g.Clock())
 	reboots.Windows = reboot.Spread(reboots.Windows, g.Clock(), reboot.Spreading{Device: device.ID, Room: terms.MarginIn(reboots.Windows)})
 	told, err := g.announce(ctx, row, settings, spec, reboots)

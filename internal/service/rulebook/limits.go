@@ -23,7 +23,7 @@ func (b *Rulebook) placeAll(ctx context.Context, tx *store.Tx, tenant fleet.Tena
 	}
 	return eachPage(ctx, tx.Reads, string(tenant), policies.AskSoftware(), func(page []subject) error {
 		for _, d := range page {
-			if err := placeOne(ctx, tx, tenant, d, policies.Settings(policies.Match(&d.Device, now)).Limits); err != nil {
+			if err := placeOne(ctx, tx, tenant, d, policies.Settings(policies.Match(&d.Device, now)).Counted()); err != nil {
 				return err
 			}
 		}

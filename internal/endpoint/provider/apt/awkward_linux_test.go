@@ -317,6 +317,22 @@ func TestBrokenDependenciesFailTheScan(t *testing.T) {
 	}
 }
 
+func TestADownloadThatIsToBeSlowIsMade(t *testing.T) {
+	w := newWorld(t)
+	w.Offer(aptworld.Package{Name: "a", Version: "1"})
+	w.Install("a")
+	w.Offer(aptworld.Package{Name: "a", Version: "2"})
+	w.ByHand("apt-get", "update")
+	slow := limits
+	slow.BytesPerS = 1 << 20
+	if err := w.Provider().Download(t.Context(), []wire.Item{item("a", "1", "2")}, slow, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(w.Root, "var/cache/apt/archives/a_2_all.deb")); err != nil {
+		t.Errorf("a was not fetched: %v", err)
+	}
+}
+
 // The lists still name a file that the repository has replaced.
 func TestDownloadWithOldListsGoesOnWithoutWhatIsGone(t *testing.T) {
 	w := newWorld(t)

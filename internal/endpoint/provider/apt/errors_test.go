@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"patchring/internal/endpoint/provider"
 )
 
 func TestErrorTranscripts(t *testing.T) {
@@ -29,5 +31,20 @@ func TestParseErrorFindsThePackage(t *testing.T) {
 		if got, ok := parseError(line); ok {
 			t.Errorf("%q is taken for %+v", line, got)
 		}
+	}
+}
+
+// apt.conf(5): Dl-Limit is in kilobytes a second, and 0 is no limit.
+func TestThrottle(t *testing.T) {
+	for rate, want := range map[int64]string{1: "1", 2048: "2", 1 << 20: "1024"} {
+		args := throttle(provider.Limits{BytesPerS: rate})
+		for _, method := range []string{"http", "https"} {
+			if !slices.Contains(args, "Acquire::"+method+"::Dl-Limit="+want) {
+				t.Errorf("%d bytes a second: %v", rate, args)
+			}
+		}
+	}
+	if args := throttle(provider.Limits{}); len(args) > 0 {
+		t.Errorf("without a limit: %v", args)
 	}
 }

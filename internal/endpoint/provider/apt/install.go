@@ -32,7 +32,7 @@ func (p *Provider) Download(ctx context.Context, items []wire.Item, limits provi
 	if err := p.device.WaitLocks(ctx, query.TransactionLocks, limits.LockWait, tell); err != nil {
 		return err
 	}
-	exit, err := p.download(ctx, in, tell)
+	exit, err := p.download(ctx, in, limits, tell)
 	if err != nil || exit.Code == 0 {
 		return err
 	}
@@ -53,19 +53,21 @@ func (p *Provider) Download(ctx context.Context, items []wire.Item, limits provi
 	if len(in.targets) == 0 {
 		return nil
 	}
-	if exit, err = p.download(ctx, in, tell); err != nil || exit.Code == 0 {
+	if exit, err = p.download(ctx, in, limits, tell); err != nil || exit.Code == 0 {
 		return err
 	}
 	return p.classify(exit)
 }
 
-func (p *Provider) download(ctx context.Context, in *intent, tell provider.Progress) (tool.Exit, error) {
+func (p *Provider) download(ctx context.Context, in *intent, limits provider.Limits, tell provider.Progress) (tool.Exit, error) {
 	args, err := p.arguments(ctx, in.kind, in.targets)
 	if err != nil {
 		return tool.Exit{}, err
 	}
-	c := p.device.Command("apt-get", append([]string{"-y", "-q", "--download-only"}, args...)...)
-	c.Timeout = downloadTimeout
+	c := p.device.Command("apt-get", slices.Concat([]string{"-y", "-q", "--download-only"}, throttle(limits), args)...)
+	if c.Timeout = downloadTimeout; limits.BytesPerS > 0 {
+		c.Timeout = slowDownloadTimeout
+	}
 	return tool.Lines(ctx, c, func(line []byte) error {
 		if tell != nil {
 			tell(wire.Clean(string(line), wire.MaxTextBytes))
@@ -74,8 +76,22 @@ func (p *Provider) download(ctx context.Context, in *intent, tell provider.Progr
 	})
 }
 
-// downloadTimeout ends a download that hangs; what arrived is kept by apt.
-const downloadTimeout = 2 * time.Hour
+// throttle bounds how fast apt downloads: Dl-Limit counts kilobytes a second for
+// each connection (apt.conf(5)), and the queue mode makes it one for a method.
+func throttle(limits provider.Limits) []string {
+	if limits.BytesPerS <= 0 {
+		return nil
+	}
+	rate := strconv.FormatInt(max(1, limits.BytesPerS/1024), 10)
+	return []string{"-o", "Acquire::Queue-Mode=access", "-o", "Acquire::http::Dl-Limit=" + rate, "-o", "Acquire::https::Dl-Limit=" + rate}
+}
+
+// downloadTimeout ends a download that hangs, slowDownloadTimeout one that was
+// told to be slow; what arrived is kept by apt.
+const (
+	downloadTimeout     = 2 * time.Hour
+	slowDownloadTimeout = 12 * time.Hour
+)
 
 // Install implements provider.Provider.
 func (p *Provider) Install(ctx context.Context, items []wire.Item, limits provider.Limits, tell provider.Progress) (provider.Log, []wire.Outcome, error) {

@@ -231,6 +231,14 @@ func limitWords(f ui.Frame, l policy.Limit) string {
 	return text
 }
 
+func bandwidthWords(f ui.Frame, b policy.Bandwidth) string {
+	text := f.T("policy.bandwidth", "rate", f.Bytes(b.BytesPerS))
+	if b.Each != "" {
+		text += " " + f.T("policy.limit_each", "tag", b.Each)
+	}
+	return text
+}
+
 func peopleWords(f ui.Frame, p *policy.People) string {
 	return f.T("policy.people_are", "postpones", f.N("policy.postpones", int64(p.Postpones)), "deadline", f.Duration(p.Deadline),
 		"notice", f.Duration(p.Notice), "countdown", f.Duration(p.Countdown))
