@@ -8,6 +8,7 @@ import (
 
 	"patchring/internal/core/register"
 	"patchring/internal/infra/store/gen"
+	"patchring/wire"
 )
 
 // Register is what register.VerifyStored and the exports read of one tenant.
@@ -133,4 +134,29 @@ func hashFrom(index int64, raw []byte) (h register.Hash, err error) {
 		return h, fmt.Errorf("stored hash %d has %d bytes", index, len(raw))
 	}
 	return h, nil
+}
+
+// Witness gives an order the register's latest checkpoint, with the proof that
+// it extends the one of size seen that the device remembers: every agent is a
+// witness. A tenant without any entry has nothing to witness.
+func (tx *Tx) Witness(ctx context.Context, seen int64, order *wire.Order) error {
+	head, err := tx.RegisterHead(ctx, order.Tenant)
+	if IsNone(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the register's head: %w", err)
+	}
+	order.Checkpoint, order.ProofFrom = head.Checkpoint, seen
+	if seen == 0 || seen >= head.Size {
+		return nil
+	}
+	proof, err := register.ProveExtends(seen, head.Size, tx.Hashes(ctx, order.Tenant))
+	if err != nil {
+		return fmt.Errorf("prove that the register only grew: %w", err)
+	}
+	for _, h := range proof {
+		order.CheckpointProof = append(order.CheckpointProof, h[:])
+	}
+	return nil
 }

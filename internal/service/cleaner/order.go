@@ -84,7 +84,7 @@ func (g *group) issue(ctx context.Context, row gen.CleanUpLook, c *policy.CleanU
 		IssuedUS: now, ExpiresUS: spec.Expires.UnixMicro(), Reboot: wire.RebootNever,
 		Windows: []wire.Interval{{StartUS: spec.Window.Start.UnixMicro(), EndUS: spec.Window.End.UnixMicro()}},
 	}
-	if err := g.attachCheckpoint(ctx, row, &order); err != nil {
+	if err := g.tx.Witness(ctx, g.batch.Devices[row.Device].CheckpointSize, &order); err != nil {
 		return err
 	}
 	key, err := g.OrderKey(fleet.TenantID(row.Tenant))
@@ -148,28 +148,4 @@ func (g *group) approver(device string, i wire.CleanUp) string {
 		}
 	}
 	return "policy"
-}
-
-// attachCheckpoint gives the device the register's latest checkpoint, with the
-// proof that it extends the one the device remembers.
-func (g *group) attachCheckpoint(ctx context.Context, row gen.CleanUpLook, order *wire.Order) error {
-	head, err := g.tx.RegisterHead(ctx, row.Tenant)
-	if store.IsNone(err) {
-		return nil // nothing was ever recorded
-	}
-	if err != nil {
-		return fmt.Errorf("read the register's head: %w", err)
-	}
-	order.Checkpoint, order.ProofFrom = head.Checkpoint, g.batch.Devices[row.Device].CheckpointSize
-	if order.ProofFrom == 0 || order.ProofFrom >= head.Size {
-		return nil
-	}
-	proof, err := register.ProveExtends(order.ProofFrom, head.Size, g.tx.Hashes(ctx, row.Tenant))
-	if err != nil {
-		return fmt.Errorf("prove that the register only grew: %w", err)
-	}
-	for _, h := range proof {
-		order.CheckpointProof = append(order.CheckpointProof, h[:])
-	}
-	return nil
 }

@@ -168,7 +168,7 @@ func (g *group) write(ctx context.Context, row gen.CampaignDevice, device campai
 	if err := g.introduce(ctx, &order); err != nil {
 		return order, err
 	}
-	return order, g.attachCheckpoint(ctx, row, &order)
+	return order, g.tx.Witness(ctx, g.batch.Devices[row.Device].CheckpointSize, &order)
 }
 
 // introduce gives the people at the device the address of its page and the
@@ -220,27 +220,6 @@ func onWire(windows []interval) []wire.Interval {
 // lockWait is how long an agent waits for another holder of the package
 // manager's lock before it reports who holds it.
 const lockWait = 10 * time.Minute
-
-// attachCheckpoint gives the device the register's latest checkpoint, with the
-// proof that it extends the one the device remembers: every agent is a witness.
-func (g *group) attachCheckpoint(ctx context.Context, row gen.CampaignDevice, order *wire.Order) error {
-	head, err := g.tx.RegisterHead(ctx, row.Tenant)
-	if err != nil {
-		return fmt.Errorf("read the register's head: %w", err)
-	}
-	order.Checkpoint, order.ProofFrom = head.Checkpoint, g.batch.Devices[row.Device].CheckpointSize
-	if order.ProofFrom == 0 || order.ProofFrom >= head.Size {
-		return nil
-	}
-	proof, err := register.ProveExtends(order.ProofFrom, head.Size, g.tx.Hashes(ctx, row.Tenant))
-	if err != nil {
-		return fmt.Errorf("prove that the register only grew: %w", err)
-	}
-	for _, h := range proof {
-		order.CheckpointProof = append(order.CheckpointProof, h[:])
-	}
-	return nil
-}
 
 func orderItems(items []wire.Item) []any {
 	out := make([]any, 0, len(items))

@@ -321,7 +321,7 @@ func (r *reboots) write(ctx context.Context, g *group, of gen.CampaignDevice, a 
 	if order.Reboot == wire.RebootUser && order.People == nil {
 		order.Reboot = wire.RebootIfNeeded
 	}
-	return order, g.attachCheckpoint(ctx, of, &order)
+	return order, g.tx.Witness(ctx, g.batch.Devices[of.Device].CheckpointSize, &order)
 }
 
 // margin is at least what reboots of the device's model took.
