@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -8,8 +9,11 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/readiness"
 	"patchring/internal/core/register"
 	"patchring/internal/core/task"
+	"patchring/internal/infra/store"
+	"patchring/internal/infra/store/gen"
 	"patchring/internal/infra/store/storetest"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/desk"
@@ -252,5 +256,70 @@ func TestAFailedCommitWritesAReminderOnce(t *testing.T) {
 			t.Errorf("stored %t: %d reminders in the register", stored, n)
 		}
 		w.now = w.now.AddDate(0, 0, 1)
+	}
+}
+
+// What readiness finds becomes tasks, each once; a task closes when the fleet no
+// longer has what was found, and not before.
+func TestFindingsBecomeTasksAndCloseByThemselves(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	pc := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	w.campaign(t, "2026-01")
+	w.settle()
+	w.now = w.now.Add(2 * time.Hour)
+	w.must(w.srv.DB.Write(t.Context(), func(tx *store.Tx) error {
+		return tx.AddDevice(t.Context(), gen.AddDeviceParams{Tenant: "main", ID: "mute", Name: "mute", Kind: "workstation", Tags: "{}", EnrolledUs: 1})
+	}))
+	ask := desk.OpenFindings{Kind: readiness.Silent, Owner: "it", Due: "2026-01-20", Words: func(f readiness.Finding) (string, string) { return "wake it", string(f.Kind) }}
+	made, err := w.srv.Desk.OpenFindings(t.Context(), "main", w.by, ask)
+	w.must(err)
+	if len(made.Opened) != 1 || made.Opened[0].Device != "mute" || made.Known != 0 {
+		t.Fatalf("opened %+v, want one of the device that never spoke, and none of %s", made, pc.id)
+	}
+	again, err := w.srv.Desk.OpenFindings(t.Context(), "main", w.by, ask)
+	w.must(err)
+	if len(again.Opened) != 0 || again.Known != 1 {
+		t.Errorf("asked again: %+v", again)
+	}
+	opened := w.entries(register.TaskOpened)
+	if len(opened) != 1 || opened[0].Detail["finding"] != "silent" || opened[0].Actor != w.by || opened[0].Device != "mute" {
+		t.Errorf("the register says %+v", opened)
+	}
+	named := ask
+	named.Kind, named.Only = "", []desk.FindingOn{{Device: "mute", Kind: readiness.Silent}, {Device: pc.id, Kind: readiness.Disk}}
+	if got, err := w.srv.Desk.OpenFindings(t.Context(), "main", w.by, named); err != nil || got.Known != 1 || got.Gone != 1 || len(got.Opened) != 0 {
+		t.Errorf("named: %+v, %v", got, err)
+	}
+	rescan := desk.Show{Task: made.Opened[0].ID, Proof: task.Rescan}
+	if err := w.srv.Desk.Close(t.Context(), "main", w.by, rescan); fault.CodeOf(err) != fault.StillFound {
+		t.Errorf("closed although it is still found: %v", err)
+	}
+	w.must(w.srv.Desk.Housekeep(t.Context()))
+	if closed := w.entries(register.TaskClosed); len(closed) != 0 {
+		t.Fatalf("closed %+v although it is silent", closed)
+	}
+	w.must(w.srv.DB.Write(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.TouchDevice(t.Context(), gen.TouchDeviceParams{Tenant: "main", ID: "mute", SeenUs: w.now.UnixMicro()})
+		return err
+	}))
+	w.now = w.now.Add(15 * time.Minute)
+	w.must(w.srv.Desk.Housekeep(t.Context()))
+	closed := w.entries(register.TaskClosed)
+	if len(closed) != 1 || closed[0].Actor != register.System("desk") || closed[0].Detail["proof"] != string(task.Rescan) || closed[0].Detail["text"] != w.now.UTC().Format(time.RFC3339) {
+		t.Errorf("the register says %+v", closed)
+	}
+	// It is found again: another task, and the first is not opened beside it.
+	w.must(w.srv.DB.Write(t.Context(), func(tx *store.Tx) error {
+		return tx.AddDevice(t.Context(), gen.AddDeviceParams{Tenant: "main", ID: "mute-2", Name: "mute-2", Kind: "workstation", Tags: "{}", EnrolledUs: 1})
+	}))
+	if got, err := w.srv.Desk.OpenFindings(t.Context(), "main", w.by, ask); err != nil || len(got.Opened) != 1 || got.Opened[0].Device != "mute-2" {
+		t.Errorf("the next: %+v, %v", got, err)
+	}
+	// In a campaign they are due before its first ring, which has opened meanwhile.
+	late := desk.OpenFindings{Campaign: "2026-01", Owner: "it", Words: ask.Words}
+	w.until(time.Date(2026, 1, 14, 9, 0, 0, 0, paris), 12*time.Hour)
+	var refused *fault.Error
+	if _, err := w.srv.Desk.OpenFindings(t.Context(), "main", w.by, late); !errors.As(err, &refused) || refused.Args["problem"] != "first_ring_open" {
+		t.Errorf("due before a ring that is open: %v", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"patchring/internal/core/register"
 	"patchring/internal/infra/store/gen"
 	"patchring/internal/service/access"
+	"patchring/internal/service/rulebook"
 	"patchring/wire"
 )
 
@@ -99,6 +100,35 @@ func TestAFreezeAppliedTodayTakesBackTonightsOrders(t *testing.T) {
 	w.until(time.Date(2026, 1, 14, 21, 0, 0, 0, paris), 30*time.Minute)
 	if pc.packages["openssl"] != "2" {
 		t.Errorf("the evening after the freeze: %v", pc.packages)
+	}
+}
+
+// At 19:30 somebody stops tonight, and edits no file; at midnight it is let go.
+func TestAFreezeByHandTakesBackTonightsOrders(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	pc := w.device("pc", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 30*time.Minute)
+	if len(pc.orders) != 1 {
+		t.Fatalf("%d orders before the window, want 1", len(pc.orders))
+	}
+	w.ask(func() error {
+		_, err := w.srv.Rulebook.PlaceFreeze(t.Context(), "main", w.by, rulebook.PlaceFreeze{Name: "storm", To: "2026-01-15", Reason: "storm"})
+		return err
+	})
+	w.until(time.Date(2026, 1, 14, 0, 30, 0, 0, paris), 30*time.Minute)
+	if len(pc.installs) > 0 {
+		t.Fatalf("installed at %s, in the freeze", pc.installs[0].at)
+	}
+	if why := w.whyNot(pc, "openssl", "2"); why.Code != fault.Frozen || why.Args["freeze"] != "storm" || why.Args["reason_fr"] != "storm" {
+		t.Errorf("why: %s", why)
+	}
+	w.ask(func() error {
+		return w.srv.Rulebook.EndFreeze(t.Context(), "main", w.by, rulebook.EndFreeze{Name: "storm", Reason: "over"})
+	})
+	w.until(time.Date(2026, 1, 14, 21, 30, 0, 0, paris), 30*time.Minute)
+	if pc.packages["openssl"] != "2" {
+		t.Errorf("the evening after it was ended: %v, %d orders, why %s", pc.packages, len(pc.orders), w.whyNot(pc, "openssl", "2"))
 	}
 }
 

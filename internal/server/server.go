@@ -203,8 +203,8 @@ func (s *Server) openServices() error {
 		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin),
 	})
 	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock, Replace: s.Conductor.Replace, Wake: s.Conductor.Wake})
-	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Changed: func() { s.Conductor.Wake(); s.Cleaner.Wake() }})
-	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake})
+	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Zone: s.zone(), Changed: func() { s.Conductor.Wake(); s.Cleaner.Wake() }})
+	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake, Look: s.look})
 	s.Foresight = foresight.New(foresight.Options{DB: s.DB, Clock: s.Clock, Rules: s.Conductor.Rules})
 	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})
 	s.Catalogue = catalogue.New(catalogue.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Changed: s.Conductor.Wake})
@@ -386,4 +386,14 @@ func (g *group) wait() error {
 		errs = append(errs, <-g.errs)
 	}
 	return errors.Join(errs...)
+}
+
+// look lets the desk ask what the survey finds: siblings do not know each other.
+func (s *Server) look(ctx context.Context, tenant fleet.TenantID, campaign string, days int) ([]desk.Found, error) {
+	all, err := s.Survey.All(ctx, tenant, survey.ReadinessAsk{Campaign: campaign, Days: days})
+	out := make([]desk.Found, 0, len(all))
+	for _, f := range all {
+		out = append(out, desk.Found{Device: f.Device, Name: f.Name, Finding: f.Finding})
+	}
+	return out, err
 }

@@ -88,7 +88,7 @@ func (w *weighing) revoked() bool {
 	if Begun(o.Step) {
 		return false
 	}
-	if (o.Kind == wire.OrderRollback) != w.undo || w.scene.State == Closed || w.broken() || w.strayed() {
+	if (o.Kind == wire.OrderRollback) != w.undo || w.scene.State == Closed || w.broken() || w.strayed() || w.narrowed() {
 		return true
 	}
 	for _, id := range o.Items {
@@ -140,6 +140,21 @@ func Strayed(order, device []calendar.Interval, now time.Time) bool {
 		}
 	}
 	return false
+}
+
+// narrowed tells that the device may act before its order lets it: a freeze was
+// ended, or a window added. It gets another order rather than to wait for what
+// is no longer in the way.
+func (w *weighing) narrowed() bool {
+	ordered, now := Ahead(w.device.Order.Windows, w.now), Ahead(w.device.Windows, w.now)
+	if len(ordered) == 0 || len(now) == 0 {
+		return false // it expires by itself, or nothing would take its place
+	}
+	opens := now[0].Start
+	if opens.Before(w.now) {
+		opens = w.now
+	}
+	return opens.Add(rounding).Before(ordered[0].Start)
 }
 
 // Begun tells that an order at this step is past recall: as the agent sees it,

@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"slices"
 	"time"
 
 	"patchring/internal/core/calendar"
@@ -42,11 +43,47 @@ const Horizon = 15 * 24 * time.Hour
 // by the rules: those of their profile, else of the procedure, without the
 // freezes; and what freezes them now.
 func Openings(p procedure.Procedure, rules procedure.RuleSet, s policy.Settings, now time.Time) ([]calendar.Interval, fault.Reason) {
-	windows := s.Windows
-	if windows == nil {
-		windows = p.WindowsOf(rules)
+	return openIn(windowsOf(p, rules, s), s, calendar.Interval{Start: now, End: now.Add(Horizon)}), FrozenBy(s, now)
+}
+
+// windowsOf are those of the devices' profile, else of the procedure.
+func windowsOf(p procedure.Procedure, rules procedure.RuleSet, s policy.Settings) []calendar.Window {
+	if s.Windows != nil {
+		return s.Windows
 	}
-	return s.WindowsIn(calendar.Intervals(windows, now, now.Add(Horizon))), FrozenBy(s, now)
+	return p.WindowsOf(rules)
+}
+
+func openIn(windows []calendar.Window, s policy.Settings, in calendar.Interval) []calendar.Interval {
+	return s.WindowsIn(calendar.Intervals(windows, in.Start, in.End))
+}
+
+// Opening is a stretch in which devices of one place may act, with the windows
+// that it comes from. Windows that touch make one stretch.
+type Opening struct {
+	calendar.Interval
+	Windows []string
+}
+
+// OpeningsBetween are the Openings of any stretch of time, for people who ask
+// when devices may act.
+func OpeningsBetween(p procedure.Procedure, rules procedure.RuleSet, s policy.Settings, in calendar.Interval) []Opening {
+	windows := windowsOf(p, rules, s)
+	all := openIn(windows, s, in)
+	out := make([]Opening, len(all))
+	for i, one := range all {
+		out[i].Interval = one
+	}
+	for _, w := range windows {
+		for _, of := range openIn([]calendar.Window{w}, s, in) {
+			for i := range out {
+				if !out[i].Intersect(of).Empty() && !slices.Contains(out[i].Windows, w.Name) {
+					out[i].Windows = append(out[i].Windows, w.Name)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // FrozenBy is the freeze that is on for devices of these settings; zero: none.

@@ -22,6 +22,7 @@ const (
 	ProofMissing   Code = "proof_missing"   // proof
 	NotRescanned   Code = "not_rescanned"   // device, at
 	StillMissing   Code = "still_missing"   // device, patch
+	StillFound     Code = "still_found"     // finding
 )
 
 // What an operator wrote in two languages (the reason of a freeze) is one

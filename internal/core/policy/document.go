@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -116,22 +117,6 @@ type People struct {
 	Message   manifest.Text
 }
 
-// Freeze is a stretch of dates in which nothing is installed, whatever the
-// windows say. It begins when From begins and ends when To has ended, in Zone.
-type Freeze struct {
-	Name    string
-	Devices Chosen
-	From    calendar.Date
-	To      calendar.Date // included
-	Reason  manifest.Text
-	Zone    *time.Location
-}
-
-// Interval is the freeze in real time.
-func (f Freeze) Interval() calendar.Interval {
-	return calendar.Interval{Start: f.From.At(0, f.Zone), End: f.To.AddDays(1).At(0, f.Zone)}
-}
-
 // Safeguard holds patches back from devices that they are known to break,
 // until a condition on the device says that the danger is over.
 type Safeguard struct {
@@ -198,7 +183,8 @@ func (b Bandwidth) Share(n int64) int64 { return max(slowest, b.BytesPerS/max(1,
 type place int
 
 const (
-	ofProvider place = iota
+	ofHand place = iota // has freezes, and no rule
+	ofProvider
 	ofTenant
 	ofProfile
 )
@@ -210,10 +196,11 @@ type matched struct {
 	rule  *Rule
 }
 
-// Policies are those in force for a tenant. Either may be nil.
+// Policies are those in force for a tenant. Each may be nil.
 type Policies struct {
 	Provider *Policy // for all tenants
 	Tenant   *Policy
+	Hand     *Policy // the freezes placed by hand, by ByHand
 }
 
 func (p Policies) each(do func(at place, from int, policy *Policy)) {
@@ -224,6 +211,10 @@ func (p Policies) each(do func(at place, from int, policy *Policy)) {
 	}
 	if p.Tenant != nil {
 		do(ofTenant, from, p.Tenant)
+		from += len(p.Tenant.conditions)
+	}
+	if p.Hand != nil {
+		do(ofHand, from, p.Hand)
 	}
 }
 
@@ -348,11 +339,13 @@ func appendMatching(out []matched, at place, where string, rules []Rule, subject
 type Settings struct {
 	Profiles []string          // those it fits, the tenant's first
 	Windows  []calendar.Window // nil: the procedure's
-	Freezes  []Freeze
-	Reboot   *Reboot
-	People   *People
-	CleanUp  *CleanUp
-	Limits   []Placed
+	// WindowsOf is the profile that has them.
+	WindowsOf string
+	Freezes   []Freeze
+	Reboot    *Reboot
+	People    *People
+	CleanUp   *CleanUp
+	Limits    []Placed
 	// Bandwidths are all that the device shares: the smallest share counts.
 	Bandwidths []Bandwidth
 }
@@ -367,7 +360,7 @@ type Placed struct {
 // Settings of the devices of a match.
 func (p Policies) Settings(m Match) Settings {
 	var s Settings
-	add := func(from int, policy *Policy) {
+	add := func(at place, from int, policy *Policy) {
 		for i := range policy.Profiles {
 			if m.fits(from, policy.Profiles[i].Devices) {
 				s.add(&policy.Profiles[i])
@@ -375,6 +368,7 @@ func (p Policies) Settings(m Match) Settings {
 		}
 		for _, f := range policy.Freezes {
 			if m.fits(from, f.Devices) {
+				f.Origin = cmp.Or(f.Origin, origins[at])
 				s.Freezes = append(s.Freezes, f)
 			}
 		}
@@ -394,23 +388,20 @@ func (p Policies) Settings(m Match) Settings {
 		}
 	}
 	// The tenant's own profiles speak first.
-	p.each(func(at place, from int, policy *Policy) {
-		if at == ofTenant {
-			add(from, policy)
-		}
-	})
-	p.each(func(at place, from int, policy *Policy) {
-		if at == ofProvider {
-			add(from, policy)
-		}
-	})
+	for _, turn := range [...]place{ofTenant, ofHand, ofProvider} {
+		p.each(func(at place, from int, policy *Policy) {
+			if at == turn {
+				add(at, from, policy)
+			}
+		})
+	}
 	return s
 }
 
 func (s *Settings) add(p *Profile) {
 	s.Profiles = append(s.Profiles, p.Name)
-	if s.Windows == nil {
-		s.Windows = p.Windows
+	if s.Windows == nil && p.Windows != nil {
+		s.Windows, s.WindowsOf = p.Windows, p.Name
 	}
 	if s.Reboot == nil {
 		s.Reboot = p.Reboot
@@ -430,37 +421,6 @@ func (s Settings) Counted() []Placed {
 		out = append(out, b.Limit())
 	}
 	return out
-}
-
-// Unfrozen are the settings without their freezes, for an emergency that two
-// people let through.
-func (s Settings) Unfrozen() Settings {
-	s.Freezes = nil
-	return s
-}
-
-// WindowsIn are the intervals of the settings' windows between two instants,
-// without the freezes.
-func (s Settings) WindowsIn(windows []calendar.Interval) []calendar.Interval {
-	frozen := make([]calendar.Interval, 0, len(s.Freezes))
-	for _, f := range s.Freezes {
-		frozen = append(frozen, f.Interval())
-	}
-	return calendar.Subtract(windows, calendar.Union(frozen...))
-}
-
-// FrozenAt is the freeze that is on at an instant, the one that ends last.
-func (s Settings) FrozenAt(now time.Time) (Freeze, bool) {
-	var on []Freeze
-	for _, f := range s.Freezes {
-		if f.Interval().Contains(now) {
-			on = append(on, f)
-		}
-	}
-	if len(on) == 0 {
-		return Freeze{}, false
-	}
-	return slices.MaxFunc(on, func(a, b Freeze) int { return a.To.Compare(b.To) }), true
 }
 
 // safeguard is the first that holds the patch back from devices of a match.

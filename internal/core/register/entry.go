@@ -22,6 +22,9 @@ const (
 	GroupChanged       Kind = "group_changed"
 	ProcedureApplied   Kind = "procedure_applied"
 	PolicyApplied      Kind = "policy_applied"
+	PolicyForAll       Kind = "policy_for_all" // the policy for all tenants, in the register of each
+	FreezePlaced       Kind = "freeze_placed"  // by hand, beside the policy
+	FreezeEnded        Kind = "freeze_ended"   // before its time
 	CampaignCreated    Kind = "campaign_created"
 	EmergencyApproved  Kind = "emergency_approved"
 	CampaignClosed     Kind = "campaign_closed"

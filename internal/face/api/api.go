@@ -120,6 +120,7 @@ func (a *API) register() {
 	a.registerDevices()
 	a.registerPatches()
 	a.registerPolicies()
+	a.registerFreezes()
 	a.registerCampaigns()
 	a.registerActs()
 	a.registerDesk()

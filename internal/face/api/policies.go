@@ -74,4 +74,31 @@ func (a *API) registerPolicies() {
 			}
 			return a.Rulebook.OfPatch(ctx, p.Tenant, found.ID)
 		})
+	a.registerPolicyForAll()
+}
+
+// registerPolicyForAll has the paths of the policy for all tenants. Every tenant
+// sees what stands over it; what it would change in others is the site's.
+func (a *API) registerPolicyForAll() {
+	const tag, under = "policies", "/all-tenants/policies"
+	handle(a, operation{method: http.MethodGet, path: under, id: "list-policies-for-all", summary: "Versions of the policy for all tenants, the one in force first", tag: tag, act: access.See},
+		func(ctx context.Context, _ access.Principal, _ *struct{}) ([]rulebook.PolicyVersion, error) {
+			return a.Rulebook.List(ctx, rulebook.ForAll)
+		})
+	handle(a, operation{method: http.MethodGet, path: under + "/{version}", id: "show-policy-for-all", summary: "One version of the policy for all tenants with its text", tag: tag, act: access.See},
+		func(ctx context.Context, _ access.Principal, in *OnePolicy) (rulebook.PolicyVersion, error) {
+			return a.Rulebook.Show(ctx, rulebook.ForAll, in.Version)
+		})
+	handle(a, operation{method: http.MethodPost, path: under + "/check", id: "check-policy-for-all", summary: "Check a policy file for all tenants, with the catalogue of each", tag: tag, act: access.SiteAct},
+		func(ctx context.Context, _ access.Principal, in *asked[PolicyFile]) (rulebook.Checked, error) {
+			return a.Rulebook.CheckForAll(ctx, in.Body.File, []byte(in.Body.Text))
+		})
+	handle(a, operation{method: http.MethodPost, path: under + "/diff", id: "diff-policy-for-all", summary: "Say what a policy file for all tenants would change for each", tag: tag, act: access.SiteAct},
+		func(ctx context.Context, _ access.Principal, in *asked[PolicyFile]) (rulebook.SiteDiff, error) {
+			return a.Rulebook.DiffForAll(ctx, in.Body.File, []byte(in.Body.Text))
+		})
+	handle(a, operation{method: http.MethodPost, path: under, id: "apply-policy-for-all", summary: "Put a policy in force under every tenant's own", tag: tag, act: access.SiteAct},
+		func(ctx context.Context, p access.Principal, in *asked[PolicyFile]) (rulebook.AppliedPolicy, error) {
+			return a.Rulebook.ApplyForAll(ctx, p.Actor(), in.Body.File, []byte(in.Body.Text))
+		})
 }

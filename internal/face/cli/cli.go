@@ -106,6 +106,8 @@ PATCHRING_TOKEN and PATCHRING_CA (a file) take the place of a login.
 		c.group("group", "Groups of devices", c.groupList(), c.groupCreate(), c.groupAdd(), c.groupRemove(), c.groupDrop()),
 		c.group("patch", "Patches, and decisions on them", c.patchList(), c.patchShow(), c.patchApprove(), c.patchDelay(), c.patchDecline()),
 		c.group("policy", "The policy: what may be installed where and when", c.policyApply(), c.policyCheck(), c.policyDiff(), c.policyShow(), c.policyList(), c.policyFields(), c.policyLogo()),
+		c.group("freeze", "Freezes: dates in which nothing is installed", c.freezeCreate(), c.freezeList(), c.freezeEnd()),
+		c.group("window", "Maintenance windows: when devices may act", c.windowList()),
 		c.group("procedure", "Procedures", c.procedureApply(), c.procedureList(), c.procedureShow()),
 		c.group("campaign", "Campaigns", c.campaignList(), c.campaignCreate(), c.campaignEmergency(), c.campaignApprove(), c.campaignRehearse(), c.campaignShow(), c.campaignWatch(), c.campaignSign(), c.campaignHold(), c.campaignIncident(),
 			c.campaignResume(), c.campaignExpedite(), c.campaignWithdraw(), c.campaignAmend(), c.campaignRollback(), c.campaignClose(), c.campaignReadiness(), c.campaignProposeR1(), c.campaignSuspects()),

@@ -16,7 +16,8 @@ import (
 
 func (c *cli) policyCheck() *cobra.Command {
 	var file string
-	return policyFile(c.verb(verb{
+	var all bool
+	return forAllTenants(policyFile(c.verb(verb{
 		use: "check -f FILE", short: "Say what is wrong with a policy file", offline: true,
 		long: `Problems and warnings need no server: the file is read here. Logged in, the
 server also plays its catalogue of the last twelve months over, and names what
@@ -33,13 +34,13 @@ said.`,
 			}
 			if api == nil {
 				c.tell(c.words().T("policy.no_figures") + "\n")
-			} else if err := api.weigh(ctx, "/policies/check", body{"file": name, "text": text}, &checked); err != nil {
+			} else if err := api.weigh(ctx, policies(all)+"/check", body{"file": name, "text": text}, &checked); err != nil {
 				return inFile(name, err)
 			}
 			c.warnOfPolicy(name, checked)
 			return c.emit(checked, func() error { return c.say(c.words().T("policy.sound", "name", checked.Name)) })
 		},
-	}), &file)
+	}), &file), &all)
 }
 
 // checkHere reads a policy without a server, and refuses as a server does.

@@ -13,7 +13,8 @@ import (
 
 func (c *cli) policyDiff() *cobra.Command {
 	var file string
-	return policyFile(c.verb(verb{
+	var all bool
+	return forAllTenants(policyFile(c.verb(verb{
 		use: "diff -f FILE", short: "Say what a policy file would change, without putting it in force",
 		long: `Every device and all that it misses now is decided twice, by the policy in force
 and by the file: whose patches get another decision, by which rule instead of
@@ -25,6 +26,9 @@ they differ by campaign.`,
 			if err != nil {
 				return err
 			}
+			if all {
+				return c.diffForAll(ctx, api, name, text)
+			}
 			var diff rulebook.Diff
 			if err := api.weigh(ctx, "/policies/diff", body{"file": name, "text": text}, &diff); err != nil {
 				return inFile(name, err)
@@ -34,7 +38,30 @@ they differ by campaign.`,
 			}
 			return c.emit(diff, func() error { return c.showDiff(diff) })
 		},
-	}), &file)
+	}), &file), &all)
+}
+
+// diffForAll tells what would change tenant by tenant.
+func (c *cli) diffForAll(ctx context.Context, api *client, name, text string) error {
+	var diff rulebook.SiteDiff
+	if err := api.weigh(ctx, policies(true)+"/diff", body{"file": name, "text": text}, &diff); err != nil {
+		return inFile(name, err)
+	}
+	for _, p := range diff.Warnings {
+		c.tell(name + ":" + p.String() + "\n")
+	}
+	return c.emit(diff, func() error {
+		for _, t := range diff.Tenants {
+			one := rulebook.Diff{Checked: rulebook.Checked{Name: string(t.Tenant)}, Devices: t.Devices, Changed: t.Changed, Verdicts: t.Verdicts, Settings: t.Settings}
+			if err := c.showDiff(one); err != nil {
+				return err
+			}
+			if err := c.say(""); err != nil {
+				return err
+			}
+		}
+		return c.showStarved(diff.Checked)
+	})
 }
 
 func (c *cli) showDiff(d rulebook.Diff) error {
@@ -60,8 +87,12 @@ func (c *cli) showDiff(d rulebook.Diff) error {
 	if err := c.section(w.T("policy.settings"), []string{"col.changes", "col.profiles_before", "col.profiles_after", "col.devices", "col.examples"}, settings); err != nil {
 		return err
 	}
-	if starved := c.starvedLines(d.Checked); len(starved) > 0 {
-		return c.say(append([]string{"", w.T("policy.never")}, starved...)...)
+	return c.showStarved(d.Checked)
+}
+
+func (c *cli) showStarved(checked rulebook.Checked) error {
+	if starved := c.starvedLines(checked); len(starved) > 0 {
+		return c.say(append([]string{"", c.words().T("policy.never")}, starved...)...)
 	}
 	return nil
 }

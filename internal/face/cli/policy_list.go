@@ -9,11 +9,12 @@ import (
 )
 
 func (c *cli) policyList() *cobra.Command {
-	return c.verb(verb{
+	var all bool
+	return forAllTenants(c.verb(verb{
 		use: "list", short: "List the versions of the policy, the one in force first",
 		run: func(ctx context.Context, api *client, _ []string) error {
 			var list []rulebook.PolicyVersion
-			if err := api.get(ctx, "/policies", nil, &list); err != nil {
+			if err := api.get(ctx, policies(all), nil, &list); err != nil {
 				return err
 			}
 			return c.emit(list, func() error {
@@ -25,5 +26,5 @@ func (c *cli) policyList() *cobra.Command {
 				return c.table([]string{"col.version", "col.policy", "col.applied", "col.by"}, out)
 			})
 		},
-	})
+	}), &all)
 }

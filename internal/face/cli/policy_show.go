@@ -11,7 +11,8 @@ import (
 )
 
 func (c *cli) policyShow() *cobra.Command {
-	return c.verb(verb{
+	var all bool
+	return forAllTenants(c.verb(verb{
 		use: "show [VERSION]", short: "Write the text of the policy in force, or of a version", optional: 1,
 		example: `  patchring policy show > fleet.yaml`,
 		run: func(ctx context.Context, api *client, args []string) error {
@@ -23,7 +24,7 @@ func (c *cli) policyShow() *cobra.Command {
 				version = args[0]
 			}
 			var p rulebook.PolicyVersion
-			if err := api.get(ctx, path("policies", version), nil, &p); err != nil {
+			if err := api.get(ctx, policies(all)+path(version), nil, &p); err != nil {
 				return err
 			}
 			return c.emit(p, func() error {
@@ -31,5 +32,5 @@ func (c *cli) policyShow() *cobra.Command {
 				return err
 			})
 		},
-	})
+	}), &all)
 }

@@ -59,6 +59,7 @@ var meanings = map[string]meaning{
 	"packages": Words.commas, "cause": Words.nested, "why": Words.nested,
 	"problem": Words.problem, "fix": Words.problem,
 	"signals": Words.signals, "day": Words.day, "part": word(Hardware),
+	"finding": word(Finding),
 }
 
 // meaningsOf are the codes in which a name means something else.

@@ -51,6 +51,9 @@ const (
 	FieldType      Family = "field_type" // of what conditions may ask
 	CleanUpState   Family = "clean_up_state"
 	CleanUpKind    Family = "clean_up_kind"
+	FreezeOrigin   Family = "freeze_origin"
+	FreezeState    Family = "freeze_state"
+	HoursOf        Family = "hours_of" // what gives devices their windows
 	role           Family = "role"
 )
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"patchring/internal/core/calendar"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
@@ -15,8 +16,8 @@ import (
 	"patchring/wire"
 )
 
-// Provider is the tenant under which the policy for all tenants is kept. It is
-// no tenant: nothing else has it.
+// Provider is the tenant under which the policy and the freezes for all tenants
+// are kept. It is no tenant: nothing else has it.
 const Provider = ""
 
 // Subject is a device as conditions see it. traits is empty before its first
@@ -83,6 +84,18 @@ func Exceptions(rows []gen.Exception) []policy.Exception {
 		out = append(out, policy.Exception{
 			ID: e.ID, Device: fleet.DeviceID(e.Device), Group: e.GroupName, Patch: policy.Scope(e.Scope), Owner: e.Owner, Reason: e.Reason,
 			From: Instant(e.FromUs), Until: Instant(e.UntilUs),
+		})
+	}
+	return out
+}
+
+// HandFreezes are freezes placed by hand, as policies weigh them.
+func HandFreezes(rows []gen.FreezeByHand) []policy.HandFreeze {
+	out := make([]policy.HandFreeze, 0, len(rows))
+	for _, f := range rows {
+		out = append(out, policy.HandFreeze{
+			Name: f.Name, Devices: f.Devices, During: calendar.Interval{Start: Instant(f.FromUs), End: Instant(f.UntilUs)}, Reason: f.Reason,
+			ForAll: f.Tenant == Provider,
 		})
 	}
 	return out

@@ -184,12 +184,12 @@ func TestRolesGrantActs(t *testing.T) {
 	}{
 		{[]string{"it"}, []access.Act{access.See}},
 		{[]string{access.Auditor}, []access.Act{access.See, access.Export}},
-		{[]string{access.Operator}, []access.Act{access.See, access.RunAct, access.DecideAct, access.Procedures, access.Policies, access.FleetAct, access.EnrollAct, access.Export}},
-		{[]string{access.Admin}, []access.Act{access.See, access.RunAct, access.DecideAct, access.Procedures, access.Policies, access.FleetAct, access.EnrollAct, access.Export, access.Accounts, access.Backup}},
+		{[]string{access.Operator}, []access.Act{access.See, access.RunAct, access.DecideAct, access.Procedures, access.Policies, access.FreezeAct, access.FleetAct, access.EnrollAct, access.Export}},
+		{[]string{access.Admin}, []access.Act{access.See, access.RunAct, access.DecideAct, access.Procedures, access.Policies, access.FreezeAct, access.FleetAct, access.EnrollAct, access.Export, access.Accounts, access.Backup, access.SiteAct}},
 	}
 	all := tests[len(tests)-1].may
 	for _, tt := range tests {
-		p := access.Principal{Roles: tt.roles}
+		p := access.Principal{Tenant: fleet.DefaultTenant, Roles: tt.roles}
 		for _, act := range all {
 			if got, want := p.Need(act) == nil, slices.Contains(tt.may, act); got != want {
 				t.Errorf("%v may %s: %v, want %v", tt.roles, act, got, want)
@@ -198,6 +198,20 @@ func TestRolesGrantActs(t *testing.T) {
 		if err := p.NeedRole("business"); err == nil {
 			t.Errorf("%v may sign for business", tt.roles)
 		}
+	}
+}
+
+// What reaches beyond a tenant is for those who run the site.
+func TestOnlyTheFirstTenantActsForAll(t *testing.T) {
+	p := access.Principal{Tenant: "rival", Roles: []string{access.Admin}}
+	for _, act := range []access.Act{access.SiteAct, access.Backup} {
+		wantCode(t, string(act), p.Need(act), fault.Forbidden)
+		if slices.Contains(p.Granted(), act) {
+			t.Errorf("another tenant's administrator is granted %s", act)
+		}
+	}
+	if err := p.Need(access.Policies); err != nil {
+		t.Errorf("its own policy: %v", err)
 	}
 }
 

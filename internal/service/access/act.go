@@ -22,6 +22,8 @@ const (
 	DecideAct  Act = "decide"     // verdicts on patches
 	Procedures Act = "procedures" // apply a procedure
 	Policies   Act = "policies"   // put a policy in force
+	FreezeAct  Act = "freeze"     // place and end freezes by hand
+	SiteAct    Act = "site"       // what holds for all tenants: its policy and its freezes
 	ExceptAct  Act = "except"     // grant and end exceptions
 	TaskAct    Act = "tasks"      // open, close and reopen every manual task; its owner closes it without
 	FleetAct   Act = "fleet"      // groups, letting clean-ups go, and retiring a device
@@ -51,6 +53,8 @@ var granted = map[Act][]string{
 	TaskAct:    {Admin, Operator},
 	Procedures: {Admin, Operator},
 	Policies:   {Admin, Operator},
+	FreezeAct:  {Admin, Operator},
+	SiteAct:    {Admin},
 	FleetAct:   {Admin, Operator},
 	EnrollAct:  {Admin, Operator},
 	Export:     {Admin, Operator, Auditor},
@@ -60,6 +64,10 @@ var granted = map[Act][]string{
 }
 
 const anyone = "*"
+
+// ofSite are the acts that reach beyond a tenant: they are its administrators'
+// only in the first tenant, whose people run the site.
+var ofSite = []Act{SiteAct, Backup}
 
 // Principal is who asks: a person by a session, or a program by a token that
 // acts for a person.
@@ -77,6 +85,9 @@ func (p Principal) Actor() register.Actor { return register.User(p.Name) }
 
 // May tells whether the principal's roles grant the act.
 func (p Principal) May(a Act) bool {
+	if slices.Contains(ofSite, a) && p.Tenant != fleet.DefaultTenant {
+		return false
+	}
 	return slices.ContainsFunc(granted[a], func(role string) bool { return role == anyone || p.Has(role) })
 }
 
@@ -87,6 +98,9 @@ func (p Principal) Has(role string) bool { return slices.Contains(p.Roles, role)
 func (p Principal) Need(a Act) error {
 	if p.May(a) {
 		return nil
+	}
+	if slices.Contains(ofSite, a) && p.Tenant != fleet.DefaultTenant {
+		return fault.New(fault.Forbidden, "role", strings.Join(granted[a], ",")+"@"+string(fleet.DefaultTenant))
 	}
 	return fault.New(fault.Forbidden, "role", strings.Join(granted[a], ","))
 }

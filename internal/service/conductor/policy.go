@@ -17,13 +17,47 @@ import (
 	"patchring/wire"
 )
 
-// policies in force for a tenant: its own and the provider's.
-func (s scenes) policies(ctx context.Context, q *gen.Queries, tenant string) (out policy.Policies, err error) {
+// policies in force for a tenant: its own, the provider's, and the freezes that
+// people placed by hand.
+func (s scenes) policies(ctx context.Context, q *gen.Queries, tenant string, now time.Time) (out policy.Policies, err error) {
 	if out.Provider, err = s.policy(ctx, q, store.Provider); err != nil {
 		return out, err
 	}
-	out.Tenant, err = s.policy(ctx, q, tenant)
+	if out.Tenant, err = s.policy(ctx, q, tenant); err != nil {
+		return out, err
+	}
+	out.Hand, err = s.byHand(ctx, q, tenant, now)
 	return out, err
+}
+
+// byHand are the freezes that are on or to come. A name is never used again, so
+// the same names are the same freezes.
+func (s scenes) byHand(ctx context.Context, q *gen.Queries, tenant string, now time.Time) (*policy.Policy, error) {
+	rows, err := q.FreezesOpen(ctx, tenant, now.UnixMicro())
+	if err != nil {
+		return nil, fmt.Errorf("read freezes placed by hand: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	key := "hand"
+	for _, f := range rows {
+		key += "\x00" + f.Tenant + "/" + f.Name
+	}
+	s.mu.Lock()
+	known, ok := s.policiesOf[key]
+	s.mu.Unlock()
+	if ok {
+		return known, nil
+	}
+	p, err := policy.ByHand(store.HandFreezes(rows))
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.policiesOf[key] = p
+	s.mu.Unlock()
+	return p, nil
 }
 
 func (s scenes) policy(ctx context.Context, q *gen.Queries, tenant string) (*policy.Policy, error) {

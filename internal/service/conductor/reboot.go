@@ -108,7 +108,7 @@ func (c *Conductor) bareScene(ctx context.Context, q *gen.Queries, tenant string
 		procedure: procedure.Procedure{UnreachableAfter: procedure.DefaultUnreachable},
 	}
 	var err error
-	if s.rules.Policies, err = c.scenes.policies(ctx, q, tenant); err != nil {
+	if s.rules.Policies, err = c.scenes.policies(ctx, q, tenant, c.Clock()); err != nil {
 		return nil, err
 	}
 	s.rules.Exceptions, err = exceptions(ctx, q, tenant, c.Clock())

@@ -10,7 +10,7 @@ import (
 
 // Policies are those in force for a tenant.
 func (c *Conductor) Policies(ctx context.Context, r store.Reads, tenant string) (policy.Policies, error) {
-	return c.scenes.policies(ctx, r.Queries, tenant)
+	return c.scenes.policies(ctx, r.Queries, tenant, c.Clock())
 }
 
 // Rules are what a new campaign of a tenant would be decided by: what people
@@ -20,7 +20,7 @@ func (c *Conductor) Rules(ctx context.Context, r store.Reads, tenant string) (ru
 	if rules.Decisions, err = decisions(ctx, r.Queries, tenant); err != nil {
 		return rules, nil, err
 	}
-	if rules.Policies, err = c.scenes.policies(ctx, r.Queries, tenant); err != nil {
+	if rules.Policies, err = c.scenes.policies(ctx, r.Queries, tenant, c.Clock()); err != nil {
 		return rules, nil, err
 	}
 	if rules.Exceptions, err = exceptions(ctx, r.Queries, tenant, c.Clock()); err != nil {

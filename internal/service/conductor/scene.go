@@ -37,7 +37,7 @@ type scene struct {
 	cache     map[devicePlace]openings
 }
 
-// scenes keeps parsed procedures and policies: a version never changes.
+// scenes keeps parsed procedures, policies and freezes: none of them changes.
 type scenes struct {
 	mu         *sync.Mutex // guards both
 	parsed     map[string]procedure.Procedure
@@ -91,7 +91,7 @@ func (c *Conductor) scene(ctx context.Context, q *gen.Queries, row gen.Campaign)
 	if err := s.loadEmergency(ctx, q); err != nil {
 		return nil, fmt.Errorf("read why campaign %s is an emergency: %w", row.Name, err)
 	}
-	if s.rules.Policies, err = c.scenes.policies(ctx, q, row.Tenant); err != nil {
+	if s.rules.Policies, err = c.scenes.policies(ctx, q, row.Tenant, c.Clock()); err != nil {
 		return nil, err
 	}
 	s.rules.Exceptions, err = exceptions(ctx, q, row.Tenant, c.Clock())

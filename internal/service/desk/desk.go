@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -38,10 +39,18 @@ type Options struct {
 	Zone *time.Location
 	// Wake makes the conductor look now.
 	Wake func()
+	// Look finds what is to be put right before a campaign; without it no task is
+	// made of findings, and none is closed for its finding.
+	Look Look
 }
 
 // Desk of all tenants.
-type Desk struct{ Options }
+type Desk struct {
+	Options
+
+	mu     sync.Mutex // guards looked
+	looked map[fleet.TenantID]time.Time
+}
 
 // New makes a desk; Run does its housekeeping.
 func New(o Options) *Desk {
@@ -51,7 +60,7 @@ func New(o Options) *Desk {
 	if o.Wake == nil {
 		o.Wake = func() {}
 	}
-	return &Desk{o}
+	return &Desk{Options: o, looked: map[fleet.TenantID]time.Time{}}
 }
 
 var actor = register.System("desk")
@@ -81,7 +90,7 @@ func (d *Desk) Run(ctx context.Context) error {
 }
 
 // Housekeep writes the ends of exceptions and the reminders of tasks into the
-// register, each once: a second pass, or another server's, finds them written.
+// register, and closes the tasks whose finding has gone, each once: a second pass, or another server's, finds them written.
 //
 // Crash story: each transaction is whole by itself, and what it did not reach
 // is still owed at the next pass.
@@ -92,7 +101,7 @@ func (d *Desk) Housekeep(ctx context.Context) error {
 	}
 	var errs []error
 	for _, t := range tenants {
-		errs = append(errs, d.repeat(ctx, fleet.TenantID(t.ID), d.endExceptions), d.repeat(ctx, fleet.TenantID(t.ID), d.remind))
+		errs = append(errs, d.repeat(ctx, fleet.TenantID(t.ID), d.endExceptions), d.repeat(ctx, fleet.TenantID(t.ID), d.remind), d.closeFound(ctx, fleet.TenantID(t.ID)))
 	}
 	return errors.Join(errs...)
 }

@@ -42,6 +42,11 @@ func (d *Desk) Close(ctx context.Context, tenant fleet.TenantID, by register.Act
 	if err != nil {
 		return err
 	}
+	if ask.Proof == task.Rescan {
+		if proof.Text, err = d.refound(ctx, tenant, ask.Task); err != nil {
+			return err
+		}
+	}
 	err = d.DB.Write(ctx, func(tx *store.Tx) error {
 		row, err := taskRow(ctx, tx, tenant, ask.Task)
 		if err != nil {
@@ -53,7 +58,7 @@ func (d *Desk) Close(ctx context.Context, tenant fleet.TenantID, by register.Act
 		if row.Proof != "" && row.Proof != string(ask.Proof) {
 			return fault.New(fault.ProofMissing, "proof", row.Proof)
 		}
-		if ask.Proof == task.Rescan {
+		if ask.Proof == task.Rescan && row.Finding == "" {
 			if proof.Text, err = rescanned(ctx, tx, row); err != nil {
 				return err
 			}

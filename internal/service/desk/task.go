@@ -63,16 +63,9 @@ func (d *Desk) Open(ctx context.Context, tenant fleet.TenantID, by register.Acto
 			return err
 		}
 		schedule(&row, 0)
-		if err := tx.AddTask(ctx, gen.AddTaskParams{
-			Tenant: row.Tenant, ID: row.ID, Title: row.Title, What: row.What, Device: row.Device, Campaign: row.Campaign, Ring: row.Ring, Patch: row.Patch,
-			Owner: row.Owner, EscalateTo: row.EscalateTo, EscalateAfter: row.EscalateAfter, Proof: row.Proof, DueUs: row.DueUs,
-			CreatedUs: row.CreatedUs, OpenedUs: row.OpenedUs, Actor: row.Actor, RemindUs: row.RemindUs, EscalateUs: row.EscalateUs,
-		}); err != nil {
-			return fmt.Errorf("keep the task: %w", err)
+		if err := d.add(ctx, tx, row, by); err != nil {
+			return err
 		}
-		d.record(tx, row, by, register.TaskOpened, map[string]any{
-			"what": row.What, "owner": row.Owner, "escalate_to": row.EscalateTo, "proof": row.Proof, "due": row.DueUs,
-		})
 		return touchGate(ctx, tx, row)
 	})
 	if err != nil {
@@ -80,6 +73,23 @@ func (d *Desk) Open(ctx context.Context, tenant fleet.TenantID, by register.Acto
 	}
 	d.Wake()
 	return id, nil
+}
+
+// add keeps a task and tells the register.
+func (d *Desk) add(ctx context.Context, tx *store.Tx, row gen.Task, by register.Actor) error {
+	if err := tx.AddTask(ctx, gen.AddTaskParams{
+		Tenant: row.Tenant, ID: row.ID, Title: row.Title, What: row.What, Device: row.Device, Campaign: row.Campaign, Ring: row.Ring, Patch: row.Patch,
+		Owner: row.Owner, EscalateTo: row.EscalateTo, EscalateAfter: row.EscalateAfter, Proof: row.Proof, DueUs: row.DueUs,
+		CreatedUs: row.CreatedUs, OpenedUs: row.OpenedUs, Actor: row.Actor, RemindUs: row.RemindUs, EscalateUs: row.EscalateUs, Finding: row.Finding,
+	}); err != nil {
+		return fmt.Errorf("keep the task: %w", err)
+	}
+	detail := map[string]any{"what": row.What, "owner": row.Owner, "escalate_to": row.EscalateTo, "proof": row.Proof, "due": row.DueUs}
+	if row.Finding != "" {
+		detail["finding"] = row.Finding
+	}
+	d.record(tx, row, by, register.TaskOpened, detail)
+	return nil
 }
 
 var roleWord = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
@@ -271,6 +281,9 @@ func (d *Desk) Reopen(ctx context.Context, tenant fleet.TenantID, by register.Ac
 		n, err := tx.ReopenTask(ctx, gen.ReopenTaskParams{
 			Tenant: row.Tenant, ID: row.ID, OpenedUs: row.OpenedUs, DueUs: row.DueUs, RemindUs: row.RemindUs, EscalateUs: row.EscalateUs,
 		})
+		if store.IsDuplicate(err) { // its finding was found again, and has a task
+			return fault.New(fault.AlreadyExists, "what", "task", "name", row.Title)
+		}
 		if err != nil {
 			return fmt.Errorf("reopen the task: %w", err)
 		}

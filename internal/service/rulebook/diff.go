@@ -70,28 +70,34 @@ func (b *Rulebook) Diff(ctx context.Context, tenant fleet.TenantID, file string,
 	}
 	var out Diff
 	err = b.DB.Snapshot(ctx, func(r store.Reads) error {
-		now, inForce, err := b.inForce(ctx, r, tenant)
+		w, err := b.weigh(ctx, r, tenant, func(in *policy.Policies) { in.Tenant = &p })
 		if err != nil {
-			return err
-		}
-		candidate := inForce
-		candidate.Tenant = &p
-		hand, err := byHand(ctx, r, string(tenant), now)
-		if err != nil {
-			return err
-		}
-		before, after := hand, hand
-		before.Policies, after.Policies = inForce, candidate
-		w := newWeighing(string(tenant), now, before, after)
-		if err := w.fleet(ctx, r); err != nil {
 			return err
 		}
 		out = w.diff()
 		out.Checked = checked(p)
-		out.Starved, err = starvedBy(ctx, r, string(tenant), w.after.rules, w.matchList(), now)
+		out.Starved, err = starvedBy(ctx, r, string(tenant), w.after.rules, w.matchList(), w.now)
 		return err
 	})
 	return out, err
+}
+
+// weigh decides a tenant's fleet twice: as the policies in force say, and as
+// they would with a change.
+func (b *Rulebook) weigh(ctx context.Context, r store.Reads, tenant fleet.TenantID, change func(*policy.Policies)) (*weighing, error) {
+	now, inForce, err := b.inForce(ctx, r, tenant)
+	if err != nil {
+		return nil, err
+	}
+	hand, err := byHand(ctx, r, string(tenant), now)
+	if err != nil {
+		return nil, err
+	}
+	before, after := hand, hand
+	before.Policies, after.Policies = inForce, inForce
+	change(&after.Policies)
+	w := newWeighing(string(tenant), now, before, after)
+	return w, w.fleet(ctx, r)
 }
 
 // byHand are the rules that people gave: they stand before every policy, so what

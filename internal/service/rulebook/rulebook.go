@@ -1,9 +1,12 @@
-// Package rulebook keeps the policies of tenants, version by version, and says
-// what a new one would change before it is in force. It decides nothing itself:
-// verdicts are core/policy's, in the rehearsal of a change as in a campaign.
+// Package rulebook keeps the policies of tenants and the one for all tenants,
+// version by version, and the freezes that people place by hand beside them. It
+// says what a new policy would change before it is in force, and when devices
+// may act. It decides nothing itself: verdicts and freezes are core/policy's, in
+// the rehearsal of a change as in a campaign.
 //
-// It refuses a policy with a problem, and tells the same text that is in force
-// already. Safe from any goroutine.
+// It refuses a policy with a problem, tells the same text that is in force
+// already, and lets no two freezes have one name. Whether somebody may speak for
+// all tenants is for its callers to ask. Safe from any goroutine.
 package rulebook
 
 import (
@@ -26,6 +29,8 @@ import (
 type Options struct {
 	DB    *store.DB
 	Clock func() time.Time
+	// Zone is where a day begins and ends that is given without a time; nil is UTC.
+	Zone *time.Location
 	// Changed lets campaigns decide again at once.
 	Changed func()
 }
@@ -34,7 +39,12 @@ type Options struct {
 type Rulebook struct{ Options }
 
 // New makes a Rulebook.
-func New(o Options) *Rulebook { return &Rulebook{o} }
+func New(o Options) *Rulebook {
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
+	return &Rulebook{o}
+}
 
 // PolicyVersion is one version of a policy.
 type PolicyVersion struct {
@@ -67,8 +77,12 @@ func (b *Rulebook) Check(ctx context.Context, tenant fleet.TenantID, file string
 	if err != nil {
 		return Checked{}, err
 	}
+	return b.check(ctx, tenant, p)
+}
+
+func (b *Rulebook) check(ctx context.Context, tenant fleet.TenantID, p policy.Policy) (Checked, error) {
 	out := checked(p)
-	err = b.DB.Snapshot(ctx, func(r store.Reads) error {
+	err := b.DB.Snapshot(ctx, func(r store.Reads) error {
 		now, before, err := b.inForce(ctx, r, tenant)
 		if err != nil {
 			return err
@@ -87,45 +101,66 @@ func checked(p policy.Policy) Checked {
 // Apply puts a policy in force, with an entry in the register. Orders that it
 // no longer allows are taken back when their devices are decided again.
 func (b *Rulebook) Apply(ctx context.Context, tenant fleet.TenantID, by register.Actor, file string, text []byte) (AppliedPolicy, error) {
-	checked, err := b.Check(ctx, tenant, file, text)
+	p, err := policy.Parse(file, text)
 	if err != nil {
 		return AppliedPolicy{}, err
 	}
-	out := AppliedPolicy{Checked: checked}
-	sum := sha256.Sum256(text)
-	digest := hex.EncodeToString(sum[:])
+	out := AppliedPolicy{}
+	if out.Checked, err = b.check(ctx, tenant, p); err != nil {
+		return AppliedPolicy{}, err
+	}
 	err = b.DB.Write(ctx, func(tx *store.Tx) error {
-		last, err := tx.PolicyInForce(ctx, string(tenant))
-		if err != nil {
-			return fmt.Errorf("read the policy in force: %w", err)
-		}
-		if len(last) == 1 && last[0].Sha256 == digest {
-			out.Version, out.Unchanged = last[0].Version, true
-			return nil
-		}
-		out.Version = 1
-		if len(last) == 1 {
-			out.Version = last[0].Version + 1
-		}
-		now := b.Clock().UnixMicro()
-		if err := tx.AddPolicyVersion(ctx, gen.AddPolicyVersionParams{
-			Tenant: string(tenant), Version: out.Version, Name: out.Name, Body: string(text), Sha256: digest, Actor: string(by), AtUs: now,
-		}); err != nil {
-			return fmt.Errorf("keep policy %s: %w", out.Name, err)
-		}
-		tx.Record(register.Entry{
-			Tenant: string(tenant), AtUS: now, Actor: by, Kind: register.PolicyApplied,
-			Detail: map[string]any{"policy": out.Name, "version": out.Version, "sha256": digest},
-		})
-		if err := b.placeAll(ctx, tx, tenant); err != nil {
+		kept, err := b.keep(ctx, tx, tenant, by, &out, text)
+		if err != nil || out.Unchanged {
 			return err
 		}
-		return touchCampaigns(ctx, tx, string(tenant))
+		return b.enforce(ctx, tx, tenant, p, register.Entry{
+			AtUS: kept.AtUs, Actor: by, Kind: register.PolicyApplied,
+			Detail: map[string]any{"policy": kept.Name, "version": kept.Version, "sha256": kept.Sha256},
+		})
 	})
 	if err == nil && !out.Unchanged {
 		b.Changed()
 	}
 	return out, err
+}
+
+// keep adds the version, unless this very text is in force.
+func (b *Rulebook) keep(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, by register.Actor, out *AppliedPolicy, text []byte) (gen.AddPolicyVersionParams, error) {
+	sum := sha256.Sum256(text)
+	version := gen.AddPolicyVersionParams{
+		Tenant: string(tenant), Version: 1, Name: out.Name, Body: string(text), Sha256: hex.EncodeToString(sum[:]), Actor: string(by), AtUs: b.Clock().UnixMicro(),
+	}
+	last, err := tx.PolicyInForce(ctx, version.Tenant)
+	if err != nil {
+		return version, fmt.Errorf("read the policy in force: %w", err)
+	}
+	if len(last) == 1 {
+		version.Version = last[0].Version + 1
+		if last[0].Sha256 == version.Sha256 {
+			out.Version, out.Unchanged = last[0].Version, true
+			return version, nil
+		}
+	}
+	out.Version = version.Version
+	if err := tx.AddPolicyVersion(ctx, version); err != nil {
+		return version, fmt.Errorf("keep policy %s: %w", out.Name, err)
+	}
+	return version, nil
+}
+
+// enforce lets a tenant's campaigns decide by a policy that was just kept, and
+// tells its register.
+func (b *Rulebook) enforce(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, p policy.Policy, entry register.Entry) error {
+	if err := b.noClash(ctx, tx, tenant, p); err != nil {
+		return err
+	}
+	entry.Tenant = string(tenant)
+	tx.Record(entry)
+	if err := b.placeAll(ctx, tx, tenant); err != nil {
+		return err
+	}
+	return touchCampaigns(ctx, tx, string(tenant))
 }
 
 func touchCampaigns(ctx context.Context, tx *store.Tx, tenant string) error {
@@ -184,7 +219,14 @@ func (b *Rulebook) inForce(ctx context.Context, r store.Reads, tenant fleet.Tena
 	if out.Provider, err = read(ctx, r, store.Provider); err != nil {
 		return now, out, err
 	}
-	out.Tenant, err = read(ctx, r, string(tenant))
+	if out.Tenant, err = read(ctx, r, string(tenant)); err != nil {
+		return now, out, err
+	}
+	rows, err := r.FreezesOpen(ctx, string(tenant), now.UnixMicro())
+	if err != nil {
+		return now, out, fmt.Errorf("read freezes placed by hand: %w", err)
+	}
+	out.Hand, err = policy.ByHand(store.HandFreezes(rows))
 	return now, out, err
 }
 

@@ -88,6 +88,18 @@ func (s *Survey) Readiness(ctx context.Context, tenant fleet.TenantID, ask Readi
 	return l.page(ask)
 }
 
+// All finds everything at once, and looks for it now.
+func (s *Survey) All(ctx context.Context, tenant fleet.TenantID, ask ReadinessAsk) ([]Found, error) {
+	if err := ask.check(); err != nil {
+		return nil, err
+	}
+	if ask.Days == 0 {
+		ask.Days = DefaultDays
+	}
+	l, err := s.look(ctx, tenant, ask)
+	return l.all, err
+}
+
 func (a ReadinessAsk) check() error {
 	switch {
 	case a.Kind != "" && !slices.Contains(readiness.Kinds(), a.Kind):
@@ -220,7 +232,7 @@ func (s *Survey) look(ctx context.Context, tenant fleet.TenantID, ask ReadinessA
 }
 
 func (l *looking) load(ctx context.Context, r store.Reads, tenant fleet.TenantID, ask ReadinessAsk) (err error) {
-	if l.rules, err = policies(ctx, r, tenant); err != nil {
+	if l.rules, err = policies(ctx, r, tenant, l.question.Now); err != nil {
 		return err
 	}
 	tables, err := r.LifecycleTables(ctx, string(tenant))

@@ -141,11 +141,18 @@ func eachPage(ctx context.Context, r store.Reads, tenant fleet.TenantID, do func
 }
 
 // policies in force for a tenant.
-func policies(ctx context.Context, r store.Reads, tenant fleet.TenantID) (out policy.Policies, err error) {
+func policies(ctx context.Context, r store.Reads, tenant fleet.TenantID, now time.Time) (out policy.Policies, err error) {
 	if out.Provider, err = inForce(ctx, r, store.Provider); err != nil {
 		return out, err
 	}
-	out.Tenant, err = inForce(ctx, r, string(tenant))
+	if out.Tenant, err = inForce(ctx, r, string(tenant)); err != nil {
+		return out, err
+	}
+	rows, err := r.FreezesOpen(ctx, string(tenant), now.UnixMicro())
+	if err != nil {
+		return out, fmt.Errorf("read freezes placed by hand: %w", err)
+	}
+	out.Hand, err = policy.ByHand(store.HandFreezes(rows))
 	return out, err
 }
 

@@ -50,8 +50,8 @@ func (q *Queries) AddException(ctx context.Context, arg AddExceptionParams) erro
 }
 
 const addTask = `-- name: AddTask :exec
-INSERT INTO task (tenant, id, title, what, device, campaign, ring, patch, owner, escalate_to, escalate_after, proof, due_us, created_us, opened_us, actor, remind_us, escalate_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+INSERT INTO task (tenant, id, title, what, device, campaign, ring, patch, owner, escalate_to, escalate_after, proof, due_us, created_us, opened_us, actor, remind_us, escalate_us, finding)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 `
 
 type AddTaskParams struct {
@@ -73,6 +73,7 @@ type AddTaskParams struct {
 	Actor         string
 	RemindUs      int64
 	EscalateUs    int64
+	Finding       string
 }
 
 func (q *Queries) AddTask(ctx context.Context, arg AddTaskParams) error {
@@ -95,6 +96,7 @@ func (q *Queries) AddTask(ctx context.Context, arg AddTaskParams) error {
 		arg.Actor,
 		arg.RemindUs,
 		arg.EscalateUs,
+		arg.Finding,
 	)
 	return err
 }
@@ -458,7 +460,7 @@ func (q *Queries) SetTaskReminded(ctx context.Context, arg SetTaskRemindedParams
 }
 
 const task = `-- name: Task :one
-SELECT tenant, id, title, what, device, campaign, ring, patch, owner, escalate_to, escalate_after, proof, due_us, created_us, opened_us, actor, reminded, remind_us, escalate_us, closed_us, closed_by FROM task WHERE tenant = $1 AND id = $2
+SELECT tenant, id, title, what, device, campaign, ring, patch, owner, escalate_to, escalate_after, proof, due_us, created_us, opened_us, actor, reminded, remind_us, escalate_us, closed_us, closed_by, finding FROM task WHERE tenant = $1 AND id = $2
 `
 
 func (q *Queries) Task(ctx context.Context, tenant string, iD string) (Task, error) {
@@ -486,12 +488,13 @@ func (q *Queries) Task(ctx context.Context, tenant string, iD string) (Task, err
 		&i.EscalateUs,
 		&i.ClosedUs,
 		&i.ClosedBy,
+		&i.Finding,
 	)
 	return i, err
 }
 
 const tasksToRemind = `-- name: TasksToRemind :many
-SELECT tenant, id, title, what, device, campaign, ring, patch, owner, escalate_to, escalate_after, proof, due_us, created_us, opened_us, actor, reminded, remind_us, escalate_us, closed_us, closed_by FROM task WHERE tenant = $1 AND closed_us = 0 AND remind_us <= $2 ORDER BY remind_us LIMIT $3
+SELECT tenant, id, title, what, device, campaign, ring, patch, owner, escalate_to, escalate_after, proof, due_us, created_us, opened_us, actor, reminded, remind_us, escalate_us, closed_us, closed_by, finding FROM task WHERE tenant = $1 AND closed_us = 0 AND remind_us <= $2 ORDER BY remind_us LIMIT $3
 `
 
 type TasksToRemindParams struct {
@@ -532,6 +535,7 @@ func (q *Queries) TasksToRemind(ctx context.Context, arg TasksToRemindParams) ([
 			&i.EscalateUs,
 			&i.ClosedUs,
 			&i.ClosedBy,
+			&i.Finding,
 		); err != nil {
 			return nil, err
 		}

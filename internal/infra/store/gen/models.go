@@ -387,6 +387,20 @@ type FleetGroupMember struct {
 	Device    string
 }
 
+type FreezeByHand struct {
+	Tenant    string
+	Name      string
+	Devices   string
+	FromUs    int64
+	UntilUs   int64
+	Reason    string
+	Actor     string
+	CreatedUs int64
+	EndedUs   int64
+	EndedBy   string
+	EndedWhy  string
+}
+
 type Hold struct {
 	Tenant   string
 	ID       string
@@ -675,6 +689,7 @@ type Task struct {
 	EscalateUs    int64
 	ClosedUs      int64
 	ClosedBy      string
+	Finding       string
 }
 
 type TaskProof struct {

@@ -26,8 +26,8 @@ WHERE campaign_device.tenant = @tenant AND campaign_device.campaign = @campaign 
 UPDATE campaign_device SET due_us = 0 WHERE tenant = @tenant AND campaign = @campaign AND device = @device;
 
 -- name: AddTask :exec
-INSERT INTO task (tenant, id, title, what, device, campaign, ring, patch, owner, escalate_to, escalate_after, proof, due_us, created_us, opened_us, actor, remind_us, escalate_us)
-VALUES (@tenant, @id, @title, @what, @device, @campaign, @ring, @patch, @owner, @escalate_to, @escalate_after, @proof, @due_us, @created_us, @opened_us, @actor, @remind_us, @escalate_us);
+INSERT INTO task (tenant, id, title, what, device, campaign, ring, patch, owner, escalate_to, escalate_after, proof, due_us, created_us, opened_us, actor, remind_us, escalate_us, finding)
+VALUES (@tenant, @id, @title, @what, @device, @campaign, @ring, @patch, @owner, @escalate_to, @escalate_after, @proof, @due_us, @created_us, @opened_us, @actor, @remind_us, @escalate_us, @finding);
 
 -- name: Task :one
 SELECT * FROM task WHERE tenant = @tenant AND id = @id;
