@@ -55,6 +55,9 @@ func acts() map[string]act {
 		"/feedback/{id}/close":            {access.TaskAct, "done.close_feedback", (*Console).closeFeedbackForm, (*Console).closeFeedback},
 		"/policy/logo":                    {access.Policies, "done.logo", (*Console).logoForm, (*Console).setLogo},
 		"/policy/logo/remove":             {access.Policies, "done.remove_logo", (*Console).removeLogoForm, (*Console).removeLogo},
+		"/freezes/new":                    {access.FreezeAct, "done.freeze", (*Console).freezeForm, (*Console).freeze},
+		"/freezes/{name}/end":             {access.FreezeAct, "done.end_freeze", (*Console).endFreezeForm, (*Console).endFreeze},
+		"/readiness/tasks":                {access.TaskAct, "", (*Console).findingsForm, (*Console).openFindings},
 		"/patches/{id}/amend":             {access.RunAct, "done.amend", (*Console).amendForm, (*Console).amend},
 		"/procedures/{name}/pilots/apply": {access.FleetAct, "done.pilots", (*Console).pilotsForm, (*Console).givePilots},
 	}

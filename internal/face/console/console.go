@@ -114,6 +114,8 @@ type Rulebook interface {
 	Check(ctx context.Context, tenant fleet.TenantID, file string, text []byte) (rulebook.Checked, error)
 	Diff(ctx context.Context, tenant fleet.TenantID, file string, text []byte) (rulebook.Diff, error)
 	Apply(ctx context.Context, tenant fleet.TenantID, by register.Actor, file string, text []byte) (rulebook.AppliedPolicy, error)
+	PlaceFreeze(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask rulebook.PlaceFreeze) (rulebook.PlacedFreeze, error)
+	EndFreeze(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask rulebook.EndFreeze) error
 }
 
 // Desk keeps exceptions and manual tasks; desk.Desk does.
@@ -123,6 +125,7 @@ type Desk interface {
 	Open(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.Open) (string, error)
 	Close(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.Show) error
 	Reopen(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.Reopen) error
+	OpenFindings(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.OpenFindings) (desk.OpenedFindings, error)
 }
 
 // Cleaner takes what people approve of clean-ups; cleaner.Cleaner does.

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -166,7 +167,7 @@ func (c *Console) patch(v visit) (page.Patch, error) {
 }
 
 func (c *Console) calendar(v visit) (page.Calendar, error) {
-	q := page.CalendarQuery{Procedure: v.FormValue("procedure")}
+	q := page.CalendarQuery{Procedure: v.FormValue("procedure"), Device: strings.TrimSpace(v.FormValue("device"))}
 	if from := v.FormValue("from"); from != "" {
 		t, err := time.Parse("2006-01", from)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/readiness"
 	"patchring/internal/core/task"
 )
 
@@ -244,4 +245,20 @@ func (t *Today) desk(ctx context.Context, r *Reader, tenant fleet.TenantID) erro
 // MyTasks are the open tasks whose turn it is for one of these names; at most 50.
 func (r *Reader) MyTasks(ctx context.Context, tenant fleet.TenantID, names []string) ([]TaskRow, error) {
 	return r.openTasks(ctx, tenant, TaskQuery{Mine: names})
+}
+
+// FindingTask is an open task that was made of a finding.
+type FindingTask struct {
+	ID     string
+	Device fleet.DeviceID
+	Kind   readiness.Kind
+}
+
+// FindingTasks lists which findings have an open task.
+func (r *Reader) FindingTasks(ctx context.Context, tenant fleet.TenantID) ([]FindingTask, error) {
+	return all(ctx, r, ask("tasks of findings", `SELECT t.id, t.device, t.finding FROM task t
+WHERE t.tenant = $1 AND t.closed_us = 0 AND t.finding <> '' ORDER BY t.id`, tenant), func(rows *sql.Rows) (t FindingTask, err error) {
+		err = rows.Scan(&t.ID, &t.Device, &t.Kind)
+		return t, err
+	})
 }

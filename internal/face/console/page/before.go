@@ -7,6 +7,7 @@ import (
 	"patchring/internal/core/lifecycle"
 	"patchring/internal/core/readiness"
 	"patchring/internal/face/console/ui"
+	"patchring/internal/service/desk"
 	"patchring/internal/service/survey"
 )
 
@@ -16,6 +17,7 @@ type Readiness struct {
 	Query     ReadinessQuery
 	Campaigns []CampaignLine // open ones, to look at instead
 	Title     string
+	Open      map[desk.FindingOn]string // ids of the tasks that findings have already
 }
 
 // ReadinessQuery is what it is asked for.

@@ -20,6 +20,14 @@ type Policy struct {
 	SHA256   string
 	Versions []PolicyVersion // newest first
 	Logo     bool            // the tenant has one
+	ForAll   *PolicyForAll   // nil: there is none
+}
+
+// PolicyForAll is the provider's policy, which stands under every tenant's own.
+type PolicyForAll struct {
+	PolicyVersion
+	File *policy.Policy // nil: this program cannot read it any more
+	Text string
 }
 
 // PolicyVersion is a version with who put it in force, and when.

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/procedure"
 	"patchring/internal/face/console/ui"
+	"patchring/internal/service/rulebook"
 )
 
 func TestEvidenceIsNotAFailureBeforeItCanBeThere(t *testing.T) {
@@ -85,7 +87,11 @@ func TestTheGridOfAMonth(t *testing.T) {
 			{Ring: "GLOBAL", Opens: at(20, 9), Closes: at(22, 9)},
 		},
 	}}
-	weeks := m.weeks(at(16, 12))
+	v := Calendar{
+		Freezes: []rulebook.FreezeLine{{Name: "storm", From: at(14, 18), Until: at(16, 0)}},
+		Windows: &rulebook.WindowList{Alike: []rulebook.AlikeDevice{{Open: []rulebook.Stretch{{Start: at(16, 22), End: at(17, 6)}}}}},
+	}
+	weeks := v.weeks(m, at(16, 12))
 	if len(weeks) != 5 || !weeks[0][2].Date.IsZero() || weeks[0][3].Date.Day() != 1 {
 		t.Fatalf("%d weeks, the first %+v; want the 1st on a Thursday", len(weeks), weeks[0])
 	}
@@ -96,6 +102,16 @@ func TestTheGridOfAMonth(t *testing.T) {
 				days[d.Date.Day()] = d
 			}
 		}
+	}
+	// A freeze until midnight is not on the day that begins then, and a window
+	// belongs to the day that it opens on.
+	for number, want := range map[int]string{13: "", 14: "storm", 15: "storm", 16: "", 17: ""} {
+		if got := strings.Join(days[number].Freezes, " "); got != want || days[number].Open != (number == 16) {
+			t.Errorf("the %dth: frozen by %q, want %q; opens %t", number, got, want, days[number].Open)
+		}
+	}
+	if got := v.freezesIn(m); len(got) != 1 {
+		t.Errorf("freezes of the month: %+v", got)
 	}
 	for number, ring := range map[int]string{12: "", 13: "R0", 14: "R0", 15: "R1", 19: "R1", 20: "GLOBAL", 22: "GLOBAL", 23: ""} {
 		if days[number].RingName != ring {

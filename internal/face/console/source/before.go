@@ -6,6 +6,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/face/console/page"
 	"patchring/internal/infra/view"
+	"patchring/internal/service/desk"
 	"patchring/internal/service/survey"
 )
 
@@ -22,6 +23,14 @@ func (s *Source) Readiness(ctx context.Context, who Viewer, q page.ReadinessQuer
 	}
 	for _, c := range open.Rows {
 		out.Campaigns = append(out.Campaigns, campaignLine(c))
+	}
+	tasks, err := s.View.FindingTasks(ctx, who.Tenant)
+	if err != nil {
+		return page.Readiness{}, err
+	}
+	out.Open = map[desk.FindingOn]string{}
+	for _, t := range tasks {
+		out.Open[desk.FindingOn{Device: t.Device, Kind: t.Kind}] = t.ID
 	}
 	return out, nil
 }

@@ -2,8 +2,10 @@ package source
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/manifest"
 	"patchring/internal/core/patch"
@@ -24,6 +26,9 @@ func (s *Source) Policy(ctx context.Context, who Viewer, version int64) (page.Po
 	for _, v := range list {
 		out.Versions = append(out.Versions, policyVersion(v))
 	}
+	if out.ForAll, err = s.policyForAll(ctx); err != nil {
+		return page.Policy{}, err
+	}
 	if len(list) == 0 && version == 0 {
 		return out, nil
 	}
@@ -33,6 +38,23 @@ func (s *Source) Policy(ctx context.Context, who Viewer, version int64) (page.Po
 	}
 	out.PolicyVersion, out.Text, out.SHA256 = policyVersion(v), v.Body, v.SHA256
 	// A text this program cannot read any more is shown as text alone.
+	if p, err := policy.Parse(v.Name, []byte(v.Body)); err == nil {
+		out.File = &p
+	}
+	return out, nil
+}
+
+// policyForAll is what the provider's policy puts under the tenant's own; nil:
+// there is none.
+func (s *Source) policyForAll(ctx context.Context) (*page.PolicyForAll, error) {
+	v, err := s.Rules.Show(ctx, rulebook.ForAll, 0)
+	if errors.Is(err, fault.New(fault.NotFound)) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &page.PolicyForAll{PolicyVersion: policyVersion(v), Text: v.Body}
 	if p, err := policy.Parse(v.Name, []byte(v.Body)); err == nil {
 		out.File = &p
 	}

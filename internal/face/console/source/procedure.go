@@ -2,15 +2,18 @@ package source
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"patchring/internal/core/calendar"
 	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
 	"patchring/internal/core/procedure"
 	"patchring/internal/face/console/page"
 	"patchring/internal/face/lang"
 	"patchring/internal/infra/view"
+	"patchring/internal/service/rulebook"
 )
 
 // Procedures fills the list of procedures.
@@ -96,7 +99,7 @@ func (s *Source) Calendar(ctx context.Context, who Viewer, q page.CalendarQuery)
 	}
 	if q.Procedure == "" {
 		if len(rows) == 0 {
-			return out, nil
+			return out, s.closedAndOpen(ctx, who, s.Clock().Location(), &out)
 		}
 		out.Query.Procedure = rows[0].Name
 	}
@@ -112,7 +115,43 @@ func (s *Source) Calendar(ctx context.Context, who Viewer, q page.CalendarQuery)
 	if out.Months, err = s.months(ctx, who, p, out.Query); err != nil {
 		return page.Calendar{}, err
 	}
-	return out, nil
+	return out, s.closedAndOpen(ctx, who, p.Zone, &out)
+}
+
+// closedAndOpen fills the freezes of the months, and the windows of the device
+// that was chosen.
+func (s *Source) closedAndOpen(ctx context.Context, who Viewer, zone *time.Location, out *page.Calendar) error {
+	from, to := out.Query.Span(zone)
+	in := calendar.Interval{Start: from, End: to}
+	for _, past := range []bool{true, false} {
+		list, err := s.Rules.Freezes(ctx, who.Tenant, past)
+		if err != nil {
+			return err
+		}
+		for _, f := range list {
+			if !in.Intersect(calendar.Interval{Start: f.From, End: f.Until}).Empty() {
+				out.Freezes = append(out.Freezes, f)
+			}
+		}
+	}
+	slices.SortStableFunc(out.Freezes, func(a, b rulebook.FreezeLine) int { return a.From.Compare(b.From) })
+	if out.Query.Device == "" {
+		return nil
+	}
+	d, err := s.View.FindDevice(ctx, who.Tenant, out.Query.Device)
+	if errors.Is(err, fault.New(fault.NotFound)) {
+		out.NoDevice = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	windows, err := s.Rules.Windows(ctx, who.Tenant, rulebook.WindowsAsk{Device: d.ID, From: from.Format(time.RFC3339), To: to.Format(time.RFC3339)})
+	if err != nil {
+		return err
+	}
+	out.Query.Device, out.Windows = d.Name, &windows
+	return nil
 }
 
 // months matches each month with its campaign, which bears its name.

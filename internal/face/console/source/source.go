@@ -32,6 +32,8 @@ type Rules interface {
 	Show(ctx context.Context, tenant fleet.TenantID, version int64) (rulebook.PolicyVersion, error)
 	OfDevice(ctx context.Context, tenant fleet.TenantID, device fleet.DeviceID) (rulebook.Standing, error)
 	OfPatch(ctx context.Context, tenant fleet.TenantID, id patch.ID) (rulebook.Spoken, error)
+	Freezes(ctx context.Context, tenant fleet.TenantID, past bool) ([]rulebook.FreezeLine, error)
+	Windows(ctx context.Context, tenant fleet.TenantID, ask rulebook.WindowsAsk) (rulebook.WindowList, error)
 }
 
 // Source reads for the console.

@@ -5,9 +5,12 @@ import (
 
 	"patchring/internal/core/calendar"
 	"patchring/internal/core/campaign"
+	"patchring/internal/core/manifest"
+	"patchring/internal/core/policy"
 	"patchring/internal/core/procedure"
 	"patchring/internal/face/console/page"
 	"patchring/internal/face/console/ui"
+	"patchring/internal/service/rulebook"
 )
 
 // Calendar is half a year of the French procedure.
@@ -20,6 +23,18 @@ func Calendar() page.Calendar {
 	for m := time.January; m <= time.June; m++ {
 		v.Months = append(v.Months, month(2026, m))
 	}
+	v.Query.Device = "FIN-PC-01"
+	day := func(m time.Month, d, h int) time.Time {
+		return time.Date(2026, m, d, h, 0, 0, 0, time.FixedZone("CET", 3600))
+	}
+	v.Freezes = []rulebook.FreezeLine{
+		{Name: "onduleur", Origin: policy.FromHand, State: rulebook.FreezeOn, From: day(1, 16, 9), Until: day(1, 19, 7), Reason: manifest.Text{FR: "Onduleur en panne", EN: "Onduleur en panne"}, By: "user:exploitation", Placed: day(1, 16, 9)},
+		{Name: "cloture", Origin: policy.FromTenant, State: rulebook.FreezeAhead, From: day(3, 23, 0), Until: day(4, 2, 0), Devices: `device.department == "comptabilite"`, Reason: manifest.Text{FR: "Clôture des comptes", EN: "Closing of accounts"}},
+	}
+	v.Windows = &rulebook.WindowList{Devices: 1, Alike: []rulebook.AlikeDevice{{Of: rulebook.OfProfile, Name: "postes", Devices: 1, Examples: []string{"FIN-PC-01"}, Open: []rulebook.Stretch{
+		{Start: day(1, 14, 20), End: day(1, 15, 6), Windows: []string{"nuit"}}, {Start: day(1, 20, 20), End: day(1, 21, 6), Windows: []string{"nuit"}},
+		{Start: day(1, 24, 8), End: day(1, 24, 20), Windows: []string{"samedi"}},
+	}}}}
 	v.Months[0].CampaignID, v.Months[0].State = Board().ID, campaign.Running
 	return v
 }

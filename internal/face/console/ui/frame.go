@@ -20,6 +20,7 @@ type May struct {
 	Fleet  bool // retire devices, let clean-ups go
 	// Policies: put one in force. Everybody may look and weigh.
 	Policies bool
+	Freeze   bool // place and end freezes by hand
 	Except   bool // grant and end exceptions
 	Tasks    bool // open and reopen manual tasks
 }
