@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"patchring/internal/core/fault"
 	"patchring/internal/core/policy"
@@ -73,6 +74,33 @@ func TestOnlyOperatorsApplyAPolicy(t *testing.T) {
 	}
 	if a := post("/policies", s.tokenOf("night-1", "operator")); a.status != http.StatusOK {
 		t.Errorf("an operator: %d %s", a.status, a.body)
+	}
+}
+
+// An operator freezes the tenant's own devices; what is for all tenants is for an
+// administrator, and every account sees it.
+func TestWhatIsForAllTenantsIsForAnAdministrator(t *testing.T) {
+	s := newSite(t)
+	night := s.tokenOf("night-1", "operator")
+	post := func(path string, body any) answer { return s.do(http.MethodPost, api.Prefix+path, night, body) }
+	file := api.PolicyFile{File: "p.yaml", Text: "policy: p\ntitle: P\nowner: us\ntimezone: Europe/Paris\n"}
+	freeze := api.PlaceFreeze{Name: "storm", To: s.now.AddDate(0, 0, 2).Format(time.DateOnly), Reason: "storm", AllTenants: true}
+	s.wantProblem("a policy for all", post("/all-tenants/policies", file), http.StatusForbidden, fault.Forbidden)
+	s.wantProblem("a freeze for all", post("/freezes", freeze), http.StatusForbidden, fault.Forbidden)
+	freeze.AllTenants = false
+	if a := post("/freezes", freeze); a.status != http.StatusCreated {
+		t.Errorf("a freeze of the tenant: %d %s", a.status, a.body)
+	}
+	s.wantProblem("ended for all", post("/freezes/storm/end", api.EndFreeze{Reason: "over", AllTenants: true}), http.StatusForbidden, fault.Forbidden)
+	if a := post("/freezes/storm/end", api.EndFreeze{Reason: "over"}); a.status != http.StatusNoContent {
+		t.Errorf("ended: %d %s", a.status, a.body)
+	}
+	if applied := decode[rulebook.AppliedPolicy](t, s.post("/all-tenants/policies", file)); applied.Version != 1 {
+		t.Errorf("applied %+v", applied)
+	}
+	a := s.do(http.MethodGet, api.Prefix+"/all-tenants/policies/0", night, nil)
+	if shown := decode[rulebook.PolicyVersion](t, a); shown.By != "user:admin" || shown.Body != file.Text {
+		t.Errorf("shown to an operator: %+v", shown)
 	}
 }
 
