@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	classes  = []patch.Class{patch.Security, patch.Quality, patch.ThirdParty, patch.Unknown}
+	classes  = patch.Classes()
 	sorts    = []string{"recent", "name", "devices"}
 	verdicts = []policy.Verdict{policy.Approved, policy.Delayed, policy.Declined}
 )
