@@ -19,7 +19,7 @@ type PatchList struct {
 	Paged
 	Sort    string         `query:"sort" enum:"recent,name,devices"`
 	Text    string         `query:"text" maxLength:"100" doc:"part of the name"`
-	Class   patch.Class    `query:"class" enum:"security,quality,third-party,unknown"`
+	Class   patch.Class    `query:"class" enum:"security,quality,preview,feature,driver,definition,third-party,unknown"`
 	Missing bool           `query:"missing" doc:"only those that a device misses now"`
 	Verdict policy.Verdict `query:"verdict" enum:"approved,delayed,declined" doc:"only those with this decision given by hand"`
 
