@@ -102,6 +102,7 @@ type Hardware struct {
 	Serial      string `json:"serial,omitempty"`
 	CPU         string `json:"cpu,omitempty"`
 	CPUs        int    `json:"cpus,omitempty"`
+	CPULevel    int    `json:"cpu_level,omitempty"` // N of x86-64-vN, by the psABI; 0: not known, or another architecture
 	MemoryBytes int64  `json:"memory_bytes,omitempty"`
 	Virtual     string `json:"virtual,omitempty"` // the container or hypervisor, when there is one
 }

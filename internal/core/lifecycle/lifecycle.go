@@ -215,15 +215,17 @@ type Need struct {
 	Product   string `json:"product"`
 	Cycle     string `json:"cycle"`
 	CPUs      int64  `json:"cpus,omitempty"`
+	CPULevel  int64  `json:"cpu_level,omitempty"` // N of x86-64-vN
 	RAMBytes  int64  `json:"ram_bytes,omitempty"`
 	DiskBytes int64  `json:"disk_bytes,omitempty"`
 }
 
 // Parts of a device.
 const (
-	partRAM  = "ram"
-	partDisk = "disk"
-	partCPUs = "cpus"
+	partRAM   = "ram"
+	partDisk  = "disk"
+	partCPUs  = "cpus"
+	partLevel = "cpu_level"
 )
 
 // Short says what a device lacks for a version; the zero reason when nothing,
@@ -239,7 +241,7 @@ func (t Table) Short(d policy.Traits, c Cycle) fault.Reason {
 			part       string
 			have, need int64
 			slack      int64
-		}{{partRAM, d.RAMBytes, n.RAMBytes, n.RAMBytes / 8}, {partDisk, d.DiskSizeBytes, n.DiskBytes, n.DiskBytes / 8}, {partCPUs, d.CPUs, n.CPUs, 0}} {
+		}{{partRAM, d.RAMBytes, n.RAMBytes, n.RAMBytes / 8}, {partDisk, d.DiskSizeBytes, n.DiskBytes, n.DiskBytes / 8}, {partCPUs, d.CPUs, n.CPUs, 0}, {partLevel, d.CPULevel, n.CPULevel, 0}} {
 			if p.have > 0 && p.have < p.need-p.slack {
 				return fault.Because(fault.HardwareShort, "system", c.Name(), "part", p.part, "have", amount(p.part, p.have), "need", amount(p.part, p.need))
 			}
@@ -249,8 +251,11 @@ func (t Table) Short(d policy.Traits, c Cycle) fault.Reason {
 }
 
 func amount(part string, n int64) string {
-	if part == partCPUs {
+	switch part {
+	case partCPUs:
 		return fmt.Sprint(n)
+	case partLevel:
+		return fmt.Sprintf("x86-64-v%d", n)
 	}
 	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
 }

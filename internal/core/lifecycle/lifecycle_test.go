@@ -158,3 +158,27 @@ func TestTablesThatAreRefused(t *testing.T) {
 		t.Errorf("a product with a space: %v", err)
 	}
 }
+
+// A level that was never read is not too low.
+func TestTheProcessorsLevel(t *testing.T) {
+	needs, err := lifecycle.ParseNeeds([]byte(`[{"product":"rhel","cycle":"10","cpu_level":3}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := lifecycle.Table{Needs: needs}
+	cycle := lifecycle.Cycle{Product: "rhel", Cycle: "10"}
+	for level, short := range map[int64]bool{0: false, 1: true, 2: true, 3: false, 4: false} {
+		why := table.Short(policy.Traits{CPULevel: level}, cycle)
+		if why.IsZero() == short {
+			t.Errorf("level %d for a system that wants 3: %q", level, why)
+		}
+		if short && (why.Args["part"] != "cpu_level" || why.Args["need"] != "x86-64-v3") {
+			t.Errorf("level %d: %v", level, why.Args)
+		}
+	}
+	for _, text := range []string{`[{"product":"rhel","cycle":"10","cpu_level":5}]`, `[{"product":"rhel","cycle":"10","cpu_level":-1}]`} {
+		if _, err := lifecycle.ParseNeeds([]byte(text)); err == nil {
+			t.Errorf("%s is taken", text)
+		}
+	}
+}

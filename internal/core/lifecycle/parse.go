@@ -118,13 +118,14 @@ func day(text string) (time.Time, error) { return time.Parse(time.DateOnly, text
 
 // needRow is one line of the table of hardware:
 //
-//	{"product":"windows","cycle":"11-24h2-w","ram_gb":4,"disk_gb":64,"cpus":2}
+//	{"product":"windows","cycle":"11-24h2-w","ram_gb":4,"disk_gb":64,"cpus":2,"cpu_level":2}
 type needRow struct {
 	Product string  `json:"product"`
 	Cycle   string  `json:"cycle"`
 	RAMGB   float64 `json:"ram_gb"`
 	DiskGB  float64 `json:"disk_gb"`
 	CPUs    int64   `json:"cpus"`
+	Level   int64   `json:"cpu_level"`
 }
 
 // ParseNeeds reads the least hardware of versions.
@@ -142,13 +143,15 @@ func ParseNeeds(text []byte) ([]Need, error) {
 			return nil, invalid(at+".product", "not_a_word", "debian, ubuntu, rhel, windows, macos")
 		case r.Cycle == "" || len(r.Cycle) > 64:
 			return nil, invalid(at+".cycle", "empty", `"12"`)
-		case bad(r.RAMGB) || bad(r.DiskGB) || r.CPUs < 0 || r.RAMGB == 0 && r.DiskGB == 0 && r.CPUs == 0:
-			return nil, invalid(at, "not_a_number", "ram_gb, disk_gb, cpus")
+		case r.Level < 0 || r.Level > 4:
+			return nil, invalid(at+".cpu_level", "out_of_range", "1, 2, 3, 4")
+		case bad(r.RAMGB) || bad(r.DiskGB) || r.CPUs < 0 || r.RAMGB == 0 && r.DiskGB == 0 && r.CPUs == 0 && r.Level == 0:
+			return nil, invalid(at, "not_a_number", "ram_gb, disk_gb, cpus, cpu_level")
 		case seen[r.Product+" "+r.Cycle]:
 			return nil, invalid(at+".cycle", "repeated", r.Cycle)
 		}
 		seen[r.Product+" "+r.Cycle] = true
-		out = append(out, Need{Product: r.Product, Cycle: r.Cycle, CPUs: r.CPUs, RAMBytes: bytesOf(r.RAMGB), DiskBytes: bytesOf(r.DiskGB)})
+		out = append(out, Need{Product: r.Product, Cycle: r.Cycle, CPUs: r.CPUs, CPULevel: r.Level, RAMBytes: bytesOf(r.RAMGB), DiskBytes: bytesOf(r.DiskGB)})
 	}
 	return out, nil
 }

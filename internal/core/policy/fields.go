@@ -36,6 +36,7 @@ type Traits struct {
 	Model     string `json:"model,omitempty"`
 	Virtual   string `json:"virtual,omitempty"` // the hypervisor or container
 	CPUs      int64  `json:"cpus,omitempty"`
+	CPULevel  int64  `json:"cpu_level,omitempty"` // N of x86-64-vN; 0: not known
 	RAMBytes  int64  `json:"ram_bytes,omitempty"`
 	DiskBytes int64  `json:"disk_bytes,omitempty"` // free on the file system that the system is on
 	Zone      string `json:"zone,omitempty"`
@@ -50,7 +51,7 @@ func TraitsOf(f wire.Facts) Traits {
 	return Traits{
 		OS: clean(f.OS.ID), OSName: clean(f.OS.Name), OSVersion: clean(f.OS.Version), Codename: clean(f.OS.Codename), Arch: clean(f.OS.Arch), Kernel: clean(f.OS.Kernel),
 		Vendor: clean(f.Hardware.Vendor), Model: clean(f.Hardware.Model), Virtual: clean(f.Hardware.Virtual),
-		CPUs: max(0, int64(f.Hardware.CPUs)), RAMBytes: max(0, f.Hardware.MemoryBytes), DiskBytes: max(0, system.FreeBytes), Zone: clean(f.TimeZone),
+		CPUs: max(0, int64(f.Hardware.CPUs)), CPULevel: int64(min(max(0, f.Hardware.CPULevel), 9)), RAMBytes: max(0, f.Hardware.MemoryBytes), DiskBytes: max(0, system.FreeBytes), Zone: clean(f.TimeZone),
 		DiskSizeBytes: max(0, system.SizeBytes),
 	}
 }
@@ -168,6 +169,7 @@ func deviceFields() []field[*Device] {
 		text("device.model", "modèle", "its model", func(d *Device) string { return d.Model }),
 		text("device.virtual", "hyperviseur ou conteneur, vide sinon", "the hypervisor or container, else empty", func(d *Device) string { return d.Virtual }),
 		whole("device.cpus", "nombre de processeurs", "number of processors", func(d *Device, _ time.Time) int64 { return d.CPUs }),
+		whole("device.cpu_level", "niveau du processeur : 3 pour x86-64-v3, 0 s'il n'est pas connu", "level of its processor: 3 for x86-64-v3, 0 when not known", func(d *Device, _ time.Time) int64 { return d.CPULevel }),
 		number("device.ram_gb", "mémoire, en Gio", "memory, GiB", func(d *Device, _ time.Time) float64 { return float64(d.RAMBytes) / gigabyte }),
 		number("device.disk_free_gb", "place libre du disque système, en Gio", "free room on the system's disk, GiB", func(d *Device, _ time.Time) float64 { return float64(d.DiskBytes) / gigabyte }),
 		text("device.time_zone", "fuseau horaire du poste", "its time zone", func(d *Device) string { return d.Zone }),

@@ -285,3 +285,18 @@ func TestThisDevice(t *testing.T) {
 		t.Errorf("facts of this device miss something: %+v", f)
 	}
 }
+
+func TestCPULevel(t *testing.T) {
+	v1 := "fpu lm cmov cx8 fxsr mmx syscall sse sse2"
+	v2 := v1 + " cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3"
+	v3 := v2 + " avx avx2 bmi1 bmi2 f16c fma abm movbe xsave"
+	for flags, want := range map[string]int{
+		"": 0, "fpu vme": 0, v1: 1, v2: 2, v2 + " avx avx2": 2, v3: 3, v3 + " avx512f avx512bw avx512cd avx512dq avx512vl": 4,
+	} {
+		f := laptop()
+		f["proc/cpuinfo"] = "processor\t: 0\nflags\t\t: " + flags + "\n"
+		if got := read(t, f).Hardware.CPULevel; got != want {
+			t.Errorf("%q is level %d, want %d", flags, got, want)
+		}
+	}
+}

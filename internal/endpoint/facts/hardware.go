@@ -45,6 +45,7 @@ func (r *Reader) graphical() bool {
 func (r *Reader) hardware(container string) wire.Hardware {
 	h := wire.Hardware{Virtual: container}
 	h.CPU, h.CPUs = r.cpu()
+	h.CPULevel = r.cpuLevel()
 	h.MemoryBytes = r.memory()
 	if container != "" {
 		return h // the rest would be the host's
@@ -86,6 +87,37 @@ func (r *Reader) cpu() (model string, count int) {
 		model = board
 	}
 	return model, count
+}
+
+// cpuLevels are the flags that each level of x86-64 adds, as the kernel spells
+// them (x86-64 psABI, table 3.1): pni is SSE3, abm is LZCNT.
+var cpuLevels = [][]string{
+	{"lm", "cmov", "cx8", "fpu", "fxsr", "mmx", "syscall", "sse2"},
+	{"cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"},
+	{"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"},
+	{"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
+}
+
+// cpuLevel is the highest level of x86-64 that the first processor has; 0 when
+// it has none, or another architecture.
+func (r *Reader) cpuLevel() int {
+	for line := range strings.Lines(r.text("proc/cpuinfo")) {
+		key, value, _ := strings.Cut(line, ":")
+		if strings.TrimSpace(key) != "flags" {
+			continue
+		}
+		has := map[string]bool{}
+		for _, flag := range strings.Fields(value) {
+			has[flag] = true
+		}
+		for level, flags := range cpuLevels {
+			if slices.ContainsFunc(flags, func(flag string) bool { return !has[flag] }) {
+				return level
+			}
+		}
+		return len(cpuLevels)
+	}
+	return 0
 }
 
 func (r *Reader) memory() int64 {
