@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"patchring/lab/lock"
 	"patchring/lab/tool"
@@ -87,6 +88,9 @@ func (k Key) sign(ctx context.Context, release, signed string) (err error) {
 	return nil
 }
 
+// agentTries bounds how often gpg is tried again whose agent was going down.
+const agentTries = 5
+
 // gpg starts a gpg-agent that would outlive the lab: it is ended at once.
 func gpg(ctx context.Context, dir string, args ...string) (out []byte, err error) {
 	env := append(tool.Environment(), "GNUPGHOME="+filepath.Join(dir, "gnupg"))
@@ -94,5 +98,11 @@ func gpg(ctx context.Context, dir string, args ...string) (out []byte, err error
 		_, killed := tool.Cmd{Args: []string{"gpgconf", "--kill", "gpg-agent"}, Env: env}.Output(context.WithoutCancel(ctx))
 		err = errors.Join(err, killed)
 	}()
-	return tool.Cmd{Args: append([]string{"gpg", "--batch", "--quiet"}, args...), Env: env}.Output(ctx)
+	for try := 1; ; try++ {
+		out, err = tool.Cmd{Args: append([]string{"gpg", "--batch", "--quiet"}, args...), Env: env}.Output(ctx)
+		// The agent that the call before has ended may still take the connection.
+		if err == nil || try == agentTries || !strings.Contains(err.Error(), "can't connect to the agent") {
+			return out, err
+		}
+	}
 }
