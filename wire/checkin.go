@@ -46,6 +46,7 @@ type CheckinReply struct {
 	Cancel   []string   `json:"cancel,omitempty"` // order ids that no longer stand
 	Holds    *Envelope  `json:"holds,omitempty"`  // when the agent's serial is older
 	Said     []Envelope `json:"said,omitempty"`   // answers from the device's page that it has told nothing of
+	Wake     []Envelope `json:"wake,omitempty"`   // neighbours to be woken that it has told nothing of
 	Scan     bool       `json:"scan,omitempty"`   // scan again now
 	CheckinS int64      `json:"checkin_s,omitempty"`
 	Error    *Error     `json:"error,omitempty"`
@@ -120,7 +121,9 @@ type Disk struct {
 type Interface struct {
 	Name      string   `json:"name"`
 	MAC       string   `json:"mac,omitempty"`
-	Addresses []string `json:"addresses,omitempty"`
+	Addresses []string `json:"addresses,omitempty"` // with their prefixes
+	// Wakes: its card is armed to start the device at a magic packet.
+	Wakes bool `json:"wakes,omitempty"`
 }
 
 // RebootSignal is one live reason to reboot: never inferred from "something

@@ -28,7 +28,8 @@ package wire
 //	               offers and deadline in notices
 //	4  2026-11-22  reboot: orders of that kind, a margin of their own for
 //	               reboots, and how long each part of an order took; how fast an
-//	               order may download
+//	               order may download; neighbours that are to be woken, and the
+//	               cards that can be
 const Capability = 4
 
 // CapabilityReboot is from when on an agent understands orders to reboot.

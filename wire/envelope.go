@@ -17,6 +17,7 @@ const (
 	EnvelopeOrder EnvelopeKind = "order"
 	EnvelopeHolds EnvelopeKind = "holds"
 	EnvelopeSaid  EnvelopeKind = "said" // Said: an answer from the device's page
+	EnvelopeWake  EnvelopeKind = "wake" // Wake: a neighbour to be woken
 )
 
 // Envelope carries the exact bytes that were signed: verify, then decode.

@@ -17,6 +17,7 @@ type Event struct {
 	NextUS int64   `json:"next_us,omitempty"`
 	Actor  *Actor  `json:"actor,omitempty"`
 	Notice *Notice `json:"notice,omitempty"`
+	Woke   *Woke   `json:"woke,omitempty"`
 }
 
 // EventKind is what an event tells.
@@ -35,6 +36,7 @@ const (
 	// this device had seen the one before; Cause says what it had seen.
 	EventRestored EventKind = "restored"
 	EventDropped  EventKind = "dropped" // the spool was full: Cause says how many lesser events it gave up; never a result
+	EventWoke     EventKind = "woke"    // Woke: what came of waking a neighbour
 	EventNotice   EventKind = "notice"  // Notice: what people at the device were told, or said
 )
 

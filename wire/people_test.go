@@ -20,7 +20,10 @@ func TestCapability3IsFrozen(t *testing.T) {
 
 // So are those of capability 4.
 func TestCapability4IsFrozen(t *testing.T) {
-	frozen(t, map[string]any{"order.reboot.4.json": new(Order), "order.download.4.json": new(Order), "event.result.4.json": new(Event)})
+	frozen(t, map[string]any{
+		"order.reboot.4.json": new(Order), "order.download.4.json": new(Order), "event.result.4.json": new(Event),
+		"wake.4.json": new(Wake), "event.woke.4.json": new(Event), "facts.4.json": new(Facts),
+	})
 }
 
 func frozen(t *testing.T, goldens map[string]any) {

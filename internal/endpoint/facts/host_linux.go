@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -40,6 +41,7 @@ func interfaces() ([]wire.Interface, error) {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
 	var found []wire.Interface
+	var problems []error
 	for _, i := range all {
 		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 {
 			continue
@@ -56,11 +58,16 @@ func interfaces() ([]wire.Interface, error) {
 		}
 		if len(one.Addresses) > 0 {
 			slices.Sort(one.Addresses)
+			if one.MAC != "" {
+				armed, err := wakes(i.Name)
+				problems = append(problems, err)
+				one.Wakes = armed
+			}
 			found = append(found, one)
 		}
 	}
 	slices.SortFunc(found, func(a, b wire.Interface) int { return cmp.Compare(a.Name, b.Name) })
-	return found, nil
+	return found, errors.Join(problems...)
 }
 
 func needrestart(ctx context.Context) ([]byte, error) {
