@@ -36,6 +36,7 @@ import (
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 	"patchring/internal/service/survey"
+	"patchring/internal/service/waker"
 	"patchring/wire"
 )
 
@@ -67,6 +68,7 @@ type Server struct {
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue
 	Cleaner   *cleaner.Cleaner
+	Waker     *waker.Waker
 	View      *view.Reader
 	Broker    *broker.Broker
 	Bus       *bus.Bus
@@ -198,6 +200,10 @@ func (s *Server) openServices() error {
 	s.Cleaner = cleaner.New(cleaner.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Policies: s.Conductor.Policies, Sent: s.Conductor.Wake,
 	})
+	s.Waker = waker.New(waker.Options{
+		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Policies: s.Conductor.Policies, Sent: s.Conductor.Wake,
+		CheckinEvery: time.Duration(s.Checkin),
+	})
 	s.Gateway = gateway.New(gateway.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, Wake: func() { s.Conductor.Wake(); s.Cleaner.Wake() }, Renew: s.Access.Renew,
 		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin),
@@ -274,6 +280,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	g.run("conductor", func() error { return s.Conductor.Run(ctx) })
 	g.run("cleaner", func() error { return s.Cleaner.Run(ctx) })
+	g.run("waker", func() error { return s.Waker.Run(ctx) })
 	g.run("desk", func() error { return s.Desk.Run(ctx) })
 	g.run("catalogue", func() error { return s.Catalogue.Run(ctx) })
 	g.run("housekeeping", func() error { return s.housekeep(ctx) })

@@ -65,6 +65,10 @@ type fakeDevice struct {
 	took     time.Duration // its installs
 	outdated bool          // its agent knows no orders to reboot
 
+	networks []wire.Interface
+	woken    []wire.Wake // that it was asked to wake
+	vetoWake bool
+
 	// Of a device that judges orders as the real agent does (world.witness).
 	agent    *executor.Executor
 	journal  *journal.Journal
@@ -305,6 +309,7 @@ func (w *world) act(d *fakeDevice) (busy bool) {
 		}
 		w.event(d, wire.Event{Kind: wire.EventStep, Order: o.ID, Serial: o.Serial, Step: wire.StepAccepted})
 	}
+	w.wakes(d, reply.Wake)
 	if slices.Contains(reply.Want, wire.PartFacts) {
 		if reply := report[wire.PartReply](w, d, wire.ReportPart, facts); reply.Error != nil {
 			w.t.Fatalf("facts of %s: %v", d.id, reply.Error)
@@ -351,6 +356,7 @@ func (d *fakeDevice) bootID() string { return fmt.Sprintf("%s-boot-%d", d.id, d.
 func (w *world) facts(d *fakeDevice) wire.Part {
 	w.t.Helper()
 	f := wire.Facts{Hostname: "host", BootID: d.bootID(), MachineID: string(d.id), Hardware: wire.Hardware{Model: "T14"}}
+	f.Interfaces = d.networks
 	if d.signal != "" {
 		f.RebootSignals = []wire.RebootSignal{{Signal: d.signal}}
 	}

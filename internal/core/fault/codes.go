@@ -136,6 +136,13 @@ const (
 	AgentOutdated   Code = "agent_outdated"   // have, need
 	RebootHappening Code = "reboot_happening" //
 
+	// A device that is off, and may be woken.
+	WakeAsked       Code = "wake_asked"        // at, by, tries, max
+	WakeUnanswered  Code = "wake_unanswered"   // at, by, tries, max
+	WakeNoCard      Code = "wake_no_card"      //
+	WakeNoNeighbour Code = "wake_no_neighbour" //
+	WakeRefused     Code = "wake_refused"      // why
+
 	// A ring or a gate.
 	RingWaitsCalendar  Code = "ring_waits_calendar"   // opens
 	RingWaitsPrevious  Code = "ring_waits_previous"   // ring

@@ -19,6 +19,7 @@ const (
 	InLimits   Part = "limits"
 	InDownload Part = "bandwidth"
 	InCleanUp  Part = "clean_up"
+	InWake     Part = "wake"
 )
 
 // Differing lists the parts in which two settings differ. That a condition is
@@ -35,6 +36,7 @@ func (s Settings) Differing(o Settings) []Part {
 		{InReboot, reflect.DeepEqual(s.Reboot, o.Reboot)},
 		{InPeople, reflect.DeepEqual(s.People, o.People)},
 		{InCleanUp, reflect.DeepEqual(s.CleanUp, o.CleanUp)},
+		{InWake, s.MayWake() == o.MayWake()},
 		{InLimits, slices.EqualFunc(s.Limits, o.Limits, sameLimit)},
 		{InDownload, slices.EqualFunc(s.Bandwidths, o.Bandwidths, func(a, b Bandwidth) bool {
 			return a.Name == b.Name && a.Each == b.Each && a.BytesPerS == b.BytesPerS

@@ -82,6 +82,7 @@ type Profile struct {
 	Reboot  *Reboot
 	People  *People
 	CleanUp *CleanUp
+	Wake    *bool // neighbours may wake its devices before their windows
 }
 
 // RebootMode says who decides on a reboot that a device needs.
@@ -345,6 +346,7 @@ type Settings struct {
 	Reboot    *Reboot
 	People    *People
 	CleanUp   *CleanUp
+	Wake      *bool // nil: no
 	Limits    []Placed
 	// Bandwidths are all that the device shares: the smallest share counts.
 	Bandwidths []Bandwidth
@@ -411,6 +413,9 @@ func (s *Settings) add(p *Profile) {
 	}
 	if s.CleanUp == nil {
 		s.CleanUp = p.CleanUp
+	}
+	if s.Wake == nil {
+		s.Wake = p.Wake
 	}
 }
 

@@ -52,7 +52,7 @@ func (r *parser) policy(text []byte) Policy {
 	}
 	p.Rules = r.rules(o)
 	r.named(o, "profiles", func(o manifest.Object) { p.Profiles = append(p.Profiles, r.profile(o)) },
-		"name", "title", "devices", "rules", "windows", "reboot", "people", "clean_up")
+		"name", "title", "devices", "rules", "windows", "reboot", "people", "clean_up", "wake")
 	r.named(o, "freezes", func(o manifest.Object) { p.Freezes = append(p.Freezes, r.freeze(o)) },
 		"name", "devices", "from", "to", "reason", "timezone")
 	r.named(o, "safeguards", func(o manifest.Object) { p.Safeguards = append(p.Safeguards, r.safeguard(o)) },
@@ -95,11 +95,15 @@ func (r *parser) profile(o manifest.Object) Profile {
 	if o.Has("clean_up") {
 		p.CleanUp = r.cleanUp(o, p)
 	}
+	if o.Has("wake") {
+		may := o.Boolean("wake")
+		p.Wake = &may
+	}
 	if p.Reboot != nil && p.Reboot.Mode == RebootByUser && p.People == nil {
 		r.Warn(o.Or("people"), "nobody is asked, so mode: user reboots as if_needed", "say how people are asked, for example people: {deadline: 3d}")
 	}
-	if len(p.Rules) == 0 && len(p.Windows) == 0 && p.Reboot == nil && p.People == nil && p.CleanUp == nil && !o.Written("rules") && !o.Written("windows") {
-		r.Warn(o.At, "profile "+p.Name+" says nothing of its devices", "give it rules, windows, reboot, people or clean_up")
+	if len(p.Rules) == 0 && len(p.Windows) == 0 && p.Reboot == nil && p.People == nil && p.CleanUp == nil && p.Wake == nil && !o.Written("rules") && !o.Written("windows") {
+		r.Warn(o.At, "profile "+p.Name+" says nothing of its devices", "give it rules, windows, reboot, people, clean_up or wake")
 	}
 	return p
 }

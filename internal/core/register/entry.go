@@ -47,6 +47,9 @@ const (
 	OrderResult        Kind = "order_result"
 	DeviceEvent        Kind = "device_event"   // what a device told beside its orders: a reboot, another actor
 	RebootAllowed      Kind = "reboot_allowed" // a person let a device reboot again whose reboots had not helped
+	WakeAsked          Kind = "wake_asked"     // a neighbour is asked to wake the device
+	WakeSent           Kind = "wake_sent"      // what the neighbour says came of it
+	DeviceWoken        Kind = "device_woken"   // it was heard of again after that
 	PatchDecided       Kind = "patch_decided"  // where a device × patch ended, with its reason
 	PatchVerified      Kind = "patch_verified"
 	RollbackRequested  Kind = "rollback_requested"

@@ -23,6 +23,7 @@ import (
 	"patchring/internal/endpoint/link"
 	"patchring/internal/endpoint/provider"
 	"patchring/internal/endpoint/provider/all"
+	"patchring/internal/endpoint/rouse"
 	"patchring/wire"
 )
 
@@ -39,6 +40,7 @@ type Device struct {
 	BootID    func() (string, error)
 	Reboot    func(context.Context) error
 	CleanUp   executor.CleanUp
+	Rouse     executor.Send   // wakes neighbours
 	Desktop   desktop.Options // whose helper runs people's notices
 }
 
@@ -46,7 +48,7 @@ type Device struct {
 func ThisDevice(dir string) Device {
 	return Device{
 		Host: facts.This(), Providers: all.Present(dir, time.Now), LocalFile: local.File, HooksDir: local.HooksDir,
-		Uptime: uptime(), BootID: bootID, Reboot: reboot, CleanUp: cleanUp(), Desktop: desktop.Options{Helper: helper()},
+		Uptime: uptime(), BootID: bootID, Reboot: reboot, CleanUp: cleanUp(), Rouse: rouse.Send, Desktop: desktop.Options{Helper: helper()},
 	}
 }
 
@@ -141,7 +143,7 @@ func (a *Agent) openExecutor() {
 		Journal: a.journal, Providers: byName, Busy: &a.busy,
 		Now: time.Now, Uptime: d.Uptime, BootID: d.BootID,
 		Local: func() (local.Rules, error) { return local.Read(d.LocalFile) }, Disk: a.room,
-		Hooks: local.Hooks{Dir: d.HooksDir}.Run, Signals: a.signals, Reboot: d.Reboot, CleanUp: d.CleanUp,
+		Hooks: local.Hooks{Dir: d.HooksDir}.Run, Signals: a.signals, Reboot: d.Reboot, CleanUp: d.CleanUp, Send: d.Rouse,
 		Present: a.desk.present, Show: a.desk.show,
 		Changed: func() { a.link.Poke(); a.writeStatus() }, Ended: a.Scan, Log: a.Log,
 	})

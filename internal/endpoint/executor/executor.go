@@ -86,6 +86,7 @@ type Options struct {
 	Show    func([]Announcement)
 
 	CleanUp CleanUp // nil: this device cannot be cleaned up
+	Send    Send    // the packet that wakes a neighbour; nil: this device wakes none
 
 	Changed func() // events were spooled, or an order moved
 	Ended   func() // an order is done: what a scan knows is old
@@ -98,6 +99,8 @@ type Executor struct {
 	clock clock
 	wake  chan struct{}
 	doing atomic.Pointer[string]
+
+	roused roused
 
 	telling []Announcement // what this look tells people; of Tick alone
 

@@ -34,6 +34,7 @@ type Executor interface {
 	Accept(wire.Envelope) error
 	SetHolds(wire.Envelope) error
 	Hear(context.Context, wire.Envelope) error
+	Rouse(context.Context, wire.Envelope) error
 	Cancel(ids ...string) error
 	ServerTime(time.Time) error
 	Status() ([]wire.OrderStatus, error)

@@ -91,6 +91,7 @@ func TestACheckInSaysWhatStandsAndTheAnswerIsObeyed(t *testing.T) {
 		CheckinS: 3600, Want: []wire.PartName{wire.PartInventory, wire.PartFacts}, Cancel: []string{"o0"}, Scan: true,
 		Holds: &wire.Envelope{Kind: wire.EnvelopeHolds, Payload: []byte("holds")},
 		Said:  []wire.Envelope{{Kind: wire.EnvelopeSaid, Payload: []byte("said")}},
+		Wake:  []wire.Envelope{{Kind: wire.EnvelopeWake, Payload: []byte("wake")}},
 		Orders: []wire.Envelope{
 			{Kind: wire.EnvelopeOrder, Payload: []byte(`{"serial":10}`)}, {Kind: wire.EnvelopeOrder, Payload: []byte(`{"serial":9}`)},
 		},
@@ -129,8 +130,8 @@ func TestACheckInSaysWhatStandsAndTheAnswerIsObeyed(t *testing.T) {
 	if err := sent.Unpack(&f); err != nil || f.Hostname != "h1" {
 		t.Errorf("facts %+v, error %v", f, err)
 	}
-	if e := n.executor; !e.has(&e.accepted, `{"serial":9}`, `{"serial":10}`) || !e.has(&e.holds, "holds") || !e.has(&e.cancel, "o0") || !e.has(&e.said, "said") {
-		t.Errorf("executor has %v %v %v %v, want the orders by serial, the holds, the cancel and the answer", e.accepted, e.holds, e.cancel, e.said)
+	if e := n.executor; !e.has(&e.accepted, `{"serial":9}`, `{"serial":10}`) || !e.has(&e.holds, "holds") || !e.has(&e.cancel, "o0") || !e.has(&e.said, "said") || !e.has(&e.roused, "wake") {
+		t.Errorf("executor has %v %v %v %v %v, want the orders by serial, the holds, the cancel, the answer and the neighbour", e.accepted, e.holds, e.cancel, e.said, e.roused)
 	}
 	if len(n.executor.server) != 1 || n.scans.Load() != 1 || !n.Connected() {
 		t.Errorf("%d server times, %d scans, connected %v", len(n.executor.server), n.scans.Load(), n.Connected())

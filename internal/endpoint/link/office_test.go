@@ -311,6 +311,7 @@ type executor struct {
 	accepted []string
 	holds    []string
 	said     []string
+	roused   []string
 	cancel   []string
 	server   []time.Time
 	status   []wire.OrderStatus
@@ -328,6 +329,13 @@ func (e *executor) Hear(_ context.Context, v wire.Envelope) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.said = append(e.said, string(v.Payload))
+	return e.refusal
+}
+
+func (e *executor) Rouse(_ context.Context, v wire.Envelope) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.roused = append(e.roused, string(v.Payload))
 	return e.refusal
 }
 

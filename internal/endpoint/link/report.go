@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"patchring/internal/core/fault"
@@ -119,10 +120,10 @@ func (s *session) obey(ctx context.Context, reply wire.CheckinReply) error {
 	for _, e := range bySerial(reply.Orders) {
 		errs = append(errs, s.take(ctx, e))
 	}
-	for _, e := range reply.Said {
+	for _, e := range slices.Concat(reply.Said, reply.Wake) {
 		errs = append(errs, s.take(ctx, e))
 	}
-	if len(reply.Orders)+len(reply.Cancel)+len(reply.Said) > 0 {
+	if len(reply.Orders)+len(reply.Cancel)+len(reply.Said)+len(reply.Wake) > 0 {
 		s.Poke() // to say that they were accepted, or why not
 	}
 	return errors.Join(errs...)

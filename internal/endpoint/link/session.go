@@ -117,6 +117,8 @@ func (s *session) take(ctx context.Context, e wire.Envelope) error {
 		return s.Executor.SetHolds(e)
 	case wire.EnvelopeSaid:
 		return s.Executor.Hear(ctx, e)
+	case wire.EnvelopeWake:
+		return s.Executor.Rouse(ctx, e)
 	default:
 		return fmt.Errorf("envelope of kind %q is not known to this agent", e.Kind)
 	}

@@ -208,7 +208,7 @@ func (a *API) why(ctx context.Context, p access.Principal, in *WhyOf) (view.Why,
 	if err := errors.Join(e1, e2); err != nil {
 		return view.Why{}, err
 	}
-	out := view.Why{Device: ref, State: detail.State, Reason: detail.Reason, Reboot: detail.Reboot, Patches: []view.WhyPatch{}}
+	out := view.Why{Device: ref, State: detail.State, Reason: detail.Reason, Reboot: detail.Reboot, Wake: detail.Wake, Patches: []view.WhyPatch{}}
 	seen := map[patch.ID]bool{}
 	for _, e := range explained {
 		seen[e.Patch.ID()] = true

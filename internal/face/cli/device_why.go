@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,6 +39,11 @@ func (c *cli) sayWhy(why view.Why) error {
 	if err := c.say(line); err != nil {
 		return err
 	}
+	if why.Wake != nil {
+		if err := c.sayWhyWake(w, *why.Wake); err != nil {
+			return err
+		}
+	}
 	if why.Reboot != nil {
 		if err := c.sayWhyReboot(w, *why.Reboot); err != nil {
 			return err
@@ -52,6 +58,16 @@ func (c *cli) sayWhy(why view.Why) error {
 		return c.say(w.T("why.none"))
 	}
 	return nil
+}
+
+func (c *cli) sayWhyWake(w lang.Words, k view.Wake) error {
+	line := w.T("why.wake") + ": "
+	if k.Reason != nil {
+		line += w.Reason(*k.Reason)
+	} else {
+		line += w.T("why.woken", "at", w.Brief(k.Woken), "by", strings.Join(k.By, ", "))
+	}
+	return c.say("", line)
 }
 
 func (c *cli) sayWhyReboot(w lang.Words, r view.PendingReboot) error {

@@ -27,7 +27,7 @@ func (r *Reader) Device(ctx context.Context, tenant fleet.TenantID, id fleet.Dev
 		DeviceRow: page.Rows[0], MachineID: c.machineID, BootID: c.bootID, Booted: instant(c.bootedUS),
 		Lists: instant(c.listsUS), ScanCause: reason(c.scanCause), RetiredWhy: c.retiredWhy, Capability: c.capability,
 	}
-	var e1, e2, e3, e4, e5, e6, e7 error
+	var e1, e2, e3, e4, e5, e6, e7, e8 error
 	out.Facts, e1 = r.facts(ctx, tenant, id)
 	out.Campaigns, e2 = r.deviceCampaigns(ctx, tenant, id)
 	out.Order, e3 = r.openOrder(ctx, tenant, id)
@@ -35,7 +35,8 @@ func (r *Reader) Device(ctx context.Context, tenant fleet.TenantID, id fleet.Dev
 	out.Exceptions, e5 = r.exceptionsOfDevice(ctx, tenant, id, out.Groups)
 	out.Tasks, e6 = r.openTasks(ctx, tenant, TaskQuery{Device: id})
 	out.Reboot, e7 = r.pendingReboot(ctx, tenant, id)
-	if err := errors.Join(e1, e2, e3, e4, e5, e6, e7); err != nil {
+	out.Wake, e8 = r.wake(ctx, tenant, id)
+	if err := errors.Join(e1, e2, e3, e4, e5, e6, e7, e8); err != nil {
 		return DeviceDetail{}, err
 	}
 	out.Patches, err = r.missingOf(ctx, tenant, id, out.Campaigns)
@@ -183,6 +184,29 @@ func (r *Reader) pendingReboot(ctx context.Context, tenant fleet.TenantID, id fl
 		return p, json.Unmarshal([]byte(signals), &p.Signals)
 	})
 	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+const wakeText = `SELECT CASE WHEN d.seen_us <= w.decided_us THEN w.reason ELSE '' END, w.asked_us, w.asked_of, w.heard_us
+FROM device_wake w JOIN device d ON d.tenant = w.tenant AND d.id = w.device
+JOIN device_order o ON o.tenant = w.tenant AND o.id = w.order_id AND o.state = 'open'
+WHERE w.tenant = $1 AND w.device = $2 AND d.retired_us = 0`
+
+// wake is where the device stands with waking, for the order that it has.
+func (r *Reader) wake(ctx context.Context, tenant fleet.TenantID, id fleet.DeviceID) (*Wake, error) {
+	list, err := all(ctx, r, ask("waking of a device", wakeText, tenant, id), func(rows *sql.Rows) (Wake, error) {
+		var w Wake
+		var why, by string
+		var askedUS, heardUS int64
+		if err := rows.Scan(&why, &askedUS, &by, &heardUS); err != nil {
+			return w, err
+		}
+		w.Reason, w.Asked, w.Woken = reason(why), instant(askedUS), instant(heardUS)
+		return w, json.Unmarshal([]byte(by), &w.By)
+	})
+	if err != nil || len(list) == 0 || list[0].Reason == nil && list[0].Woken.IsZero() {
 		return nil, err
 	}
 	return &list[0], nil

@@ -77,6 +77,7 @@ type DeviceDetail struct {
 	Campaigns  []DeviceCampaign `json:"campaigns"`
 	Order      *OpenOrder       `json:"order,omitempty"`
 	Reboot     *PendingReboot   `json:"reboot,omitempty"` // nil: none is asked for
+	Wake       *Wake            `json:"wake,omitempty"`   // nil: it sleeps before no window, or may not be woken
 	Holds      []HoldRow        `json:"holds"`
 	Exceptions []ExceptionRow   `json:"exceptions"` // in force on it, its groups or everywhere
 	Tasks      []TaskRow        `json:"tasks"`      // open manual ones, at most 50
@@ -154,6 +155,14 @@ type OpenOrder struct {
 	Expires  time.Time      `json:"expires"`
 }
 
+// Wake is where a device stands that may be woken for its window.
+type Wake struct {
+	Reason *fault.Reason `json:"reason,omitempty"` // of one that sleeps; none once it was heard of
+	Asked  time.Time     `json:"asked,omitzero"`   // when neighbours were last asked to wake it
+	By     []string      `json:"by"`               // those neighbours, by name
+	Woken  time.Time     `json:"woken,omitzero"`   // when it was heard of after that
+}
+
 // PendingReboot is where a device stands that asks for a reboot.
 type PendingReboot struct {
 	Since    time.Time     `json:"since"`
@@ -180,8 +189,10 @@ type Why struct {
 	State  fleet.State   `json:"state"`
 	Reason *fault.Reason `json:"reason,omitempty"`
 	// Reboot is why a reboot that the device asks for waits; nil without one.
-	Reboot  *PendingReboot `json:"reboot,omitempty"`
-	Patches []WhyPatch     `json:"patches"`
+	Reboot *PendingReboot `json:"reboot,omitempty"`
+	// Wake is where a device stands that sleeps before its window; nil without.
+	Wake    *Wake      `json:"wake,omitempty"`
+	Patches []WhyPatch `json:"patches"`
 }
 
 // WhyPatch is one patch: where it stands, and everything that was asked.

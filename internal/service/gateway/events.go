@@ -80,6 +80,8 @@ func (g *Gateway) event(ctx context.Context, tx *store.Tx, d gen.Device, e wire.
 	case wire.EventRebooted, wire.EventRecovered, wire.EventActor, wire.EventDropped, wire.EventRestored:
 		g.recordEvent(tx, d, e)
 		return false, nil
+	case wire.EventWoke:
+		return false, g.woke(ctx, tx, d, e)
 	case wire.EventNotice:
 		return false, g.notice(ctx, tx, d, e)
 	default:

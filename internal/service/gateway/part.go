@@ -124,6 +124,9 @@ func (g *Gateway) keepFacts(ctx context.Context, tx *store.Tx, d gen.Device, f w
 	if err := tx.PutDeviceTraits(ctx, gen.PutDeviceTraitsParams{Tenant: d.Tenant, Device: d.ID, Traits: string(traits)}); err != nil {
 		return fmt.Errorf("keep traits: %w", err)
 	}
+	if err := keepNetworks(ctx, tx, d, f.Interfaces); err != nil {
+		return err
+	}
 	if err := g.keepSignals(ctx, tx, d, f); err != nil {
 		return err
 	}

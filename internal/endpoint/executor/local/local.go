@@ -34,6 +34,7 @@ type Rules struct {
 	BlockedHours  []Hours  `json:"blocked_hours"`
 	NeverPackages []string `json:"never_packages"` // names, with * and ? as in file names
 	NeverCleanUp  []string `json:"never_clean_up"` // kinds of clean-up; "*" is all of them
+	NeverWake     bool     `json:"never_wake"`     // no neighbour is woken from here
 }
 
 // Hours are hours of the device's own zone in which nothing is started. To may

@@ -62,6 +62,7 @@ type Device struct {
 	Facts        Facts
 	Order        *Order
 	Reboot       *Reboot          // nil: it asks for none
+	Wake         *Wake            // nil: it sleeps before no window
 	Campaigns    []DeviceCampaign // open ones that concern it
 	Patches      []DevicePatch
 	Holds        []Hold
@@ -114,6 +115,13 @@ type Order struct {
 	Next     time.Time
 	Cause    fault.Reason
 	Expires  time.Time
+}
+
+// Wake is where a device stands that sleeps before its window, or slept.
+type Wake struct {
+	Reason fault.Reason
+	By     []string
+	Woken  time.Time
 }
 
 // Reboot is where the device stands with a reboot that it asks for.

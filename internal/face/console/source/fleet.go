@@ -60,7 +60,7 @@ func (s *Source) Device(ctx context.Context, who Viewer, id string) (page.Device
 	out := page.Device{
 		DeviceLine: deviceLine(d.DeviceRow), Groups: d.Groups, AgentVersion: d.AgentVersion, Enrolled: d.Enrolled, Booted: d.Booted,
 		Scanned: d.Scanned, Lists: d.Lists, ScanStatus: d.ScanStatus, ScanCause: because(d.ScanCause), DuplicateOf: string(d.DuplicateOf),
-		Retired: d.Retired, RetiredWhy: d.RetiredWhy, Order: order(d.Order), Reboot: reboot(d.Reboot), Patches: devicePatches(d), Holds: holds(d.Holds),
+		Retired: d.Retired, RetiredWhy: d.RetiredWhy, Order: order(d.Order), Reboot: reboot(d.Reboot), Wake: woken(d.Wake), Patches: devicePatches(d), Holds: holds(d.Holds),
 		Exceptions: exceptions(d.Exceptions), Tasks: taskLines(d.Tasks), Events: events(who.Words, log.Rows),
 	}
 	if d.Facts != nil {
@@ -90,6 +90,13 @@ func order(o *view.OpenOrder) *page.Order {
 		ID: o.ID, Goal: string(o.Kind), Campaign: o.Campaign.ID, Name: o.Campaign.Name, Step: string(o.Step), Since: o.StepAt,
 		Next: o.Next, Cause: because(o.Cause), Expires: o.Expires,
 	}
+}
+
+func woken(w *view.Wake) *page.Wake {
+	if w == nil {
+		return nil
+	}
+	return &page.Wake{Reason: because(w.Reason), By: w.By, Woken: w.Woken}
 }
 
 func reboot(r *view.PendingReboot) *page.Reboot {

@@ -237,6 +237,14 @@ type DeviceLink struct {
 	AtUs   int64
 }
 
+type DeviceNetwork struct {
+	Tenant string
+	Device string
+	Mac    string
+	Prefix string
+	Armed  int64
+}
+
 type DeviceOrder struct {
 	Tenant    string
 	ID        string
@@ -275,6 +283,21 @@ type DeviceTrait struct {
 	Tenant string
 	Device string
 	Traits string
+}
+
+type DeviceWake struct {
+	Tenant    string
+	Device    string
+	OrderID   string
+	DueUs     int64
+	DecidedUs int64
+	Version   int64
+	Reason    string
+	WindowUs  int64
+	AskedUs   int64
+	Tries     int64
+	AskedOf   string
+	HeardUs   int64
 }
 
 type Enrollment struct {
@@ -712,4 +735,16 @@ type Tenant struct {
 	CreatedUs   int64
 	HoldsSerial int64
 	Holds       string
+}
+
+type WakeAsk struct {
+	Tenant    string
+	ID        string
+	Neighbour string
+	Device    string
+	Envelope  string
+	State     string
+	Cause     string
+	AskedUs   int64
+	ExpiresUs int64
 }
