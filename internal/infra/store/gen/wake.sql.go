@@ -349,12 +349,12 @@ func (q *Queries) PutWake(ctx context.Context, arg PutWakeParams) (int64, error)
 
 const sleepers = `-- name: Sleepers :many
 SELECT d.id, d.seen_us, o.id AS order_id, o.campaign, o.envelope FROM device d
-JOIN device_order o ON o.tenant = d.tenant AND o.device = d.id AND o.state = 'open' AND o.kind <> 'clean_up'
+CROSS JOIN device_order o
 LEFT JOIN device_wake w ON w.tenant = d.tenant AND w.device = d.id
-WHERE d.tenant = $1 AND d.seen_us > $2 AND d.seen_us <= $3 AND d.retired_us = 0 AND o.expires_us > $4
+WHERE o.tenant = d.tenant AND o.device = d.id AND o.state = 'open' AND o.kind <> 'clean_up' AND d.tenant = $1 AND d.seen_us > $2 AND d.seen_us <= $3 AND d.retired_us = 0 AND o.expires_us > $4
   AND NOT EXISTS (SELECT 1 FROM device_order x WHERE x.tenant = o.tenant AND x.device = o.device AND x.state = 'open' AND x.kind <> 'clean_up' AND x.serial > o.serial)
   AND (w.device IS NULL OR w.order_id <> o.id OR w.due_us <= $4)
-ORDER BY d.id LIMIT $5
+ORDER BY d.seen_us, d.id LIMIT $5
 `
 
 type SleepersParams struct {
@@ -374,7 +374,8 @@ type SleepersRow struct {
 }
 
 // Sleepers are devices that have not been heard of for a while and have an order
-// that waits, the last one given, where it is time to decide.
+// that waits, the last one given, where it is time to decide. The cross join keeps
+// SQLite at the index of who was heard of when.
 func (q *Queries) Sleepers(ctx context.Context, arg SleepersParams) ([]SleepersRow, error) {
 	rows, err := q.db.QueryContext(ctx, sleepers,
 		arg.Tenant,

@@ -18,15 +18,16 @@ WHERE n.tenant = @tenant AND n.prefix = @prefix AND d.seen_us >= @seen_us AND d.
 ORDER BY n.device LIMIT 64;
 
 -- Sleepers are devices that have not been heard of for a while and have an order
--- that waits, the last one given, where it is time to decide.
+-- that waits, the last one given, where it is time to decide. The cross join keeps
+-- SQLite at the index of who was heard of when.
 -- name: Sleepers :many
 SELECT d.id, d.seen_us, o.id AS order_id, o.campaign, o.envelope FROM device d
-JOIN device_order o ON o.tenant = d.tenant AND o.device = d.id AND o.state = 'open' AND o.kind <> 'clean_up'
+CROSS JOIN device_order o
 LEFT JOIN device_wake w ON w.tenant = d.tenant AND w.device = d.id
-WHERE d.tenant = @tenant AND d.seen_us > @gone_us AND d.seen_us <= @asleep_us AND d.retired_us = 0 AND o.expires_us > @now_us
+WHERE o.tenant = d.tenant AND o.device = d.id AND o.state = 'open' AND o.kind <> 'clean_up' AND d.tenant = @tenant AND d.seen_us > @gone_us AND d.seen_us <= @asleep_us AND d.retired_us = 0 AND o.expires_us > @now_us
   AND NOT EXISTS (SELECT 1 FROM device_order x WHERE x.tenant = o.tenant AND x.device = o.device AND x.state = 'open' AND x.kind <> 'clean_up' AND x.serial > o.serial)
   AND (w.device IS NULL OR w.order_id <> o.id OR w.due_us <= @now_us)
-ORDER BY d.id LIMIT @max;
+ORDER BY d.seen_us, d.id LIMIT @max;
 
 -- name: Wake :one
 SELECT * FROM device_wake WHERE tenant = @tenant AND device = @device;
