@@ -25,10 +25,10 @@ func Open(windows []Window, now time.Time) (Interval, bool) {
 // after. Windows that touch count as one, and one that has no beginning or no
 // end is cut two months before and after. It answers false when no window
 // opens, which only rules that never open do: for days of the week that is
-// known after two months, for other rules after 40 years.
+// known after two months, for other rules 40 years after now, and after they begin.
 func Next(windows []Window, now time.Time) (Interval, bool) {
 	// Most answers are near; looking far costs time for every device asked about.
-	for _, days := range reaches(windows) {
+	for _, days := range reaches(windows, now) {
 		if found := Intervals(windows, now, now.Add(time.Duration(days)*dayLength)); len(found) > 0 {
 			return whole(windows, found[0].Start), true
 		}
@@ -36,15 +36,26 @@ func Next(windows []Window, now time.Time) (Interval, bool) {
 	return Interval{}, false
 }
 
-func reaches(windows []Window) []int {
+func reaches(windows []Window, now time.Time) []int {
 	out := []int{3, 14, horizon}
 	if slices.ContainsFunc(windows, func(w Window) bool { return len(w.Closed) > 0 || w.Rule != nil }) {
 		out = append(out, yearly)
 	}
 	if slices.ContainsFunc(windows, func(w Window) bool { return w.Rule != nil }) {
-		out = append(out, patience)
+		out = append(out, patience+wait(windows, now))
 	}
 	return out
+}
+
+// wait is in how many days the last of the rules begins; 0 when all have.
+func wait(windows []Window, now time.Time) int {
+	longest := 0
+	for _, w := range windows {
+		if w.Rule != nil {
+			longest = max(longest, w.Rule.begins().DaysSince(DateOf(now, time.UTC)))
+		}
+	}
+	return longest
 }
 
 // whole is the interval that is open at an instant, as far as two months around.

@@ -56,11 +56,28 @@ func ParseRule(text string, from Date) (*Rule, error) {
 		return nil, refuseRule("see RFC 5545, section 3.3.10", "%v", err)
 	}
 	r := &Rule{text: text, from: from, rule: *built}
-	first := r.begins()
-	if len(r.dates(first, first.AddDays(patience), 1)) == 0 {
-		return nil, refuseRule("check BYMONTHDAY against BYMONTH and BYDAY; the last day of a month is BYMONTHDAY=-1", "%s gives no date in 40 years", text)
+	if !r.returns() {
+		return nil, refuseRule("check BYMONTHDAY against BYMONTH, BYDAY and INTERVAL; the last day of a month is BYMONTHDAY=-1", "%s gives no date in 40 years", text)
 	}
 	return r, nil
+}
+
+// looked is how many dates of a rule are looked at before it is believed: a
+// rule of rare days may give one soon, and the next in a century.
+const looked = 64
+
+// returns tells that the rule gives a date within patience of its start, and
+// again after each date that it gives.
+func (r *Rule) returns() bool {
+	at := r.begins()
+	for range looked {
+		found := r.dates(at, at.AddDays(patience), 1)
+		if len(found) == 0 {
+			return false
+		}
+		at = found[0].AddDays(1)
+	}
+	return true
 }
 
 // String is the rule as it is written, in capitals.

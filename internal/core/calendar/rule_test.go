@@ -374,6 +374,27 @@ func TestNextOfRulesIsOpenNowOrOpensFirst(t *testing.T) {
 	})
 }
 
+// A first date soon is no promise of a second: 45 years lie between 2023 and
+// 2068, the next year of this count whose third Saturday is the 21st.
+func TestARuleThatComesBackTooLateIsRefused(t *testing.T) {
+	if _, err := parseRule(t, "FREQ=YEARLY;BYDAY=3SA;BYMONTHDAY=21;INTERVAL=5", "2023-01-01"); err == nil || !strings.Contains(err.Error(), "gives no date in 40 years") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := parseRule(t, "FREQ=YEARLY;BYDAY=3SA;BYMONTHDAY=21", "2023-01-01"); err != nil {
+		t.Errorf("of every year: %v", err)
+	}
+}
+
+// A rule that begins in ten years, and gives its first date long after, opens
+// all the same.
+func TestNextLooksPastTheBeginningOfARule(t *testing.T) {
+	w := window(t, "UTC", "12:00", "14:00")
+	w.Rule, w.Days = rule(t, "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29;BYDAY=SA", "2054-03-01"), nil
+	if next, ok := calendar.Next([]calendar.Window{w}, instant(t, "2026-01-13T00:00:00Z")); !ok || next.Start.Format(time.DateOnly) != "2080-02-29" && next.Start.Year() < 2055 {
+		t.Errorf("opens %v, %t", next, ok)
+	}
+}
+
 // A set of rules is worked out once for the fleet, three days ahead; a
 // rehearsal does so for a year.
 func BenchmarkRule(b *testing.B) {
