@@ -128,6 +128,18 @@ func TestANeighbourWakesADeviceBeforeItsWindow(t *testing.T) {
 	w.verifyRegister()
 }
 
+// Two sites may count their machines in the same private prefix.
+func TestANeighbourIsOfTheSameSite(t *testing.T) {
+	w, pc, others, start := sleeping(t, wakesAtNight)
+	for d, site := range map[*fakeDevice]string{pc: "lyon", others[0]: "paris", others[1]: "paris", others[2]: "lyon"} {
+		w.describe(d, fleet.Describe{Tags: fleet.Tags{"site": site}, Reason: "moved"})
+	}
+	w.wakefully(start.Add(10 * time.Minute))
+	if len(others[2].woken) == 0 || len(others[0].woken)+len(others[1].woken) > 0 {
+		t.Errorf("asked %d times at its site, %d at another", len(others[2].woken), len(others[0].woken)+len(others[1].woken))
+	}
+}
+
 func TestADeviceThatDoesNotWakeIsLeftAlone(t *testing.T) {
 	w, pc, others, start := sleeping(t, wakesAtNight)
 	others[0].vetoWake = true

@@ -29,12 +29,18 @@ type round struct {
 	batch    store.Batch
 	policies policy.Policies
 	holds    []gen.Hold
-	near     map[netip.Prefix][]gen.NeighboursRow // by network
+	near     map[network][]gen.NeighboursRow // by network
 	asked    bool
 }
 
+// network is a prefix at a site; the site may not be known.
+type network struct {
+	prefix netip.Prefix
+	site   string
+}
+
 func (w *Waker) round(ctx context.Context, tx *store.Tx, tenant string, rows []gen.SleepersRow) (*round, error) {
-	r := &round{Waker: w, tx: tx, tenant: tenant, now: w.Clock(), near: map[netip.Prefix][]gen.NeighboursRow{}}
+	r := &round{Waker: w, tx: tx, tenant: tenant, now: w.Clock(), near: map[network][]gen.NeighboursRow{}}
 	ids := make([]string, 0, len(rows))
 	for _, row := range rows {
 		ids = append(ids, row.ID)
@@ -135,6 +141,10 @@ func (r *round) device(ctx context.Context, row gen.SleepersRow, before gen.Devi
 			return d, fmt.Errorf("read who was asked: %w", err)
 		}
 	}
+	site, err := r.site(row.ID)
+	if err != nil {
+		return d, err
+	}
 	networks, err := r.tx.Networks(ctx, r.tenant, row.ID)
 	if err != nil {
 		return d, fmt.Errorf("read networks: %w", err)
@@ -145,7 +155,7 @@ func (r *round) device(ctx context.Context, row gen.SleepersRow, before gen.Devi
 			return d, fmt.Errorf("read network %s: %w", n.Prefix, err)
 		}
 		d.Cards = append(d.Cards, wake.Card{MAC: n.Mac, Prefix: prefix, Armed: n.Armed == 1})
-		near, err := r.neighbours(ctx, prefix)
+		near, err := r.neighbours(ctx, network{prefix, site})
 		if err != nil {
 			return d, err
 		}
@@ -154,6 +164,12 @@ func (r *round) device(ctx context.Context, row gen.SleepersRow, before gen.Devi
 		}
 	}
 	return d, nil
+}
+
+// site is the device's tag.
+func (r *round) site(id string) (string, error) {
+	d, err := store.Subject(r.batch.Devices[id], nil, "", nil)
+	return d.Tags["site"], err
 }
 
 // allowed: a profile of the device says that it may be woken.
@@ -197,19 +213,19 @@ func windows(row gen.SleepersRow) (list []calendar.Interval, err error) {
 }
 
 // neighbours in a network that are awake, read once for each network.
-func (r *round) neighbours(ctx context.Context, prefix netip.Prefix) ([]gen.NeighboursRow, error) {
-	known, ok := r.near[prefix]
+func (r *round) neighbours(ctx context.Context, in network) ([]gen.NeighboursRow, error) {
+	known, ok := r.near[in]
 	if ok {
 		return known, nil
 	}
 	near, err := r.tx.Neighbours(ctx, gen.NeighboursParams{
-		Tenant: r.tenant, Prefix: prefix.String(), SeenUs: r.now.Add(-wake.AwakeWithin(r.CheckinEvery)).UnixMicro(),
+		Tenant: r.tenant, Prefix: in.prefix.String(), Site: in.site, SeenUs: r.now.Add(-wake.AwakeWithin(r.CheckinEvery)).UnixMicro(),
 		Capability: wire.CapabilityWake, RefusedUs: r.now.Add(-refusedFor).UnixMicro(),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for neighbours in %s: %w", prefix, err)
+		return nil, fmt.Errorf("look for neighbours in %s: %w", in.prefix, err)
 	}
-	r.near[prefix] = near
+	r.near[in] = near
 	return near, nil
 }
 

@@ -177,14 +177,16 @@ func (q *Queries) HeardAgain(ctx context.Context, arg HeardAgainParams) (int64, 
 const neighbours = `-- name: Neighbours :many
 SELECT DISTINCT n.device, d.name FROM device_network n
 JOIN device d ON d.tenant = n.tenant AND d.id = n.device
-WHERE n.tenant = $1 AND n.prefix = $2 AND d.seen_us >= $3 AND d.retired_us = 0 AND d.capability >= $4
-  AND NOT EXISTS (SELECT 1 FROM wake_ask a WHERE a.tenant = n.tenant AND a.neighbour = n.device AND a.state = 'refused' AND a.asked_us > $5)
+LEFT JOIN device_tag g ON g.tenant = n.tenant AND g.device = n.device AND g.name = 'site'
+WHERE n.tenant = $1 AND n.prefix = $2 AND (CAST($3 AS TEXT) = '' OR COALESCE(g.value, CAST($3 AS TEXT)) = CAST($3 AS TEXT)) AND d.seen_us >= $4 AND d.retired_us = 0 AND d.capability >= $5
+  AND NOT EXISTS (SELECT 1 FROM wake_ask a WHERE a.tenant = n.tenant AND a.neighbour = n.device AND a.state = 'refused' AND a.asked_us > $6)
 ORDER BY n.device LIMIT 64
 `
 
 type NeighboursParams struct {
 	Tenant     string
 	Prefix     string
+	Site       string
 	SeenUs     int64
 	Capability int64
 	RefusedUs  int64
@@ -196,11 +198,13 @@ type NeighboursRow struct {
 }
 
 // Neighbours are devices in a network that were heard of lately, can wake others,
-// and have not refused to.
+// and have not refused to. Two sites may use the same prefix: those that are
+// tagged with another site than the sleeper are not its neighbours.
 func (q *Queries) Neighbours(ctx context.Context, arg NeighboursParams) ([]NeighboursRow, error) {
 	rows, err := q.db.QueryContext(ctx, neighbours,
 		arg.Tenant,
 		arg.Prefix,
+		arg.Site,
 		arg.SeenUs,
 		arg.Capability,
 		arg.RefusedUs,

@@ -9,11 +9,13 @@ ON CONFLICT (tenant, device, mac, prefix) DO NOTHING;
 SELECT * FROM device_network WHERE tenant = @tenant AND device = @device ORDER BY mac, prefix;
 
 -- Neighbours are devices in a network that were heard of lately, can wake others,
--- and have not refused to.
+-- and have not refused to. Two sites may use the same prefix: those that are
+-- tagged with another site than the sleeper are not its neighbours.
 -- name: Neighbours :many
 SELECT DISTINCT n.device, d.name FROM device_network n
 JOIN device d ON d.tenant = n.tenant AND d.id = n.device
-WHERE n.tenant = @tenant AND n.prefix = @prefix AND d.seen_us >= @seen_us AND d.retired_us = 0 AND d.capability >= @capability
+LEFT JOIN device_tag g ON g.tenant = n.tenant AND g.device = n.device AND g.name = 'site'
+WHERE n.tenant = @tenant AND n.prefix = @prefix AND (CAST(@site AS TEXT) = '' OR COALESCE(g.value, CAST(@site AS TEXT)) = CAST(@site AS TEXT)) AND d.seen_us >= @seen_us AND d.retired_us = 0 AND d.capability >= @capability
   AND NOT EXISTS (SELECT 1 FROM wake_ask a WHERE a.tenant = n.tenant AND a.neighbour = n.device AND a.state = 'refused' AND a.asked_us > @refused_us)
 ORDER BY n.device LIMIT 64;
 
