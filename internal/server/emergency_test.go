@@ -10,6 +10,7 @@ import (
 	"patchring/internal/core/calendar"
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
+	"patchring/internal/core/feed"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
@@ -202,6 +203,25 @@ func TestAnEmergencyForWhatTheMonthMissed(t *testing.T) {
 	w.until(w.now.Add(time.Hour), 10*time.Minute)
 	if late.packages["openssl"] != "3" || late.packages["nginx"] != "2" {
 		t.Errorf("what was missed, as it is offered now: %v", late.packages)
+	}
+}
+
+// A vulnerability names its patches, as the feeds and the fleet's versions say.
+func TestAnEmergencyForAVulnerability(t *testing.T) {
+	w := newWorld(t, thursday)
+	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	w.hurried()
+	w.until(thursday.Add(10*time.Minute), 10*time.Minute)
+	w.feed(feed.Debian, trackerFile)
+	_, err := w.srv.Conductor.StartEmergency(t.Context(), "main", w.by, campaign.StartEmergency{CVE: "CVE-2025-0001", Reason: "r"})
+	if !errors.Is(err, fault.New(fault.NothingToDo)) {
+		t.Errorf("of what is mended everywhere: %v", err)
+	}
+	c := w.emergency(campaign.StartEmergency{CVE: "cve-2026-0001", Windows: []calendar.Interval{{Start: thursday, End: thursday.Add(10 * time.Hour)}}})
+	w.approved(c)
+	w.until(thursday.Add(time.Hour), 10*time.Minute)
+	if pilot.packages["openssl"] != "2" || pilot.packages["nginx"] != "1" {
+		t.Errorf("openssl mends it, nginx does not: %v", pilot.packages)
 	}
 }
 
