@@ -60,6 +60,13 @@ func TestAPolicyInABrowser(t *testing.T) {
 			do(t, ctx, chromedp.Click(chromedp.CSS("[data-insert='device.kind']")))
 			until(t, ctx, "the field", `document.querySelector("#f-text").value === "device.kind"`)
 
+			// What is begun narrows the list, and is completed.
+			write(t, ctx, "")
+			do(t, ctx, chromedp.SendKeys(chromedp.ID("f-text"), "devices: device.dep"))
+			until(t, ctx, "the list of what fits", `[...document.querySelectorAll("#fields li")].filter(l => !l.hidden).map(l => l.querySelector("[data-insert]").dataset.insert).join() === "device.department"`)
+			do(t, ctx, chromedp.KeyEvent(" ", chromedp.KeyModifiers(chromedp.ModifierCtrl)))
+			until(t, ctx, "the field completed", `document.querySelector("#f-text").value === "devices: device.department"`)
+
 			// What it would change, and the yes.
 			write(t, ctx, nightPolicy)
 			do(t, ctx, chromedp.Click(chromedp.CSS("button[value=apply]")))

@@ -57,6 +57,25 @@
     }
   });
 
+  // What is being typed narrows the list of fields, and Ctrl+Space completes it.
+  const begun = (source) => /\b(?:device|patch)(?:\.\w*)*$/.exec(source.value.slice(0, source.selectionStart))?.[0] ?? "";
+  const fitting = (word) => [...document.querySelectorAll("#fields [data-insert]")].filter((b) => b.dataset.insert.startsWith(word));
+  document.addEventListener("input", (event) => {
+    if (!(event.target instanceof Element) || event.target.id !== "f-text") return;
+    const fits = new Set(fitting(begun(event.target)));
+    for (const b of document.querySelectorAll("#fields [data-insert]")) b.closest("li").hidden = fits.size > 0 && !fits.has(b);
+  });
+  document.addEventListener("keydown", (event) => {
+    const source = event.target;
+    if (!(source instanceof Element) || source.id !== "f-text" || !event.ctrlKey || event.code !== "Space") return;
+    event.preventDefault();
+    const word = begun(source);
+    const [first] = word ? fitting(word) : [];
+    if (!first) return;
+    source.setRangeText(first.dataset.insert, source.selectionStart - word.length, source.selectionEnd, "end");
+    source.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
   document.addEventListener("change", (event) => {
     const form = event.target instanceof Element && event.target.closest("form[data-auto]");
     if (form && event.target.matches("select")) form.requestSubmit();
