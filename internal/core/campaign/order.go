@@ -142,19 +142,20 @@ func Strayed(order, device []calendar.Interval, now time.Time) bool {
 	return false
 }
 
-// narrowed tells that the device may act before its order lets it: a freeze was
-// ended, or a window added. It gets another order rather than to wait for what
-// is no longer in the way.
+// narrowed tells that the device may act at a time, before its order ends, at
+// which the order does not let it: a freeze was ended, or a window added. It
+// gets another order rather than to wait for what is no longer in the way. All
+// of the order's time counts, not the next window alone: otherwise the passing
+// of a window would change the answer, and nobody would look.
 func (w *weighing) narrowed() bool {
-	ordered, now := Ahead(w.device.Order.Windows, w.now), Ahead(w.device.Windows, w.now)
-	if len(ordered) == 0 || len(now) == 0 {
-		return false // it expires by itself, or nothing would take its place
+	ordered := w.device.Order.Windows
+	if len(ordered) == 0 {
+		return false
 	}
-	opens := now[0].Start
-	if opens.Before(w.now) {
-		opens = w.now
-	}
-	return opens.Add(rounding).Before(ordered[0].Start)
+	rest := []calendar.Interval{{Start: w.now, End: ordered[len(ordered)-1].End}}
+	return slices.ContainsFunc(calendar.Subtract(calendar.Intersect(w.device.Windows, rest), ordered), func(i calendar.Interval) bool {
+		return i.Length() > rounding
+	})
 }
 
 // Begun tells that an order at this step is past recall: as the agent sees it,
