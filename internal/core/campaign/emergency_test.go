@@ -5,11 +5,13 @@ import (
 	"testing"
 	"time"
 
+	"patchring/internal/core/calendar"
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
 	"patchring/internal/core/procedure"
+	"patchring/wire"
 )
 
 func TestApproval(t *testing.T) {
@@ -91,5 +93,31 @@ func TestRenewed(t *testing.T) {
 	want := []patch.ID{key("a", "1").ID(), key("b", "2").ID(), key("b", "3").ID()}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v: the newer one only where the named one is gone", got, want)
+	}
+}
+
+// An order is written again when its device may act at more times than it says,
+// now or later, and left alone when the time is the same.
+func TestAnOrderThatIsTooNarrow(t *testing.T) {
+	day := func(n int) calendar.Interval {
+		return calendar.Interval{Start: noon.AddDate(0, 0, n), End: noon.AddDate(0, 0, n).Add(2 * time.Hour)}
+	}
+	for _, tt := range []struct {
+		name         string
+		ordered, may []calendar.Interval
+		again        bool
+	}{
+		{"the same", []calendar.Interval{day(1), day(3)}, []calendar.Interval{day(1), day(3)}, false},
+		{"one more before", []calendar.Interval{day(3)}, []calendar.Interval{day(1), day(3)}, true},
+		{"one more between", []calendar.Interval{day(1), day(3)}, []calendar.Interval{day(1), day(2), day(3)}, true},
+		{"one more after", []calendar.Interval{day(1)}, []calendar.Interval{day(1), day(3)}, false},
+	} {
+		s := aSituation()
+		s.Windows = tt.may
+		s.ordered(wire.StepWait, openssl).Windows = tt.ordered
+		s.Order.Expires = tt.ordered[len(tt.ordered)-1].End
+		if got := s.decide(); got.Cancel != tt.again {
+			t.Errorf("%s: taken back %t", tt.name, got.Cancel)
+		}
 	}
 }
