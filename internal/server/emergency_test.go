@@ -273,4 +273,23 @@ func TestEmergenciesRefuseWhatIsNotSaid(t *testing.T) {
 	refused("a yes without its test", sign(campaign.Sign{Role: "security", Yes: true}), fault.InvalidField)
 	w.approved(c)
 	refused("a word too late", sign(campaign.Sign{Role: "it", Yes: true}), fault.Conflict)
+	c = w.emergency(campaign.StartEmergency{Name: "slow", Patches: openssl, Windows: []calendar.Interval{{Start: thursday, End: thursday.Add(time.Hour)}}})
+	w.until(thursday.Add(time.Hour), 10*time.Minute)
+	refused("a yes when its windows are over", sign(campaign.Sign{Role: "it", Yes: true}), fault.InvalidField)
+	w.must(sign(campaign.Sign{Role: "it", Comment: "too late"}))
+}
+
+// The reference is kept as the feeds write it, however it was asked for.
+func TestAnEmergencyKeepsItsVulnerabilityAsFeedsWriteIt(t *testing.T) {
+	w := newWorld(t, thursday)
+	w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	w.hurried()
+	w.until(thursday.Add(10*time.Minute), 10*time.Minute)
+	w.feed(feed.Debian, trackerFile)
+	c := w.emergency(campaign.StartEmergency{CVE: " cve-2026-0001 "})
+	row, err := w.srv.DB.Read().Emergency(t.Context(), "main", string(c))
+	w.must(err)
+	if row.Reference != "CVE-2026-0001" {
+		t.Errorf("kept as %q", row.Reference)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +29,7 @@ func (c *Conductor) StartEmergency(ctx context.Context, tenant fleet.TenantID, b
 	if err != nil {
 		return "", err
 	}
+	ask.CVE = strings.ToUpper(strings.TrimSpace(ask.CVE))
 	row := gen.AddEmergencyParams{Tenant: string(tenant), Cause: string(cause), Reference: ask.CVE, Reason: ask.Reason, AskedBy: string(by)}
 	if ask.ThroughFreeze {
 		row.ThroughFreeze = 1
@@ -64,7 +64,7 @@ func (c *Conductor) emergencyPatches(ctx context.Context, tenant fleet.TenantID,
 	var out []patch.ID
 	switch {
 	case ask.CVE != "":
-		ids, err := read.PatchesOfCVE(ctx, string(tenant), strings.ToUpper(ask.CVE))
+		ids, err := read.PatchesOfCVE(ctx, string(tenant), ask.CVE)
 		if err != nil {
 			return nil, fmt.Errorf("read patches of %s: %w", ask.CVE, err)
 		}
@@ -141,6 +141,10 @@ func (c *Conductor) Approve(ctx context.Context, tenant fleet.TenantID, by regis
 		}
 		if err := allTicked(rule, ask); err != nil {
 			return err
+		}
+		if s.windows != nil && ask.Yes && len(campaign.Ahead(s.windows, c.Clock())) == 0 {
+			// It would start, and never act.
+			return fault.New(fault.InvalidField, "field", "windows", "problem", "windows_over", "fix", "new_emergency")
 		}
 		if err := c.addSignOff(ctx, tx, s, gen.CampaignRing{Position: campaign.StartPosition}, by, ask); err != nil {
 			return err
@@ -221,10 +225,11 @@ func (s *scene) only(ctx context.Context, tx *store.Tx, candidates []campaign.Ca
 }
 
 // other tells of an order of another campaign that the device has: whether an
-// emergency may take its place.
+// emergency may take its place. Of several, all have to give way.
 func (g *group) other(ctx context.Context, o gen.DeviceOrder, d *campaign.Device) error {
+	yielded := d.OtherCampaign == "" || d.OtherYields
 	d.OtherCampaign, d.OtherYields = o.Campaign, false
-	if !g.scene.rules.Urgent || campaign.Begun(wire.Step(o.Step)) || wire.OrderKind(o.Kind) != wire.OrderInstall {
+	if !yielded || !g.scene.rules.Urgent || campaign.Begun(wire.Step(o.Step)) || wire.OrderKind(o.Kind) != wire.OrderInstall {
 		return nil
 	}
 	origin, err := g.reads.CampaignOrigin(ctx, g.scene.row.Tenant, o.Campaign)
@@ -235,21 +240,18 @@ func (g *group) other(ctx context.Context, o gen.DeviceOrder, d *campaign.Device
 	return nil
 }
 
-// preempt cancels the order of another campaign that has not begun. That
-// campaign looks at the device again: later, it gives what is then left to do.
+// preempt cancels the orders of other campaigns that have not begun. Those look
+// at the device again: later, they give what is then left to do.
 func (g *group) preempt(ctx context.Context, row gen.CampaignDevice) error {
-	orders := slices.DeleteFunc(slices.Clone(g.batch.Orders[row.Device]), func(o gen.DeviceOrder) bool {
-		return o.Campaign == row.Campaign || wire.OrderKind(o.Kind) == wire.OrderCleanUp
-	})
-	for _, o := range orders {
-		now := g.Clock().UnixMicro()
-		if _, err := g.tx.CloseOrder(ctx, gen.CloseOrderParams{Tenant: row.Tenant, ID: o.ID, State: orderCancelled, Step: o.Step, StepUs: now}); err != nil {
-			return fmt.Errorf("cancel order %s: %w", o.ID, err)
+	for _, o := range g.batch.Orders[row.Device] {
+		if o.Campaign == row.Campaign || wire.OrderKind(o.Kind) != wire.OrderInstall {
+			continue
 		}
-		g.tx.Record(register.Entry{
-			Tenant: row.Tenant, AtUS: now, Actor: actor, Kind: register.OrderResult, Device: o.Device, Campaign: o.Campaign,
-			Reason: fault.Because(fault.OtherOrder, "campaign", row.Campaign), Detail: map[string]any{"order": o.ID, "state": orderCancelled},
-		})
+		of := gen.CampaignDevice{Tenant: row.Tenant, Device: row.Device, Campaign: o.Campaign}
+		open := campaign.OpenOrder{ID: o.ID, Step: wire.Step(o.Step)}
+		if err := g.shut(ctx, of, &open, orderCancelled, fault.Because(fault.OtherOrder, "campaign", row.Campaign)); err != nil {
+			return err
+		}
 	}
 	if _, err := g.tx.TouchDeviceRows(ctx, row.Tenant, row.Device); err != nil {
 		return fmt.Errorf("wake device: %w", err)
