@@ -225,7 +225,7 @@ func (g *group) paced(d *campaign.Device, now time.Time) error {
 		}
 		d.Model = traits.Model
 	}
-	mode := g.scene.reboots(g.scene.rules.Policies.Settings(d.Match), g.scene.terms(), now).Mode
+	mode := g.scene.restartMode(g.scene.settings(d.Match), now)
 	d.RebootsInside = mode == wire.RebootIfNeeded || mode == wire.RebootUser
 	return nil
 }

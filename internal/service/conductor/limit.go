@@ -30,7 +30,7 @@ func (g *group) limits(ctx context.Context, row gen.CampaignDevice, match policy
 	if err != nil {
 		return nil, err
 	}
-	settings := g.scene.rules.Policies.Settings(match)
+	settings := g.scene.settings(match)
 	out := underOf(settings.Limits, m.Tags)
 	if g.tx == nil { // a question: nothing is written
 		return out, nil
@@ -60,7 +60,7 @@ func (g *group) share(ctx context.Context, row gen.CampaignDevice, settings poli
 			return 0, err
 		}
 		for _, u := range underOf([]policy.Placed{b.Limit()}, m.Tags) {
-			n, err := g.reads.CountLimit(ctx, gen.CountLimitParams{Tenant: row.Tenant, Name: u.Name, Value: u.value})
+			n, err := g.sharers(ctx, row.Tenant, sharing{u.Name, u.value})
 			if err != nil {
 				return 0, fmt.Errorf("count devices of bandwidth %s: %w", b.Name, err)
 			}
@@ -70,6 +70,22 @@ func (g *group) share(ctx context.Context, row gen.CampaignDevice, settings poli
 		}
 	}
 	return least, nil
+}
+
+// sharing is one of the values of a bandwidth.
+type sharing struct{ name, value string }
+
+// sharers are counted once for a batch: a ring that opens gives orders to all of
+// a site at once.
+func (g *group) sharers(ctx context.Context, tenant string, of sharing) (int64, error) {
+	if n, known := g.scene.counted[of]; known {
+		return n, nil
+	}
+	n, err := g.reads.CountLimit(ctx, gen.CountLimitParams{Tenant: tenant, Name: of.name, Value: of.value})
+	if err == nil {
+		g.scene.counted[of] = n
+	}
+	return n, err
 }
 
 func (g *group) keepLimits(ctx context.Context, row gen.CampaignDevice, now []under) error {

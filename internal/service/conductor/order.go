@@ -51,25 +51,24 @@ func (g *group) expire(ctx context.Context, row gen.CampaignDevice, device campa
 	if _, err := g.tx.TouchPendingReboot(ctx, row.Tenant, row.Device); err != nil {
 		return fmt.Errorf("wake its reboot: %w", err)
 	}
-	return g.shut(ctx, row, device.Order, state, code)
+	return g.shut(ctx, row, device.Order, state, fault.Because(code))
 }
 
-// shut closes an open order from this side.
-func (g *group) shut(ctx context.Context, row gen.CampaignDevice, o *campaign.OpenOrder, state string, code fault.Code) error {
-	now := g.Clock()
-	_, err := g.tx.CloseOrder(ctx, gen.CloseOrderParams{
-		Tenant: row.Tenant, ID: o.ID, State: state, Step: string(o.Step), StepUs: now.UnixMicro(),
-	})
+// shut closes an open order of a row from this side. The ring is told where it
+// is this campaign's.
+func (g *group) shut(ctx context.Context, of gen.CampaignDevice, o *campaign.OpenOrder, state string, why fault.Reason) error {
+	now := g.Clock().UnixMicro()
+	_, err := g.tx.CloseOrder(ctx, gen.CloseOrderParams{Tenant: of.Tenant, ID: o.ID, State: state, Step: string(o.Step), StepUs: now})
 	if err != nil {
 		return fmt.Errorf("close order %s: %w", o.ID, err)
 	}
 	ring := ""
-	if row.Campaign != "" {
-		ring = ringName(g.scene, row.Position)
+	if of.Campaign != "" && of.Campaign == g.scene.row.ID {
+		ring = ringName(g.scene, of.Position)
 	}
 	g.tx.Record(register.Entry{
-		Tenant: row.Tenant, AtUS: now.UnixMicro(), Actor: actor, Kind: register.OrderResult, Device: row.Device, Campaign: row.Campaign,
-		Ring: ring, Reason: fault.Because(code), Detail: map[string]any{"order": o.ID, "state": state},
+		Tenant: of.Tenant, AtUS: now, Actor: actor, Kind: register.OrderResult, Device: of.Device, Campaign: of.Campaign,
+		Ring: ring, Reason: why, Detail: map[string]any{"order": o.ID, "state": state},
 	})
 	return nil
 }

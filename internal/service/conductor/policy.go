@@ -127,22 +127,46 @@ func (s *scene) openingsAt(at devicePlace, now time.Time) openings {
 	return openings{windows, frozen}
 }
 
-// settings of the devices of a match, as they hold in this campaign.
+// settings of the devices of a match, as they hold in this campaign. They are
+// worked out once: most of a fleet has a few matches.
 func (s *scene) settings(match policy.Match) policy.Settings {
-	settings := s.rules.Policies.Settings(match)
-	if s.throughFreeze() {
-		return settings.Unfrozen()
+	settings, known := s.settingsOf[match]
+	if known {
+		return settings
 	}
+	if settings = s.rules.Policies.Settings(match); s.throughFreeze() {
+		settings = settings.Unfrozen()
+	}
+	s.settingsOf[match] = settings
 	return settings
 }
 
-// reboots by the device's profile, else by the procedure. A compressed campaign
-// is a rehearsal of minutes: it does not wait for a Sunday night.
+// reboots by the device's profile, else by the procedure.
 func (s *scene) reboots(settings policy.Settings, terms campaign.Terms, now time.Time) campaign.Restarts {
-	if _, open := s.openNow(now); open && settings.Reboot != nil && settings.Reboot.Mode == policy.RebootInWindow {
+	if s.rebootsAtOnce(settings, now) {
 		return campaign.Restarts{Mode: wire.RebootIfNeeded}
 	}
 	return campaign.RestartsOf(settings, terms, now)
+}
+
+// restartMode is the mode of reboots without their windows, which are dear: it
+// is asked of every device.
+func (s *scene) restartMode(settings policy.Settings, now time.Time) wire.RebootMode {
+	switch {
+	case s.rebootsAtOnce(settings, now):
+		return wire.RebootIfNeeded
+	case settings.Reboot != nil:
+		return wire.RebootMode(settings.Reboot.Mode)
+	default:
+		return wire.RebootMode(s.procedure.Reboot)
+	}
+}
+
+// rebootsAtOnce: a compressed campaign is a rehearsal of minutes; it does not
+// wait for a Sunday night.
+func (s *scene) rebootsAtOnce(settings policy.Settings, now time.Time) bool {
+	_, open := s.openNow(now)
+	return open && settings.Reboot != nil && settings.Reboot.Mode == policy.RebootInWindow
 }
 
 // holdersAtOnce is how many devices are read together for their matches.

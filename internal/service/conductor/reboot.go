@@ -105,6 +105,7 @@ func (c *Conductor) decideReboots(ctx context.Context, tx *store.Tx, tenant stri
 func (c *Conductor) bareScene(ctx context.Context, q *gen.Queries, tenant string) (*scene, error) {
 	s := &scene{
 		row: gen.Campaign{Tenant: tenant}, amended: map[int64]int64{}, cache: map[devicePlace]openings{},
+		settingsOf: map[policy.Match]policy.Settings{}, counted: map[sharing]int64{},
 		procedure: procedure.Procedure{UnreachableAfter: procedure.DefaultUnreachable},
 	}
 	var err error
@@ -183,11 +184,11 @@ func (r *reboots) decide(ctx context.Context, row gen.PendingReboot) error {
 // close ends an open order that no longer stands, and gives places back.
 func (r *reboots) close(ctx context.Context, g *group, of gen.CampaignDevice, asks asking, d reboot.Decision) error {
 	if asks.order != nil && d.Cancel {
-		if err := g.shut(ctx, of, asks.order, orderCancelled, fault.OrderCancelled); err != nil {
+		if err := g.shut(ctx, of, asks.order, orderCancelled, fault.Because(fault.OrderCancelled)); err != nil {
 			return err
 		}
 	} else if asks.order != nil && d.Expired {
-		if err := g.shut(ctx, of, asks.order, orderExpired, fault.OrderExpired); err != nil {
+		if err := g.shut(ctx, of, asks.order, orderExpired, fault.Because(fault.OrderExpired)); err != nil {
 			return err
 		}
 	} else if asks.order != nil {
@@ -230,7 +231,7 @@ func (g *group) rebooting(ctx context.Context, of gen.CampaignDevice, row gen.Pe
 	if err != nil {
 		return a, err
 	}
-	a.settings = g.scene.rules.Policies.Settings(match)
+	a.settings = g.scene.settings(match)
 	d.Exception = campaign.Excepted(g.scene.rules, policy.Holder{Device: d.ID, Groups: g.batch.Groups[row.Device], Match: match}, now)
 	open, err := g.openings(of, dr, match, now)
 	if err != nil {

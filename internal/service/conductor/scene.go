@@ -35,6 +35,10 @@ type scene struct {
 	emergency gen.CampaignEmergency
 	pace      pace.Learned // how long past installs of the content took
 	cache     map[devicePlace]openings
+	// settingsOf are what policies say of the devices of a match; counted is how
+	// many devices each bandwidth has.
+	settingsOf map[policy.Match]policy.Settings
+	counted    map[sharing]int64
 }
 
 // scenes keeps parsed procedures, policies and freezes: none of them changes.
@@ -75,7 +79,7 @@ func (c *Conductor) scene(ctx context.Context, q *gen.Queries, row gen.Campaign)
 	if err != nil {
 		return nil, err
 	}
-	s := &scene{row: row, procedure: p, amended: map[int64]int64{}, cache: map[devicePlace]openings{}}
+	s := &scene{row: row, procedure: p, amended: map[int64]int64{}, cache: map[devicePlace]openings{}, settingsOf: map[policy.Match]policy.Settings{}, counted: map[sharing]int64{}}
 	if err := json.Unmarshal([]byte(row.Schedule), &s.schedule); err != nil {
 		return nil, fmt.Errorf("read the schedule of campaign %s: %w", row.Name, err)
 	}
