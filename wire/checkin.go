@@ -28,6 +28,7 @@ type Checkin struct {
 	Orders      []OrderStatus `json:"orders,omitempty"`
 	HoldsSerial int64         `json:"holds_serial,omitempty"`
 	Spooled     int           `json:"spooled,omitempty"` // events not yet delivered
+	WatchSerial int64         `json:"watch_serial,omitempty"`
 }
 
 // OrderStatus is where the agent stands with an order it keeps.
@@ -47,6 +48,7 @@ type CheckinReply struct {
 	Holds    *Envelope  `json:"holds,omitempty"`  // when the agent's serial is older
 	Said     []Envelope `json:"said,omitempty"`   // answers from the device's page that it has told nothing of
 	Wake     []Envelope `json:"wake,omitempty"`   // neighbours to be woken that it has told nothing of
+	Watch    *Envelope  `json:"watch,omitempty"`  // when the agent's serial is older
 	Scan     bool       `json:"scan,omitempty"`   // scan again now
 	CheckinS int64      `json:"checkin_s,omitempty"`
 	Error    *Error     `json:"error,omitempty"`

@@ -30,7 +30,9 @@ package wire
 //	               reboots, and how long each part of an order took; how fast an
 //	               order may download; neighbours that are to be woken, and the
 //	               cards that can be
-const Capability = 4
+//	5  2026-11-22  measures: samples and points (report measures), probes and
+//	               what a device is to watch (watch)
+const Capability = 5
 
 // CapabilityReboot is from when on an agent understands orders to reboot.
 const CapabilityReboot = 4

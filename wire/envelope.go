@@ -16,8 +16,9 @@ type EnvelopeKind string
 const (
 	EnvelopeOrder EnvelopeKind = "order"
 	EnvelopeHolds EnvelopeKind = "holds"
-	EnvelopeSaid  EnvelopeKind = "said" // Said: an answer from the device's page
-	EnvelopeWake  EnvelopeKind = "wake" // Wake: a neighbour to be woken
+	EnvelopeSaid  EnvelopeKind = "said"  // Said: an answer from the device's page
+	EnvelopeWake  EnvelopeKind = "wake"  // Wake: a neighbour to be woken
+	EnvelopeWatch EnvelopeKind = "watch" // Watch: what the device is to measure
 )
 
 // Envelope carries the exact bytes that were signed: verify, then decode.

@@ -35,6 +35,8 @@ const (
 	ReportPart    ReportKind = "part"    // Part → PartReply
 	ReportEvents  ReportKind = "events"  // Events → EventsReply
 	ReportRenew   ReportKind = "renew"   // RenewRequest → RenewReply
+
+	ReportMeasures ReportKind = "measures" // MeasuresReport → MeasuresReply
 )
 
 // ReportSubject is where a device sends a report.
