@@ -24,34 +24,51 @@ while (my $client = $listener->accept) {
 }
 `
 
-const serviceUnit = `[Unit]
+// unit of a lab service of that name.
+func unit(name string) File {
+	return File{"/lib/systemd/system/" + name + ".service", 0o644, fmt.Sprintf(`[Unit]
 Description=Patchring lab service
 [Service]
-ExecStart=/usr/lib/lab-svc/serve
+ExecStart=/usr/lib/%s/serve
 Restart=on-failure
 [Install]
 WantedBy=multi-user.target
-`
+`, name)}
+}
 
-// In a root that no systemd runs in, the unit is only enabled: it starts with the
-// next boot.
-const serviceStart = `if command -v systemctl >/dev/null; then
-	systemctl enable -q lab-svc.service
-	if [ -d /run/systemd/system ]; then systemctl daemon-reload; systemctl restart lab-svc.service; fi
-fi`
+// starting is the postinst of a package with a service. In a root that no systemd
+// runs in, the unit is only enabled: it starts with the next boot.
+func starting(name string) string {
+	return fmt.Sprintf(`if command -v systemctl >/dev/null; then
+	systemctl enable -q %[1]s.service
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload; systemctl restart %[1]s.service; fi
+fi`, name)
+}
 
-const serviceStop = `if [ "$1" = remove ] && [ -d /run/systemd/system ]; then systemctl stop lab-svc.service; fi
-if [ "$1" = remove ] && command -v systemctl >/dev/null; then systemctl disable -q lab-svc.service; fi`
+func stopping(name string) string {
+	return fmt.Sprintf(`if [ "$1" = remove ] && [ -d /run/systemd/system ]; then systemctl stop %[1]s.service; fi
+if [ "$1" = remove ] && command -v systemctl >/dev/null; then systemctl disable -q %[1]s.service; fi`, name)
+}
 
-// service is lab-svc in the version that answers with that HTTP status.
-func service(number, answer string) Version {
+// serving is a version whose service runs this program.
+func serving(name, number, program string) Version {
 	return Version{
-		Number: number,
-		Suite:  suiteOf(number),
-		Files: []File{
-			{"/usr/lib/lab-svc/serve", 0o755, fmt.Sprintf(serviceProgram, ServicePort, number, answer)},
-			{"/lib/systemd/system/lab-svc.service", 0o644, serviceUnit},
-		},
-		Scripts: map[string]string{"postinst": serviceStart, "prerm": serviceStop},
+		Number:  number,
+		Suite:   suiteOf(number),
+		Files:   []File{{"/usr/lib/" + name + "/serve", 0o755, program}, unit(name)},
+		Scripts: map[string]string{"postinst": starting(name), "prerm": stopping(name)},
 	}
 }
+
+// answering is lab-svc in the version that answers with that HTTP status.
+func answering(number, status string) Version {
+	return serving("lab-svc", number, fmt.Sprintf(serviceProgram, ServicePort, number, status))
+}
+
+// The programs of lab-dead and lab-burn: one that works, one that dies as soon as
+// it was started, and one that never rests.
+const (
+	idleProgram = "#!/usr/bin/perl\nsleep 3600 while 1;\n"
+	deadProgram = "#!/usr/bin/perl\nprint STDERR \"lab-dead: no such table: settings\\n\";\nexit 1;\n"
+	burnProgram = "#!/usr/bin/perl\n1 while 1;\n"
+)

@@ -124,6 +124,42 @@ func services(b bench) {
 	b.answers(http.StatusInternalServerError)
 	b.install(0, at("lab-svc", "1.0"), "--allow-downgrades", "lab-svc=1.0")
 	b.answers(http.StatusOK)
+
+	b.run("systemctl", "is-active", "lab-dead")
+	b.install(0, at("lab-dead", "1.1"), "lab-dead=1.1")
+	b.becomes("lab-dead", "ActiveState=failed")
+	b.install(0, at("lab-dead", "1.0"), "--allow-downgrades", "lab-dead=1.0")
+	b.becomes("lab-dead", "ActiveState=active")
+
+	b.install(0, at("lab-burn", "1.1"), "lab-burn=1.1")
+	var before, after int
+	eventually(b.T, "lab-burn 1.1 burns a second of the processor", func() bool {
+		after = b.burnt()
+		if before == 0 {
+			before = after
+		}
+		return after-before > 1e9
+	})
+	b.install(0, at("lab-burn", "1.0"), "--allow-downgrades", "lab-burn=1.0")
+}
+
+// becomes waits for what systemd says of the service.
+func (b bench) becomes(service, want string) {
+	b.Helper()
+	eventually(b.T, service+" becomes "+want, func() bool {
+		return strings.TrimSpace(b.run("systemctl", "show", "-p", "ActiveState", service)) == want
+	})
+}
+
+// burnt is the processor time of lab-burn, in nanoseconds.
+func (b bench) burnt() int {
+	b.Helper()
+	stat := b.run("sh", "-c", "cat /proc/$(systemctl show -P MainPID lab-burn)/schedstat")
+	n, err := strconv.Atoi(strings.Fields(stat)[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
 }
 
 func failures(b bench) {
