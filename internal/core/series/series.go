@@ -216,17 +216,19 @@ type Ask struct {
 	Hourly       bool
 }
 
-// Add appends the part of a block that is asked for. Blocks are added oldest
-// first.
+// Add appends the part of a block that is asked for. Blocks of hours are added
+// first, then those of points, each oldest first. Points of a time of which the
+// hours are known came late and wait to be merged: they would count twice.
 func (s Series) Add(b *Block, ask Ask) {
 	for number, column := range b.cells {
 		m := measures[number]
 		if len(ask.Measures) > 0 && !slices.Contains(ask.Measures, m) {
 			continue
 		}
+		merged := endOf(s[m])
 		for slot, c := range column {
 			at := b.FromUS + int64(slot)*b.stepUS
-			if !c.known || at < ask.FromUS || at >= ask.ToUS {
+			if !c.known || at < ask.FromUS || at >= ask.ToUS || b.stepUS < HourUS && at < merged {
 				continue
 			}
 			one := Slot{AtUS: at, StepS: b.stepUS / 1_000_000, N: b.n[slot], Mean: fromHundredths(c.mean), Worst: fromHundredths(c.worst)}
@@ -237,6 +239,16 @@ func (s Series) Add(b *Block, ask Ask) {
 			s[m] = append(s[m], one)
 		}
 	}
+}
+
+// endOf is where a list ends. Blocks are appended as a whole, so what a block of
+// points adds is never before the end of the one before.
+func endOf(list []Slot) int64 {
+	if len(list) == 0 {
+		return 0
+	}
+	last := list[len(list)-1]
+	return last.AtUS + last.StepS*1_000_000
 }
 
 // intoHour adds a point to the hour at the end of a list.

@@ -120,6 +120,20 @@ func TestAReaderGetsWhatItAskedFor(t *testing.T) {
 	}
 }
 
+// Points that came after their hour was merged wait for the next merge.
+func TestAnHourIsNotReadTwice(t *testing.T) {
+	past, recent, s := Past(at), Recent(at), Series{}
+	past.Put(point(0, 60, map[wire.Measure]float64{wire.MeasureCPU: 10}))
+	recent.Put(point(3, 5, map[wire.Measure]float64{wire.MeasureCPU: 90}))
+	recent.Put(point(12, 5, map[wire.Measure]float64{wire.MeasureCPU: 30}))
+	for _, b := range []*Block{past, recent} {
+		s.Add(b, Ask{FromUS: at, ToUS: at + RecentUS})
+	}
+	if got := s[wire.MeasureCPU]; len(got) != 2 || got[0].Mean != 10 || got[1].Mean != 30 {
+		t.Errorf("read %+v", got)
+	}
+}
+
 // What is read is what was put, to half a hundredth.
 func TestPackedBlocksReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -78,10 +78,15 @@ func (r Reads) Batch(ctx context.Context, tenant string, devices []string) (Batc
 
 // each runs text, completed with one placeholder a device, and scans its rows.
 func (r Reads) each(ctx context.Context, text, order, tenant string, devices []string, scan func(*sql.Rows) error) error {
+	return r.eachWith(ctx, text, order, []any{tenant}, devices, scan)
+}
+
+// eachWith is each of a text that has the placeholders of args before those of
+// the devices.
+func (r Reads) eachWith(ctx context.Context, text, order string, args []any, devices []string, scan func(*sql.Rows) error) error {
 	if len(devices) == 0 {
 		return nil
 	}
-	args := []any{tenant}
 	var q strings.Builder
 	q.WriteString(text)
 	for i, id := range devices {

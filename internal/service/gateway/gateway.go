@@ -1,5 +1,5 @@
-// Package gateway takes in what agents report: check-ins, parts, events and
-// renewals. It keeps each in one transaction with what follows from it and
+// Package gateway takes in what agents report: check-ins, parts, events,
+// measures and renewals. It keeps each in one transaction with what follows from it and
 // answers only when that is committed: an agent drops from its spool what was
 // acknowledged.
 //
@@ -39,6 +39,9 @@ type Options struct {
 	Terms func(ctx context.Context, q *gen.Queries, tenant, campaign string) (campaign.Terms, error)
 	// CheckinEvery is the heartbeat asked of agents.
 	CheckinEvery time.Duration
+	// Sampled hears each sample once it is kept, cleaned and with its instants by
+	// our clock. It returns at once: the device waits for its answer.
+	Sampled func(tenant fleet.TenantID, device fleet.DeviceID, s wire.Sample)
 }
 
 // Gateway of all tenants' agents.
@@ -48,7 +51,12 @@ type Gateway struct {
 }
 
 // New makes a gateway; Run starts its writer.
-func New(o Options) *Gateway { return &Gateway{Options: o, writer: newWriter(o.DB)} }
+func New(o Options) *Gateway {
+	if o.Sampled == nil {
+		o.Sampled = func(fleet.TenantID, fleet.DeviceID, wire.Sample) {}
+	}
+	return &Gateway{Options: o, writer: newWriter(o.DB)}
+}
 
 // Run writes batches until ctx ends.
 func (g *Gateway) Run(ctx context.Context) error { return g.writer.run(ctx) }
@@ -76,6 +84,8 @@ func (g *Gateway) answer(ctx context.Context, tenant fleet.TenantID, device flee
 		return decoded(payload, func(m wire.Part) (any, error) { return g.part(ctx, tenant, device, m) })
 	case wire.ReportEvents:
 		return decoded(payload, func(m wire.Events) (any, error) { return g.events(ctx, tenant, device, m) })
+	case wire.ReportMeasures:
+		return decoded(payload, func(m wire.MeasuresReport) (any, error) { return g.measures(ctx, tenant, device, m) })
 	case wire.ReportRenew:
 		return decoded(payload, func(m wire.RenewRequest) (any, error) {
 			certificate, err := g.Renew(ctx, tenant, device, m.CSR)
@@ -108,6 +118,8 @@ func refusal(kind wire.ReportKind, err error) any {
 		return wire.PartReply{Error: e}
 	case wire.ReportEvents:
 		return wire.EventsReply{Error: e}
+	case wire.ReportMeasures:
+		return wire.MeasuresReply{Error: e}
 	default:
 		return wire.RenewReply{Error: e}
 	}

@@ -272,6 +272,26 @@ type DevicePart struct {
 	Body   []byte
 }
 
+type DeviceProbe struct {
+	Tenant  string
+	Device  string
+	Name    string
+	State   string
+	SinceUs int64
+	AtUs    int64
+	Ms      int64
+	Cause   string
+}
+
+type DeviceSample struct {
+	Tenant  string
+	Device  string
+	AtUs    int64
+	Body    string
+	ShiftUs int64
+	DueUs   int64
+}
+
 type DeviceTag struct {
 	Tenant string
 	Device string
@@ -298,6 +318,18 @@ type DeviceWake struct {
 	Tries     int64
 	AskedOf   string
 	HeardUs   int64
+}
+
+type DeviceWatch struct {
+	Tenant   string
+	Device   string
+	DueUs    int64
+	LeaseUs  int64
+	Serial   int64
+	Probes   string
+	Digest   string
+	Envelope string
+	IssuedUs int64
 }
 
 type Enrollment struct {
@@ -493,6 +525,20 @@ type Logo struct {
 	Height int64
 	Actor  string
 	AtUs   int64
+}
+
+type MeasurePast struct {
+	Tenant string
+	Device string
+	FromUs int64
+	Body   []byte
+}
+
+type MeasureRecent struct {
+	Tenant string
+	Device string
+	FromUs int64
+	Body   []byte
 }
 
 type Missing struct {
