@@ -40,6 +40,8 @@ type Config struct {
 	Checkin Duration `yaml:"checkin"`
 	// Silent is after how long without a word a device shows as unreachable.
 	Silent Duration `yaml:"silent"`
+	// MeasuresKept is for how long the hourly measures of devices are kept.
+	MeasuresKept Duration `yaml:"measures_kept"`
 }
 
 // Duration is a time.Duration written as 90s, 5m, 72h.
@@ -63,6 +65,15 @@ const (
 	DefaultZone    = "Europe/Paris"
 	DefaultCheckin = time.Minute
 	DefaultSilent  = 72 * time.Hour
+	// DefaultMeasuresKept is five weeks: the month a device is compared with, and
+	// the campaign that is judged.
+	DefaultMeasuresKept = 35 * 24 * time.Hour
+)
+
+// Bounds of measures_kept: a week to compare with, and two years.
+const (
+	leastMeasuresKept = 7 * 24 * time.Hour
+	mostMeasuresKept  = 2 * 366 * 24 * time.Hour
 )
 
 // ReadConfig reads a file. A key it does not know is an error with its line: a
@@ -88,6 +99,7 @@ func (c Config) With(o Config) Config {
 	c.Certificate, c.Key = or(o.Certificate, c.Certificate), or(o.Key, c.Key)
 	c.Zone = or(o.Zone, c.Zone)
 	c.Checkin, c.Silent = or(o.Checkin, c.Checkin), or(o.Silent, c.Silent)
+	c.MeasuresKept = or(o.MeasuresKept, c.MeasuresKept)
 	if len(o.Names) > 0 {
 		c.Names = o.Names
 	}
@@ -106,6 +118,10 @@ func (c Config) complete() (Config, error) {
 	}
 	c.Checkin = or(c.Checkin, Duration(DefaultCheckin))
 	c.Silent = or(c.Silent, Duration(DefaultSilent))
+	c.MeasuresKept = or(c.MeasuresKept, Duration(DefaultMeasuresKept))
+	if d := time.Duration(c.MeasuresKept); d < leastMeasuresKept || d > mostMeasuresKept {
+		return c, fmt.Errorf("configuration: measures_kept: %s is not between %s and %s: write 840h for five weeks", d, leastMeasuresKept, mostMeasuresKept)
+	}
 	if (c.Certificate == "") != (c.Key == "") {
 		return c, errors.New("configuration: certificate and key go together")
 	}

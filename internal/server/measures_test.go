@@ -229,3 +229,24 @@ func TestProbesOfASampleAreKept(t *testing.T) {
 		}
 	})
 }
+
+// What devices send is merged and dropped while the server runs, as configured.
+func TestMeasuresAreKeptAsLongAsConfigured(t *testing.T) {
+	w := newWorld(t, measureStart)
+	d := w.device("pc", fleet.Workstation, "", nil, nil)
+	w.measures(d, w.measured(0, 42, w.now.Truncate(5*time.Minute).Add(-5*time.Minute)))
+	for _, at := range []struct {
+		after time.Duration
+		step  int64
+	}{{time.Hour, wire.PointS}, {60 * time.Hour, 3600}, {35 * 24 * time.Hour, 3600}, {43 * 24 * time.Hour, 0}} {
+		w.now = measureStart.Add(at.after)
+		w.must(w.srv.Archive.Step(t.Context()))
+		var step int64
+		for _, slot := range w.series(d, wire.MeasureCPU) {
+			step = slot.StepS
+		}
+		if step != at.step {
+			t.Errorf("after %s: slots of %d s, want %d", at.after, step, at.step)
+		}
+	}
+}

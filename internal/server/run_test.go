@@ -112,6 +112,7 @@ func TestConfigurationRefuses(t *testing.T) {
 		"certificate and key go together": {Certificate: "a.pem"},
 		"write host:port":                 {Listen: "8443"},
 		"is not a time zone":              {Zone: "Paris"},
+		"write 840h for five weeks":       {MeasuresKept: server.Duration(time.Hour)},
 	} {
 		c.Data = t.TempDir()
 		if _, err := server.New(t.Context(), server.Options{Config: c, Log: quiet()}); err == nil || !strings.Contains(err.Error(), name) {

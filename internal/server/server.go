@@ -25,6 +25,7 @@ import (
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
+	"patchring/internal/service/archive"
 	"patchring/internal/service/catalogue"
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
@@ -69,6 +70,7 @@ type Server struct {
 	Catalogue *catalogue.Catalogue
 	Cleaner   *cleaner.Cleaner
 	Waker     *waker.Waker
+	Archive   *archive.Archive
 	View      *view.Reader
 	Broker    *broker.Broker
 	Bus       *bus.Bus
@@ -208,6 +210,7 @@ func (s *Server) openServices() error {
 		DB: s.DB, Clock: s.Clock, Log: s.Log, Wake: func() { s.Conductor.Wake(); s.Cleaner.Wake() }, Renew: s.Access.Renew,
 		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin),
 	})
+	s.Archive = archive.New(archive.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Kept: time.Duration(s.MeasuresKept)})
 	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock, Replace: s.Conductor.Replace, Wake: s.Conductor.Wake})
 	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Zone: s.zone(), Changed: func() { s.Conductor.Wake(); s.Cleaner.Wake() }})
 	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake, Look: s.look})
@@ -281,6 +284,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.run("conductor", func() error { return s.Conductor.Run(ctx) })
 	g.run("cleaner", func() error { return s.Cleaner.Run(ctx) })
 	g.run("waker", func() error { return s.Waker.Run(ctx) })
+	g.run("archive", func() error { return s.Archive.Run(ctx) })
 	g.run("desk", func() error { return s.Desk.Run(ctx) })
 	g.run("catalogue", func() error { return s.Catalogue.Run(ctx) })
 	g.run("housekeeping", func() error { return s.housekeep(ctx) })
