@@ -135,7 +135,7 @@ func startPostgres() (string, error) {
 		return "", fmt.Errorf("no /usr/lib/postgresql/*/bin/postgres: apt-get install postgresql")
 	}
 	bin := filepath.Dir(bins[len(bins)-1])
-	dir, err := os.MkdirTemp("", "pr-pg-")
+	dir, err := claim()
 	if err != nil {
 		return "", err
 	}
@@ -168,6 +168,47 @@ func startPostgres() (string, error) {
 		}
 		<-time.After(20 * time.Millisecond)
 	}
+}
+
+// claim makes a directory that is this test program's for as long as it lives:
+// the kernel gives its lock back then. The clusters of programs that have ended,
+// which could not remove their own, are removed.
+func claim() (string, error) {
+	old, err := filepath.Glob(filepath.Join(os.TempDir(), "pr-pg-*"))
+	if err != nil {
+		return "", err
+	}
+	for _, dir := range old {
+		if lock, err := lockOf(dir, 0); err == nil {
+			if err := errors.Join(os.RemoveAll(dir), lock.Close()); err != nil {
+				return "", fmt.Errorf("remove an old cluster: %w", err)
+			}
+		}
+	}
+	// Claimed first under a name that nobody looks for.
+	dir, err := os.MkdirTemp("", "pr-new-pg-")
+	if err != nil {
+		return "", err
+	}
+	if held, err = lockOf(dir, os.O_CREATE); err != nil {
+		return "", err
+	}
+	claimed := filepath.Join(os.TempDir(), "pr-pg-"+uuid.NewString()[:8])
+	return claimed, os.Rename(dir, claimed)
+}
+
+// held is open for as long as the program runs.
+var held *os.File
+
+func lockOf(dir string, flag int) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
 }
 
 // ordinaryUser: PostgreSQL refuses to run as root, so root becomes nobody.
