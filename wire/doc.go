@@ -31,7 +31,8 @@ package wire
 //	               order may download; neighbours that are to be woken, and the
 //	               cards that can be
 //	5  2026-11-22  measures: samples and points (report measures), probes and
-//	               what a device is to watch (watch)
+//	               what a device is to watch (watch); what its probes found after an
+//	               order
 const Capability = 5
 
 // CapabilityReboot is from when on an agent understands orders to reboot.

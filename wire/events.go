@@ -64,6 +64,9 @@ type Result struct {
 	DownloadMS int64 `json:"download_ms,omitempty"`
 	InstallMS  int64 `json:"install_ms,omitempty"` // all transactions together
 	RebootMS   int64 `json:"reboot_ms,omitempty"`  // until the agent was up again
+	// Probes are what the device's probes found after the install, the rollback
+	// or the reboot; none when there are none, or nothing was done.
+	Probes []ProbeState `json:"probes,omitempty"`
 }
 
 // ItemState is how one item ended on one device.

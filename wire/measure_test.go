@@ -7,7 +7,7 @@ import (
 
 // Frozen, as those before it.
 func TestCapability5IsFrozen(t *testing.T) {
-	frozen(t, map[string]any{"measures.5.json": new(MeasuresReport), "watch.5.json": new(Watch)})
+	frozen(t, map[string]any{"measures.5.json": new(MeasuresReport), "watch.5.json": new(Watch), "event.result.5.json": new(Event)})
 }
 
 // A device that measures everything says it in a few hundred bytes.

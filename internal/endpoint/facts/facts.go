@@ -178,16 +178,40 @@ var dataFS = []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "zf
 // freeStep rounds free space down (wire.Disk).
 const freeStep = 64 << 20
 
-// disks lists each device once, at its first mount: bind mounts and
+// disks lists each device once, at its first mount.
+func (r *Reader) disks() ([]wire.Disk, error) {
+	mounts, err := DataMounts(r.host.FS)
+	if err != nil {
+		return nil, err
+	}
+	var disks []wire.Disk
+	for _, m := range mounts {
+		size, free, err := r.host.Statfs(m.At)
+		if err != nil || size == 0 {
+			continue // a mount that answers nothing must not silence the rest
+		}
+		disks = append(disks, wire.Disk{Mount: m.At, FS: m.FS, SizeBytes: size, FreeBytes: free / freeStep * freeStep})
+	}
+	slices.SortFunc(disks, func(a, b wire.Disk) int { return strings.Compare(a.Mount, b.Mount) })
+	return disks, nil
+}
+
+// Mount is where a file system that holds data is mounted.
+type Mount struct {
+	At, FS   string
+	ReadOnly bool
+}
+
+// DataMounts lists each device once, at its first mount: bind mounts and
 // subvolumes show the same space again. A container's overlay is only a disk
 // as its root.
-func (r *Reader) disks() ([]wire.Disk, error) {
-	file, err := r.host.FS.Open("proc/self/mounts")
+func DataMounts(root fs.FS) ([]Mount, error) {
+	file, err := root.Open("proc/self/mounts")
 	if err != nil {
 		return nil, fmt.Errorf("open mounts: %w", err)
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	var disks []wire.Disk
+	var mounts []Mount
 	seen := map[string]bool{}
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
@@ -196,19 +220,20 @@ func (r *Reader) disks() ([]wire.Disk, error) {
 			continue
 		}
 		seen[fields[0]] = true
-		mount := unescape(fields[1])
-		size, free, err := r.host.Statfs(mount)
-		if err != nil || size == 0 {
-			continue // a mount that answers nothing must not silence the rest
+		m := Mount{At: unescape(fields[1]), FS: fields[2]}
+		if len(fields) > 3 {
+			m.ReadOnly = slices.Contains(strings.Split(fields[3], ","), "ro")
 		}
-		disks = append(disks, wire.Disk{Mount: mount, FS: fields[2], SizeBytes: size, FreeBytes: free / freeStep * freeStep})
+		mounts = append(mounts, m)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read mounts: %w", err)
 	}
-	slices.SortFunc(disks, func(a, b wire.Disk) int { return strings.Compare(a.Mount, b.Mount) })
-	return disks, nil
+	return mounts, nil
 }
+
+// Container names the container manager that this device runs in, or "".
+func Container(root fs.FS) string { return NewReader(Host{FS: root}).container() }
 
 // unescape undoes the kernel's \040 for a blank and its like.
 func unescape(s string) string {

@@ -1,7 +1,8 @@
 // Package journal is the agent's durable memory: the orders it keeps and where
 // each one stands, the events it has not delivered, the holds in force, the
 // register's checkpoints it has seen, the parts it last measured, the reboots
-// it asked for, and (in a file of its own) the identity it enrolled with.
+// it asked for, what it is to watch and the points of its measures that are not
+// delivered, and (in a file of its own) the identity it enrolled with.
 //
 // It refuses to decide anything: what a step means, when it may run and what
 // an event tells are the executor's. It promises that a change and the events
@@ -50,6 +51,7 @@ var (
 	bucketOrders = []byte("orders") // serial → Order
 	bucketEvents = []byte("events") // seq → wire.Event; its bolt sequence is the last seq given
 	bucketParts  = []byte("parts")  // part name → wire.Part
+	bucketPoints = []byte("points") // beginning → wire.Point
 	bucketMeta   = []byte("meta")   // the single values below
 )
 
@@ -111,7 +113,7 @@ func Peek(dir string) (*Journal, error) {
 // all, which the next start sees as a new journal; nothing was promised yet.
 func (j *Journal) prepare() error {
 	err := j.commit(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketOrders, bucketEvents, bucketParts, bucketMeta} {
+		for _, name := range [][]byte{bucketOrders, bucketEvents, bucketParts, bucketPoints, bucketMeta} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return fmt.Errorf("make bucket %s: %w", name, err)
 			}
