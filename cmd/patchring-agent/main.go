@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"patchring/internal/core/fault"
 	"patchring/internal/endpoint/agent"
 	"patchring/internal/endpoint/facts"
 	"patchring/internal/endpoint/journal"
@@ -248,7 +249,36 @@ func statusText(s agent.Status) string {
 	if s.Doing != "" {
 		line("doing", "%s", s.Doing)
 	}
+	if s.Sample != nil {
+		line("measured", "%s", time.UnixMicro(s.Sample.AtUS).Format(time.RFC3339))
+		for _, text := range sampleText(*s.Sample) {
+			line("", "%s", text)
+		}
+	}
+	if s.Points > 0 {
+		line("points", "%d of measures to deliver", s.Points)
+	}
 	return b.String()
+}
+
+// sampleText is a measure a line, and then the probes.
+func sampleText(sample wire.Sample) (lines []string) {
+	for _, m := range wire.Measures() {
+		if v, ok := sample.Values[m]; ok {
+			lines = append(lines, fmt.Sprintf("%-20s %g", m, v))
+		}
+	}
+	if len(sample.Down) > 0 {
+		lines = append(lines, "down: "+strings.Join(sample.Down, ", "))
+	}
+	for _, p := range sample.Probes {
+		text := fmt.Sprintf("probe %s: %s since %s", p.Name, p.State, time.UnixMicro(p.SinceUS).Format(time.RFC3339))
+		if p.Cause != nil {
+			text += " (" + fault.Reason{Code: fault.Code(p.Cause.Code), Args: p.Cause.Args}.String() + ")"
+		}
+		lines = append(lines, text)
+	}
+	return lines
 }
 
 // abandonedText says what this device has seen of a register that the server

@@ -195,4 +195,21 @@ const (
 	SystemEnded   Code = "system_ended"   // system, day
 	SystemEndsOn  Code = "system_ends_on" // system, day
 	HardwareShort Code = "hardware_short" // system, part, have, need
+
+	// A probe says no. A veto of the local file is local_veto.
+	ProbeRefused         Code = "probe_refused"             // target
+	ProbeTimeout         Code = "probe_timeout"             // target
+	ProbeNoName          Code = "probe_no_name"             // target
+	ProbeFailed          Code = "probe_failed"              // target, problem
+	ProbeTarget          Code = "probe_target"              // target
+	ProbeTLS             Code = "probe_tls"                 // target, problem
+	ProbeStatus          Code = "probe_status"              // target, status, want
+	ProbeBody            Code = "probe_body"                // target, want
+	ProbeRedirect        Code = "probe_redirect"            // target, to
+	ProbeNotRunning      Code = "probe_not_running"         // service, state
+	ProbeNoService       Code = "probe_no_service"          // service
+	ProbeNoProcess       Code = "probe_no_process"          // process
+	ProbeCertificateEnds Code = "probe_certificate_expires" // target, at, subject
+	ProbeUnreadable      Code = "probe_unreadable"          // target
+	ProbeUnsupported     Code = "probe_unsupported"         // what
 )

@@ -21,9 +21,13 @@ import (
 	"patchring/internal/endpoint/facts"
 	"patchring/internal/endpoint/journal"
 	"patchring/internal/endpoint/link"
+	"patchring/internal/endpoint/observer"
+	"patchring/internal/endpoint/prober"
 	"patchring/internal/endpoint/provider"
 	"patchring/internal/endpoint/provider/all"
 	"patchring/internal/endpoint/rouse"
+	"patchring/internal/endpoint/units"
+	"patchring/internal/endpoint/vitals"
 	"patchring/wire"
 )
 
@@ -42,12 +46,26 @@ type Device struct {
 	CleanUp   executor.CleanUp
 	Rouse     executor.Send   // wakes neighbours
 	Desktop   desktop.Options // whose helper runs people's notices
+	// Measure makes what takes samples; nil: nothing is measured.
+	Measure func(workstation func() (is, ok bool), log *slog.Logger) *vitals.Sampler
+	// Service and Process answer probes.
+	Service func(ctx context.Context, name string) (state string, runs bool, err error)
+	Process func(name string) (bool, error)
 }
 
 // ThisDevice is the one the agent runs on; dir is the agent's directory.
 func ThisDevice(dir string) Device {
+	services := units.New()
 	return Device{
-		Host: facts.This(), Providers: all.Present(dir, time.Now), LocalFile: local.File, HooksDir: local.HooksDir,
+		Measure: func(workstation func() (is, ok bool), log *slog.Logger) *vitals.Sampler {
+			return vitals.Here(services, uptime(), workstation, log)
+		},
+		Service: func(ctx context.Context, name string) (string, bool, error) {
+			state, err := services.State(ctx, name)
+			return state, units.Runs(state), err
+		},
+		Process: vitals.Running,
+		Host:    facts.This(), Providers: all.Present(dir, time.Now), LocalFile: local.File, HooksDir: local.HooksDir,
 		Uptime: uptime(), BootID: bootID, Reboot: reboot, CleanUp: cleanUp(), Rouse: rouse.Send, Desktop: desktop.Options{Helper: helper()},
 	}
 }
@@ -79,6 +97,8 @@ type Agent struct {
 	facts    *facts.Reader
 	executor *executor.Executor
 	link     *link.Link
+	prober   *prober.Prober
+	observer *observer.Observer
 	desk     *desk
 	logos    *logos
 	busy     sync.Mutex // held while a provider or the facts reader is used
@@ -123,10 +143,13 @@ func New(o Options) (*Agent, error) {
 	}
 	a.seen.looked = a.lastScan()
 	a.desk, a.logos = newDesk(a), newLogos(o.Dir, id.CA)
+	if err := a.openObserver(); err != nil {
+		return nil, errors.Join(err, j.Close())
+	}
 	a.openExecutor()
 	a.link = link.New(link.Options{
 		Identity: id, Renewed: func(next journal.Identity) error { return journal.WriteIdentity(o.Dir, next) },
-		Journal: j, Executor: a.executor, State: a.state, Scan: a.Scan, Answer: a.answer,
+		Journal: j, Executor: a.executor, Observer: a.observer, State: a.state, Scan: a.Scan, Answer: a.answer,
 		Changed: a.writeStatus, Now: time.Now, Version: o.Version, Log: o.Log,
 	})
 	return a, nil
@@ -144,7 +167,7 @@ func (a *Agent) openExecutor() {
 		Now: time.Now, Uptime: d.Uptime, BootID: d.BootID,
 		Local: func() (local.Rules, error) { return local.Read(d.LocalFile) }, Disk: a.room,
 		Hooks: local.Hooks{Dir: d.HooksDir}.Run, Signals: a.signals, Reboot: d.Reboot, CleanUp: d.CleanUp, Send: d.Rouse,
-		Present: a.desk.present, Show: a.desk.show,
+		Present: a.desk.present, Show: a.desk.show, Prober: a.prober,
 		Changed: func() { a.link.Poke(); a.writeStatus() }, Ended: a.Scan, Log: a.Log,
 	})
 }
@@ -159,6 +182,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		a.Log.Warn("no package manager that this agent knows manages this device")
 	}
 	parts := map[string]func(context.Context) error{
+		"measures": a.observer.Run, "probes": a.prober.Run,
 		"orders": a.executor.Run, "link": a.link.Run, "scans": a.scans,
 		"desktops": a.desk.desktop.Run, "people": a.desk.serve,
 		"logos": func(ctx context.Context) error {

@@ -52,6 +52,7 @@ type site struct {
 	checkins []wire.Checkin
 	parts    map[wire.PartName]wire.Part
 	events   []wire.Event
+	measures []wire.MeasuresReport
 	replies  []wire.CheckinReply // each said once, in order
 }
 
@@ -261,6 +262,15 @@ func (s *site) answer(kind wire.ReportKind, data []byte) any {
 			}
 		}
 		return wire.EventsReply{UpTo: int64(len(s.events))}
+	case wire.ReportMeasures:
+		var m wire.MeasuresReport
+		err = json.Unmarshal(data, &m)
+		s.measures = append(s.measures, m)
+		var reply wire.MeasuresReply
+		if len(m.Points) > 0 {
+			reply.UpToUS = m.Points[len(m.Points)-1].AtUS
+		}
+		return reply
 	default:
 		s.t.Errorf("unknown report %s", kind)
 		return nil

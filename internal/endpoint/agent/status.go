@@ -33,6 +33,8 @@ type Status struct {
 	Spooled   int                `json:"spooled"` // events not yet delivered
 	Orders    []wire.OrderStatus `json:"orders"`
 	Doing     string             `json:"doing,omitempty"`
+	Sample    *wire.Sample       `json:"sample,omitempty"` // the latest, with its probes
+	Points    int                `json:"points"`           // of measures, not yet delivered
 	// Abandoned are the registers that this device followed until the server
 	// said that it had restored a backup, oldest first.
 	Abandoned []journal.Abandoned `json:"abandoned,omitempty"`
@@ -48,10 +50,12 @@ func (a *Agent) writeStatus() {
 	a.mu.Lock()
 	s.Scanned, s.Scan, s.Cause, s.Missing = a.seen.scanned, a.seen.status, a.seen.cause, a.seen.missing
 	a.mu.Unlock()
-	var errs [3]error
+	s.Sample = a.observer.Last()
+	var errs [4]error
 	s.Orders, errs[0] = a.executor.Status()
 	s.Spooled, errs[1] = a.journal.Spooled()
 	s.Abandoned, errs[2] = a.journal.Abandoned()
+	s.Points, errs[3] = a.journal.PointsKept()
 	if err := errors.Join(append(errs[:], writeStatus(a.Dir, s))...); err != nil {
 		a.Log.Warn("status not written", "err", err)
 	}

@@ -36,7 +36,7 @@ type wait struct {
 // stepOrder is the order of the steps an order walks.
 var stepOrder = []wire.Step{
 	wire.StepAccepted, wire.StepPreflight, wire.StepPreserve, wire.StepDownload, wire.StepWait, wire.StepQuiesce,
-	wire.StepInstall, wire.StepSettle, wire.StepReboot, wire.StepVerify, wire.StepReport, wire.StepDone,
+	wire.StepInstall, wire.StepSettle, wire.StepReboot, wire.StepVerify, wire.StepProbe, wire.StepReport, wire.StepDone,
 }
 
 func rank(s wire.Step) int { return slices.Index(stepOrder, s) }

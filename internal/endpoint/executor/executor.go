@@ -88,9 +88,19 @@ type Options struct {
 	CleanUp CleanUp // nil: this device cannot be cleaned up
 	Send    Send    // the packet that wakes a neighbour; nil: this device wakes none
 
+	Prober Prober // nil: this device has no probes
+
 	Changed func() // events were spooled, or an order moved
 	Ended   func() // an order is done: what a scan knows is old
 	Log     *slog.Logger
+}
+
+// Prober makes the device's probes once an order has changed the device.
+type Prober interface {
+	Any() bool
+	// All makes each probe now and answers what they found; one that was up before
+	// since may take its time to come up again. Nothing when ctx ended.
+	All(ctx context.Context, since time.Time) []wire.ProbeState
 }
 
 // Executor carries out orders.

@@ -89,18 +89,18 @@ func (e *Executor) reboot(ctx context.Context, o journal.Order, s scene) (*wait,
 // for. One that did not reboot says why, if it should have.
 func (e *Executor) verifyReboot(ctx context.Context, o journal.Order) (*wait, error) {
 	if !o.Rebooted {
-		return nil, e.enter(o, wire.StepReport, nil)
+		return nil, e.enter(o, e.afterVerify(o), nil)
 	}
 	signals, err := e.Signals(ctx)
 	switch {
 	case err != nil && (ctx.Err() != nil || o.Attempts < verifyTries):
 		return e.later(ctx, o, err)
 	case err != nil:
-		return nil, e.enter(o, wire.StepReport, stillPending(reasonOf(err)))
+		return nil, e.enter(o, e.afterVerify(o), stillPending(reasonOf(err)))
 	case len(signals) > 0:
-		return nil, e.enter(o, wire.StepReport, stillPending(fault.Because(fault.RebootUnhelped, "signals", signalNames(signals))))
+		return nil, e.enter(o, e.afterVerify(o), stillPending(fault.Because(fault.RebootUnhelped, "signals", signalNames(signals))))
 	}
-	return nil, e.enter(o, wire.StepReport, nil)
+	return nil, e.enter(o, e.afterVerify(o), nil)
 }
 
 func signalNames(signals []wire.RebootSignal) string {
@@ -208,7 +208,7 @@ func (e *Executor) verify(ctx context.Context, o journal.Order) (*wait, error) {
 			ends = append(ends, now...)
 		}
 	}
-	return nil, e.enter(o, wire.StepReport, func(k *journal.Order) {
+	return nil, e.enter(o, e.afterVerify(o), func(k *journal.Order) {
 		for i := range k.Outcomes {
 			if now := outcomeOf(ends, k.Outcomes[i].Item); now != nil && success(k.Outcomes[i].State) {
 				k.Outcomes[i] = confirmed(*k, k.Outcomes[i], *now)
@@ -285,6 +285,7 @@ func resultOf(k journal.Order, now time.Time) wire.Event {
 	if k.StartedUS > 0 {
 		result.DurationS = max(0, k.DoneUS-k.StartedUS) / 1e6
 	}
+	result.Probes = k.Probes
 	result.DownloadMS, result.RebootMS = k.DownloadMS, k.RebootMS
 	if !k.Untimed {
 		result.InstallMS = k.InstallMS

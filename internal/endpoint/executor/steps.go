@@ -157,6 +157,8 @@ func (e *Executor) step(ctx context.Context, o journal.Order) (*wait, error) {
 			return e.verifyReboot(ctx, o)
 		}
 		return e.verify(ctx, o)
+	case wire.StepProbe:
+		return nil, e.probe(ctx, o)
 	case wire.StepReport:
 		return nil, e.report(o)
 	default:

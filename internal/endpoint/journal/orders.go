@@ -52,6 +52,8 @@ type Order struct {
 	BootCause   *wire.Cause `json:"boot_cause,omitempty"`   // why not
 	ClaimBoot   string      `json:"claim_boot,omitempty"`   // done as claimed under this boot id: another one verifies it
 
+	Probes []wire.ProbeState `json:"probes,omitempty"` // as they were after it
+
 	CleanUp  []wire.CleanUp `json:"clean_up,omitempty"` // still to be done
 	Freed    wire.Freed     `json:"freed,omitzero"`     // by the first of them, so far
 	Sweeping bool           `json:"sweeping,omitempty"` // it is at work, or was when the agent ended

@@ -1,14 +1,15 @@
 // Package link is the agent's line to its server: one connection to the
 // broker, on which it checks in, delivers what is spooled, sends the parts that
-// the server asks for, renews its certificate, and receives orders, holds and
-// questions.
+// the server asks for and what was measured, renews its certificate, and receives
+// orders, holds, what to watch, and questions.
 //
 // It decides nothing: envelopes go to the executor, which verifies them. What
 // cannot be said now stays in the journal and is said later. A refusal of the
 // connection changes nothing on the device: an outage is never an
 // authorisation answer, and neither is anything an attacker could stage.
 //
-// Run belongs to one goroutine; Poke, CheckIn and Connected are safe from any.
+// Run belongs to one goroutine; Poke, CheckIn, Measure and Connected are safe
+// from any.
 package link
 
 import (
@@ -40,6 +41,14 @@ type Executor interface {
 	Status() ([]wire.OrderStatus, error)
 }
 
+// Observer is where samples and points come from, and where a Watch goes.
+type Observer interface {
+	Take(wire.Envelope) error
+	Serial() (int64, error)
+	Report() (m wire.MeasuresReport, ok bool, err error)
+	Said(wire.MeasuresReport, wire.MeasuresReply) (more bool, err error)
+}
+
 // Journal is what the link reads and acknowledges.
 type Journal interface {
 	Pending(max int, maxBytes int64) ([]wire.Event, error)
@@ -66,6 +75,7 @@ type Options struct {
 	Renewed  func(journal.Identity) error
 	Journal  Journal
 	Executor Executor
+	Observer Observer
 	State    func() State
 	// Scan asks for a scan; it does not wait for it.
 	Scan func()
@@ -82,6 +92,7 @@ type Link struct {
 	Options
 	poke      chan struct{}
 	checkin   chan struct{}
+	measure   chan struct{}
 	connected atomic.Bool
 	every     time.Duration
 	resumed   tls.ClientSessionCache // a resumed handshake costs the server a third less
@@ -90,7 +101,7 @@ type Link struct {
 // New makes a link; Run connects it.
 func New(o Options) *Link {
 	return &Link{
-		Options: o, poke: make(chan struct{}, 1), checkin: make(chan struct{}, 1),
+		Options: o, poke: make(chan struct{}, 1), checkin: make(chan struct{}, 1), measure: make(chan struct{}, 1),
 		every: between(time.Duration(o.Identity.CheckinS) * time.Second), resumed: newSessions(),
 	}
 }
@@ -102,6 +113,9 @@ func (l *Link) Poke() { signal(l.poke) }
 
 // CheckIn checks in now: a part or a state changed.
 func (l *Link) CheckIn() { signal(l.checkin) }
+
+// Measure says the latest sample now, and the points that wait.
+func (l *Link) Measure() { signal(l.measure) }
 
 // Connected tells whether the broker is there.
 func (l *Link) Connected() bool { return l.connected.Load() }

@@ -24,6 +24,7 @@ type line struct {
 	office   *office
 	journal  *journal.Journal
 	executor *executor
+	observer *observer
 	renewed  chan journal.Identity
 	scans    atomic.Int32
 	ended    chan error
@@ -34,9 +35,9 @@ func newLine(o *office, id journal.Identity, prepare func(*line)) *line {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	n := &line{office: o, journal: j, executor: &executor{}, renewed: make(chan journal.Identity, 8), ended: make(chan error, 1)}
+	n := &line{office: o, journal: j, executor: &executor{}, observer: &observer{}, renewed: make(chan journal.Identity, 8), ended: make(chan error, 1)}
 	n.Link = New(Options{
-		Identity: id, Journal: j, Executor: n.executor, Now: time.Now, Version: "1.2.3", Changed: func() {},
+		Identity: id, Journal: j, Executor: n.executor, Observer: n.observer, Now: time.Now, Version: "1.2.3", Changed: func() {},
 		Renewed: func(id journal.Identity) error { n.renewed <- id; return nil },
 		State: func() State {
 			return State{BootID: "boot-1", BootedUS: 7, MachineID: "m", RebootPending: true, ScannedUS: 9}
@@ -92,6 +93,7 @@ func TestACheckInSaysWhatStandsAndTheAnswerIsObeyed(t *testing.T) {
 		Holds: &wire.Envelope{Kind: wire.EnvelopeHolds, Payload: []byte("holds")},
 		Said:  []wire.Envelope{{Kind: wire.EnvelopeSaid, Payload: []byte("said")}},
 		Wake:  []wire.Envelope{{Kind: wire.EnvelopeWake, Payload: []byte("wake")}},
+		Watch: &wire.Envelope{Kind: wire.EnvelopeWatch, Payload: []byte("watch")},
 		Orders: []wire.Envelope{
 			{Kind: wire.EnvelopeOrder, Payload: []byte(`{"serial":10}`)}, {Kind: wire.EnvelopeOrder, Payload: []byte(`{"serial":9}`)},
 		},
@@ -118,7 +120,7 @@ func TestACheckInSaysWhatStandsAndTheAnswerIsObeyed(t *testing.T) {
 	want := wire.Checkin{
 		Version: "1.2.3", Capability: wire.Capability, BootID: "boot-1", BootedUS: 7, MachineID: "m", RebootPending: true, ScannedUS: 9,
 		Parts:  map[wire.PartName]string{wire.PartFacts: part.Hash},
-		Orders: []wire.OrderStatus{{ID: "o0", Serial: 8, Step: wire.StepWait}}, HoldsSerial: 4,
+		Orders: []wire.OrderStatus{{ID: "o0", Serial: 8, Step: wire.StepWait}}, HoldsSerial: 4, WatchSerial: 11,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("check-in (-want +got):\n%s", diff)
@@ -132,6 +134,9 @@ func TestACheckInSaysWhatStandsAndTheAnswerIsObeyed(t *testing.T) {
 	}
 	if e := n.executor; !e.has(&e.accepted, `{"serial":9}`, `{"serial":10}`) || !e.has(&e.holds, "holds") || !e.has(&e.cancel, "o0") || !e.has(&e.said, "said") || !e.has(&e.roused, "wake") {
 		t.Errorf("executor has %v %v %v %v %v, want the orders by serial, the holds, the cancel, the answer and the neighbour", e.accepted, e.holds, e.cancel, e.said, e.roused)
+	}
+	if took := n.observer.watches(); len(took) != 1 || took[0] != "watch" {
+		t.Errorf("observer was told to watch %q", took)
 	}
 	if len(n.executor.server) != 1 || n.scans.Load() != 1 || !n.Connected() {
 		t.Errorf("%d server times, %d scans, connected %v", len(n.executor.server), n.scans.Load(), n.Connected())

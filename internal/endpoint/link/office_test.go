@@ -117,6 +117,8 @@ type office struct {
 	checkins []wire.Checkin
 	parts    []wire.Part
 	events   []wire.Event
+	measures []wire.MeasuresReport
+	mute     bool // reports of measures are not answered
 	upTo     int64
 	csrs     []string
 	serials  []string // of the certificates that connected
@@ -237,6 +239,8 @@ func (o *office) answer(kind wire.ReportKind, data []byte) any {
 		return wire.PartReply{}
 	case wire.ReportEvents:
 		return o.commit(decode[wire.Events](o.t, data))
+	case wire.ReportMeasures:
+		return o.takeMeasures(decode[wire.MeasuresReport](o.t, data))
 	case wire.ReportRenew:
 		csr := decode[wire.RenewRequest](o.t, data).CSR
 		o.csrs = append(o.csrs, csr)

@@ -97,12 +97,13 @@ func (s *session) heartbeat() (wire.Checkin, error) {
 		NowUS: s.Now().UnixMicro(), Version: s.Version, Capability: wire.Capability, BootID: d.BootID, BootedUS: d.BootedUS,
 		MachineID: d.MachineID, RebootPending: d.RebootPending, ScannedUS: d.ScannedUS,
 	}
-	var errs [4]error
+	var errs [5]error
 	var holds wire.Holds
 	m.Parts, errs[0] = s.Journal.PartHashes()
 	m.Orders, errs[1] = s.Executor.Status()
 	holds, errs[2] = s.Journal.Holds()
 	m.Spooled, errs[3] = s.Journal.Spooled()
+	m.WatchSerial, errs[4] = s.Observer.Serial()
 	m.HoldsSerial = holds.Serial
 	return m, errors.Join(errs[:]...)
 }
@@ -113,6 +114,9 @@ func (s *session) obey(ctx context.Context, reply wire.CheckinReply) error {
 	var errs []error
 	if reply.Holds != nil {
 		errs = append(errs, s.Executor.SetHolds(*reply.Holds))
+	}
+	if reply.Watch != nil {
+		errs = append(errs, s.take(ctx, *reply.Watch))
 	}
 	if len(reply.Cancel) > 0 {
 		errs = append(errs, s.Executor.Cancel(reply.Cancel...))
@@ -152,4 +156,46 @@ func (s *session) sendPart(ctx context.Context, name wire.PartName) error {
 		return err
 	}
 	return refused(reply.Error)
+}
+
+// measures says what was measured, at once and whenever there is more. It has a
+// turn of its own: a server that is slow to take measures holds up no result.
+func (s *session) measures(ctx context.Context) {
+	told := ""
+	for {
+		err := s.sayMeasures(ctx)
+		if err != nil && ctx.Err() == nil && err.Error() != told {
+			// Said once: a server of before knows no measures, and is asked each minute.
+			s.Log.Warn("measures not delivered", "err", err)
+		}
+		told = ""
+		if err != nil {
+			told = err.Error()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.measure:
+		}
+	}
+}
+
+func (s *session) sayMeasures(ctx context.Context) error {
+	for more := true; more; {
+		m, ok, err := s.Observer.Report()
+		if err != nil || !ok {
+			return err
+		}
+		reply, err := request[wire.MeasuresReply](ctx, s, wire.ReportMeasures, m)
+		if err != nil {
+			return err
+		}
+		if err := refused(reply.Error); err != nil {
+			return err
+		}
+		if more, err = s.Observer.Said(m, reply); err != nil {
+			return err
+		}
+	}
+	return nil
 }

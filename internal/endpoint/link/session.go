@@ -40,6 +40,7 @@ func (s *session) serve(ctx context.Context) error {
 	defer listening.Wait()
 	defer stop(nil)
 	listening.Go(func() { s.listen(ctx, pushed) })
+	listening.Go(func() { s.measures(ctx) })
 	if err := s.round(ctx); err != nil {
 		return err
 	}
@@ -119,6 +120,8 @@ func (s *session) take(ctx context.Context, e wire.Envelope) error {
 		return s.Executor.Hear(ctx, e)
 	case wire.EnvelopeWake:
 		return s.Executor.Rouse(ctx, e)
+	case wire.EnvelopeWatch:
+		return s.Observer.Take(e)
 	default:
 		return fmt.Errorf("envelope of kind %q is not known to this agent", e.Kind)
 	}

@@ -5,10 +5,22 @@
 // A Manager keeps one connection and is safe from any goroutine.
 package units
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
-// ErrNone tells that this device has no service manager that is known here.
-var ErrNone = errors.New("no service manager that this agent knows")
+// Why nothing is known of services.
+var (
+	ErrNone     = errors.New("no service manager that this agent knows")
+	ErrStarting = errors.New("the system is starting")
+)
+
+// Runs tells whether a state is one in which the service does its work: systemd's
+// words, and those of Windows and launchd.
+func Runs(state string) bool {
+	return slices.Contains([]string{"active", "reloading", "refreshing", "running"}, state)
+}
 
 // Survey is how the services do.
 type Survey struct {

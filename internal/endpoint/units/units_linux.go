@@ -162,11 +162,6 @@ func (m *Manager) State(ctx context.Context, name string) (state string, err err
 	return state, err
 }
 
-// Runs tells whether a state is one in which the unit does its work.
-func Runs(state string) bool {
-	return state == "active" || state == "reloading" || state == "refreshing"
-}
-
 // row is a unit in systemd's list.
 type row struct {
 	Name, Description, Load, Active, Sub, Follows string
@@ -216,9 +211,6 @@ func (m *Manager) Survey(ctx context.Context) (s Survey, err error) {
 	})
 	return s, err
 }
-
-// ErrStarting tells that the system is not up yet.
-var ErrStarting = errors.New("the system is starting")
 
 // lasts tells whether a service starts by itself and is meant to stay: enabled,
 // no job that runs to its end, started by no socket, timer or path, and not left

@@ -60,6 +60,14 @@ func This(m *units.Manager, uptime func() time.Duration, workstation func() (is,
 	return h
 }
 
+// Here makes the Sampler of this device.
+func Here(m *units.Manager, uptime func() time.Duration, workstation func() (is, ok bool), log *slog.Logger) *Sampler {
+	return New(This(m, uptime, workstation), log)
+}
+
+// Running tells whether a process of that name is alive.
+func Running(name string) (bool, error) { return Alive(os.DirFS("/"), name) }
+
 // New makes a Sampler.
 func New(h Host, log *slog.Logger) *Sampler {
 	container := facts.Container(h.FS) != ""

@@ -35,6 +35,7 @@ type Rules struct {
 	NeverPackages []string `json:"never_packages"` // names, with * and ? as in file names
 	NeverCleanUp  []string `json:"never_clean_up"` // kinds of clean-up; "*" is all of them
 	NeverWake     bool     `json:"never_wake"`     // no neighbour is woken from here
+	NeverProbes   []string `json:"never_probes"`   // types of probes, or targets with * and ?; "*" is all of them
 }
 
 // Hours are hours of the device's own zone in which nothing is started. To may
@@ -88,6 +89,11 @@ func parse(raw []byte) (Rules, error) {
 	for _, kind := range r.NeverCleanUp {
 		if kind != "*" && !slices.Contains(cleanup.Kinds(), cleanup.Kind(kind)) {
 			return Rules{}, fmt.Errorf("never_clean_up of local file: %q is no kind of clean-up", kind)
+		}
+	}
+	for _, pattern := range r.NeverProbes {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			return Rules{}, fmt.Errorf("never_probes of local file: pattern %q cannot be read", pattern)
 		}
 	}
 	return r, nil
@@ -186,6 +192,21 @@ func (r Rules) spans(at time.Time, length time.Duration) iter.Seq2[time.Time, ti
 // ForbidsCleanUp tells whether nothing of a kind is ever removed here.
 func (r Rules) ForbidsCleanUp(kind cleanup.Kind) bool {
 	return slices.Contains(r.NeverCleanUp, "*") || slices.Contains(r.NeverCleanUp, string(kind))
+}
+
+// ForbidsProbe names the rule that forbids a probe of a type to a target: "*",
+// its type, or a pattern of its target in which * stands for anything.
+func (r Rules) ForbidsProbe(kind, target string) (rule string, yes bool) {
+	// As in names of packages, but that a target has slashes: * is to pass them.
+	flat := func(s string) string { return strings.ReplaceAll(s, "/", "\x00") }
+	for _, rule := range r.NeverProbes {
+		// The pattern was tried when the file was read.
+		hit, err := path.Match(flat(rule), flat(target))
+		if rule == "*" || rule == kind || hit || err != nil {
+			return rule, true
+		}
+	}
+	return "", false
 }
 
 // Forbids names the pattern that forbids a package of the item, if one does.
