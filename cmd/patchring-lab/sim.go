@@ -20,6 +20,7 @@ type simFlags struct {
 	sim.Options
 	asJSON  bool
 	verbose bool
+	harms   []string
 	length  time.Duration
 }
 
@@ -73,6 +74,8 @@ func (f *simFlags) register(cmd *cobra.Command) {
 	flags.Float64Var(&f.Shares.Duplicate, "duplicate", 0, "share cloned from one image, with one machine id")
 	flags.Float64Var(&f.Shares.Churns, "churn", 0, "share that disconnects and returns, again and again")
 	flags.DurationVar(&f.ChurnEvery, "churn-every", sim.DefaultChurnEvery, "how often those leave")
+	flags.DurationVar(&f.Sample, "sample", 0, "between two samples, in place of what the server asks for; negative measures nothing")
+	flags.StringArrayVar(&f.harms, "harm", nil, "what an update does: PACKAGE[,share=0.5][,probes][,service=NAME][,cpu_percent=60]…; * is any package; again for more")
 	flags.DurationVar(&f.length, "for", 0, "end after this long; 0 is when interrupted")
 	flags.DurationVar(&f.Every, "every", time.Second, "how often to print progress")
 	flags.BoolVar(&f.asJSON, "json", false, `print progress and summary as lines of JSON, the last with "summary":true`)
@@ -82,6 +85,13 @@ func (f *simFlags) register(cmd *cobra.Command) {
 func (f *simFlags) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
 	debug.SetGCPercent(50) // most of a fleet's memory lives as long as the fleet
+	for _, text := range f.harms {
+		h, err := sim.ParseHarm(text)
+		if err != nil {
+			return err
+		}
+		f.Harm = append(f.Harm, h)
+	}
 	if f.length > 0 {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeout(ctx, f.length)

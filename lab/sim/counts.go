@@ -18,7 +18,9 @@ type Counts struct {
 
 	Checkins  int64 `json:"checkins"`
 	Parts     int64 `json:"parts"`
-	Events    int64 `json:"events"` // acknowledged
+	Events    int64 `json:"events"`  // acknowledged
+	Samples   int64 `json:"samples"` // reports of measures that were taken
+	Points    int64 `json:"points"`  // acknowledged
 	Answers   int64 `json:"answers"`
 	Connects  int64 `json:"connects"`
 	Timeouts  int64 `json:"timeouts"`  // requests nobody answered in time

@@ -41,6 +41,8 @@ type device struct {
 	proofs  bool                     // an order whose proof did not fit was let pass once
 	clock   time.Duration            // by how much the own clock is known to be off
 
+	pulse pulse
+
 	link     *link
 	asked    *request  // the one request under way
 	known    bool      // the server's last event number is known
@@ -73,6 +75,7 @@ func (s *simulation) newDevice(t Traits, who identity) *device {
 		d.every = s.Checkin
 	}
 	d.upToDate(s.random(t.Number, "pending"))
+	d.beginPulse()
 	return d
 }
 
@@ -132,6 +135,7 @@ func (d *device) act(ctx context.Context) {
 		// What was found travels when the server sees that it is another.
 		d.scanned, d.scanAt, d.checkAt = now, time.Time{}, now
 	}
+	d.measure(now)
 	if d.link != nil && !d.over {
 		d.report(now)
 	}
@@ -158,6 +162,9 @@ func (d *device) next() time.Time {
 	}
 	if !d.scanAt.IsZero() {
 		sooner(d.scanAt)
+	}
+	if d.sampleEvery() > 0 {
+		sooner(d.pulse.at)
 	}
 	return at
 }
@@ -251,6 +258,8 @@ func (d *device) take(e wire.Envelope) {
 	switch e.Kind {
 	case wire.EnvelopeHolds:
 		d.takeHolds(e)
+	case wire.EnvelopeWatch:
+		d.takeWatch(e)
 	default:
 		d.accept(e)
 	}

@@ -48,6 +48,11 @@ func (d *device) install(o *order) {
 	}
 	d.enter(o, wire.StepSettle)
 	d.enter(o, wire.StepVerify)
+	d.suffer(outcomes)
+	if len(d.pulse.watch.Probes) > 0 && changes > 0 {
+		d.enter(o, wire.StepProbe)
+		o.probes = d.probe(time.Now())
+	}
 	d.finish(o, outcomes)
 	d.packagesChanged()
 	d.scanned = time.Now() // to verify is to scan
@@ -106,7 +111,7 @@ func (d *device) finish(o *order, outcomes []wire.Outcome) {
 	d.done = append(d.done[max(0, len(d.done)-remembered+1):], o.ID)
 	d.emit(wire.Event{
 		Kind: wire.EventResult, Order: o.ID, Serial: o.Serial, Step: wire.StepDone, BootID: d.bootID,
-		Result: &wire.Result{Outcomes: outcomes, DurationS: int64(d.takes(1) / time.Second)},
+		Result: &wire.Result{Outcomes: outcomes, DurationS: int64(d.takes(1) / time.Second), Probes: o.probes},
 	})
 	d.s.counter.change(func(c *Counts) {
 		c.Orders.Done++

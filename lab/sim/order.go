@@ -20,6 +20,7 @@ type order struct {
 	due     time.Time // when to look again
 	waiting fault.Code
 	over    bool
+	probes  []wire.ProbeState // as they were after it
 }
 
 // Shares of the pace.

@@ -66,6 +66,9 @@ func (d *device) nextBody(now time.Time) (kind wire.ReportKind, part wire.PartNa
 			return wire.ReportPart, name, body, err
 		}
 	}
+	if body, ok := d.measures(now); ok {
+		return wire.ReportMeasures, "", body, nil
+	}
 	return "", "", nil, nil
 }
 
@@ -73,7 +76,7 @@ func (d *device) nextReport() time.Time {
 	switch {
 	case d.asked != nil:
 		return d.asked.expires
-	case !d.known || len(d.spool) > 0 || len(d.server) > 0:
+	case !d.known || len(d.spool) > 0 || len(d.server) > 0 || d.pulse.fresh || len(d.pulse.points) > 0 && !d.pulse.mute:
 		return d.heldBack
 	case d.checkAt.Before(d.heldBack):
 		return d.heldBack
@@ -98,7 +101,7 @@ func (d *device) checkin(now time.Time) (wire.Checkin, error) {
 	m := wire.Checkin{
 		NowUS: d.own(now), Version: AgentVersion, Capability: wire.Capability, BootID: d.bootID,
 		BootedUS: d.own(d.booted), MachineID: d.traits.MachineID, Parts: make(map[wire.PartName]string, 3),
-		ScannedUS: d.own(d.scanned), HoldsSerial: d.holds.Serial, Spooled: len(d.spool),
+		ScannedUS: d.own(d.scanned), HoldsSerial: d.holds.Serial, WatchSerial: d.pulse.watch.Serial, Spooled: len(d.spool),
 	}
 	for _, name := range []wire.PartName{wire.PartFacts, wire.PartInventory, wire.PartPatches} {
 		hash, err := d.hash(name)
@@ -139,6 +142,8 @@ func (d *device) takeReply(asked request, m *nats.Msg) error {
 		return take(m.Data, d.checkedIn)
 	case wire.ReportPart:
 		return take(m.Data, func(r wire.PartReply) *wire.Error { return d.partTaken(asked.part, r) })
+	case wire.ReportMeasures:
+		return take(m.Data, d.measuresTaken)
 	default:
 		return take(m.Data, d.eventsTaken)
 	}
@@ -176,6 +181,9 @@ func (d *device) checkedIn(r wire.CheckinReply) *wire.Error {
 	}
 	if r.Holds != nil {
 		d.take(*r.Holds)
+	}
+	if r.Watch != nil {
+		d.take(*r.Watch)
 	}
 	for _, id := range r.Cancel {
 		d.cancel(id)

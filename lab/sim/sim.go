@@ -38,6 +38,8 @@ type Options struct {
 	ChurnEvery time.Duration // how often a device of the churning share leaves
 	Packages   int           // installed packages of each device: a recorded size; 0: a mix
 	Pending    int           // patches each device misses at first; 0: all that are recorded
+	Sample     time.Duration // between two samples, in place of what the server asks for; negative: nothing is measured
+	Harm       []Harm        // what updates do to the devices they are installed on
 
 	// Identities is a file in which enrolled identities are kept, so that the
 	// same fleet need not enrol again; empty: none.
@@ -77,6 +79,11 @@ func (o Options) complete() (Options, error) {
 		return o, fmt.Errorf("%w: %d devices, want 1 to %d", ErrOptions, o.Devices, fleet.TableLimit)
 	case o.Spread < 0 || o.Checkin < 0 || o.Pace < 0 || o.SkewBy < 0 || o.ChurnEvery < 0 || o.Pending < 0:
 		return o, fmt.Errorf("%w: a negative duration or number", ErrOptions)
+	}
+	for _, h := range o.Harm {
+		if h.Package == "" || !(h.Share >= 0 && h.Share <= 1) {
+			return o, fmt.Errorf("%w: harm of package %q to a share of %v, want a name and 0 to 1", ErrOptions, h.Package, h.Share)
+		}
 	}
 	if err := o.Shares.check(); err != nil {
 		return o, err

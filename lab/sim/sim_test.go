@@ -252,3 +252,10 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestTheFleetSaysWhatItMeasures(t *testing.T) {
+	h := newHouse(t)
+	fleet := play(t, sim.Options{URL: h.url, Token: h.invite(2), Devices: 2, Seed: 3, Sample: 100 * time.Millisecond})
+	defer fleet.stop()
+	h.until("samples", func() bool { c := <-fleet.now; return c.Samples >= 4 && c.Refusals == 0 })
+}

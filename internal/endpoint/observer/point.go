@@ -133,3 +133,15 @@ func worstOf(p wire.Point, m wire.Measure) float64 {
 	}
 	return math.NaN()
 }
+
+// PointOf is what the samples of one point amount to, for who simulates devices.
+func PointOf(samples []wire.Sample) wire.Point {
+	if len(samples) == 0 {
+		return wire.Point{}
+	}
+	s := newSlot(0, beginning(samples[0].AtUS))
+	for _, sample := range samples {
+		s.add(sample)
+	}
+	return s.point()
+}
