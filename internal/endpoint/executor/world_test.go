@@ -69,6 +69,7 @@ type world struct {
 	survivor func()        // a transaction that outlived the agent
 	desk
 	litter
+	probing
 	neighbours
 }
 
@@ -131,7 +132,7 @@ func (w *world) start() {
 		Local:  func() (local.Rules, error) { return w.rules, w.rulesErr },
 		Disk:   func() error { return w.diskErr },
 		Hooks:  w.hooks, Signals: w.signals, Reboot: w.reboot,
-		Present: w.present, Show: w.show, CleanUp: w.cleanUp, Send: w.sendPacket,
+		Present: w.present, Show: w.show, CleanUp: w.cleanUp, Send: w.sendPacket, Prober: w,
 		Changed: func() {}, Ended: func() {}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err := w.exec.trustClockAtStart(); err != nil {

@@ -58,11 +58,8 @@ type Options struct {
 	Log            *slog.Logger
 }
 
-// How often samples may be asked for.
-const (
-	oftenest  = time.Second
-	seldomest = time.Hour
-)
+// seldomestS is how seldom a sample may be asked for, in seconds.
+const seldomestS = 3600
 
 // Observer watches.
 type Observer struct {
@@ -100,12 +97,12 @@ func (s *Observer) watch() (wire.Watch, error) {
 }
 
 func (s *Observer) apply(w wire.Watch) {
-	every := time.Duration(w.SampleS) * time.Second
-	if w.SampleS <= 0 {
-		every = wire.DefaultSampleS * time.Second
+	every := w.SampleS
+	if every <= 0 {
+		every = wire.DefaultSampleS
 	}
 	s.mu.Lock()
-	s.every = min(max(every, oftenest), seldomest)
+	s.every = time.Duration(min(every, seldomestS)) * time.Second
 	s.mu.Unlock()
 	s.Prober.Watch(w.Probes)
 }

@@ -65,6 +65,8 @@ type Prober struct {
 	places chan struct{} // one for each probe under way
 	told   chan struct{} // the probes are others
 
+	confirm, again time.Duration // shorter in tests
+
 	mu     sync.Mutex // guards the rest
 	probes []wire.Probe
 	states map[string]wire.ProbeState // by name
@@ -72,7 +74,7 @@ type Prober struct {
 
 // New makes a Prober with what is remembered of an earlier start.
 func New(o Options) (*Prober, error) {
-	p := &Prober{Options: o, places: make(chan struct{}, atOnce), told: make(chan struct{}, 1), states: map[string]wire.ProbeState{}}
+	p := &Prober{Options: o, places: make(chan struct{}, atOnce), told: make(chan struct{}, 1), confirm: confirm, again: again, states: map[string]wire.ProbeState{}}
 	list, err := o.Journal.Probed()
 	if err != nil {
 		return nil, fmt.Errorf("remember probes: %w", err)
@@ -147,12 +149,17 @@ func (p *Prober) Run(ctx context.Context) error {
 // as it says, a tenth early or late, so that a fleet does not ask one address in
 // the same second.
 func (p *Prober) repeat(ctx context.Context, probe wire.Probe) {
-	every := min(max(time.Duration(probe.EveryS)*time.Second, oftenest), seldomest)
+	every := within(probe.EveryS, oftenest, seldomest)
 	wait(ctx, time.Duration(rand.Int64N(int64(min(every, 2*time.Second)))))
 	for ctx.Err() == nil {
 		p.look(ctx, probe)
 		wait(ctx, every*9/10+time.Duration(rand.Int64N(int64(every/5)+1)))
 	}
+}
+
+// within bounds seconds, of which the network may have sent any number.
+func within(s int64, least, most time.Duration) time.Duration {
+	return max(time.Duration(min(s, int64(most/time.Second)))*time.Second, least)
 }
 
 func wait(ctx context.Context, d time.Duration) {
@@ -169,7 +176,7 @@ func wait(ctx context.Context, d time.Duration) {
 func (p *Prober) look(ctx context.Context, probe wire.Probe) {
 	found := p.probe(ctx, probe)
 	if found.State == wire.ProbeDown && !p.isDown(probe.Name) && !vetoed(found) {
-		wait(ctx, confirm)
+		wait(ctx, p.confirm)
 		found = p.probe(ctx, probe)
 	}
 	if ctx.Err() == nil { // what was cut short says nothing
@@ -198,7 +205,7 @@ func (p *Prober) probe(ctx context.Context, probe wire.Probe) wire.ProbeState {
 	case <-ctx.Done():
 		return wire.ProbeState{}
 	}
-	timeout := min(max(time.Duration(probe.TimeoutS)*time.Second, shortTimeout), longestTimeout)
+	timeout := within(probe.TimeoutS, shortTimeout, longestTimeout)
 	began := time.Now() // monotonic: how long it took is no matter of the wall clock
 	err := p.try(ctx, probe, timeout)
 	found := wire.ProbeState{
@@ -279,7 +286,7 @@ func (p *Prober) insist(ctx context.Context, probe wire.Probe, since time.Time) 
 	began := time.Now()
 	found := p.probe(ctx, probe)
 	for found.State == wire.ProbeDown && !was && !vetoed(found) && time.Since(began) < settle && ctx.Err() == nil {
-		wait(ctx, again)
+		wait(ctx, p.again)
 		found = p.probe(ctx, probe)
 	}
 	if ctx.Err() == nil {

@@ -214,6 +214,10 @@ func ofServer(ctx context.Context, target string) ([]*x509.Certificate, error) {
 
 // failed says why a target could not be asked, in the words of an operator.
 func failed(target string, err error) error {
+	var asked *url.Error
+	if errors.As(err, &asked) {
+		err = asked.Err // without the address, which is beside it
+	}
 	say := func(code fault.Code, args ...string) error {
 		return fault.New(code, append([]string{"target", target}, args...)...).Wrap(err)
 	}
@@ -232,7 +236,7 @@ func failed(target string, err error) error {
 		return say(fault.ProbeCertificateEnds, "at", invalid.Cert.NotAfter.UTC().Format(time.RFC3339), "subject", invalid.Cert.Subject.CommonName)
 	case errors.As(err, &ended):
 		return say(fault.ProbeTLS, "problem", ended.Err.Error())
-	case errors.As(err, &alert), errors.As(err, &plain):
+	case errors.As(err, &alert), errors.As(err, &plain), errors.Is(err, http.ErrSchemeMismatch):
 		return say(fault.ProbeTLS, "problem", err.Error())
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return say(fault.ProbeTimeout)

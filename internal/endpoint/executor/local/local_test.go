@@ -42,7 +42,7 @@ func TestWhatCannotBeUnderstoodIsAnError(t *testing.T) {
 		`{"blocked_hours": [{"from": "8", "to": "18:00"}]}`,
 		`{"blocked_hours": [{"from": "08:00", "to": "24:00"}]}`,
 		`{"blocked_hours": [{"from": "08:00", "to": "18:00", "days": ["monday"]}]}`,
-		`{"never_packages": ["[a"]}`, `{"never_packages": [""]}`,
+		`{"never_packages": ["[a"]}`, `{"never_probes": ["[a"]}`, `{"never_probes": [""]}`, `{"never_packages": [""]}`,
 	} {
 		if _, err := read(t, text); err == nil {
 			t.Errorf("%s: no error", text)
@@ -214,5 +214,20 @@ func TestADirectoryThatOthersCanWriteIsNotBelieved(t *testing.T) {
 	}
 	if err := (Hooks{Dir: dir}).Run(t.Context(), PreInstall, wire.Order{}); err == nil {
 		t.Error("ran a hook from a directory that anybody can write")
+	}
+}
+
+func TestForbiddenProbes(t *testing.T) {
+	r := rules(t, `{"never_probes": ["certificate", "http*://10.*", "*:3306"]}`)
+	for _, c := range []struct{ kind, target, want string }{
+		{"certificate", "127.0.0.1:443", "certificate"}, {"http", "https://10.1.2.3/a/b", "http*://10.*"}, {"tcp", "db:3306", "*:3306"},
+		{"tcp", "db:33060", ""}, {"http", "https://intranet/10.1", ""}, {"service", "certificate", "certificate"},
+	} {
+		if rule, no := r.ForbidsProbe(c.kind, c.target); rule != c.want || no != (c.want != "") {
+			t.Errorf("%s %s: forbidden by %q, want %q", c.kind, c.target, rule, c.want)
+		}
+	}
+	if rule, no := (Rules{}).ForbidsProbe("tcp", "db:3306"); no {
+		t.Errorf("forbidden by %q without a file", rule)
 	}
 }
