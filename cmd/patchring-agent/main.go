@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"patchring/internal/core/fault"
 	"patchring/internal/endpoint/agent"
 	"patchring/internal/endpoint/facts"
 	"patchring/internal/endpoint/journal"
@@ -33,6 +32,9 @@ const usage = `patchring-agent: the Patchring agent
   patchring-agent uninstall    remove the service; the enrolment stays
   patchring-agent status       what it does and whether it is connected [--json]
   patchring-agent scan         facts and missing patches now, without a server [--json] [--offline]
+  patchring-agent measure      what this device measures now, without a server [--json]
+  patchring-agent probe service|process|tcp|http|certificate TARGET
+                               make one probe now [--json] [--days N] [--contains TEXT]
   patchring-agent notices      what is announced to you, its deadline and your choices [--json]
   patchring-agent defer [1h|evening|tomorrow]   later, or [--until YYYY-MM-DDTHH:MM]
   patchring-agent install-now  begin as soon as it may
@@ -45,7 +47,8 @@ Every verb takes --dir DIR (default /var/lib/patchring-agent).
 
 Exit status: 0 done, 1 failed, 2 usage, 3 not enrolled, 4 enrolled already,
 5 not running (status, notices, defer, install-now), 6 running without its
-server (status), 7 the answer was not taken (defer, install-now).
+server (status), 7 the answer was not taken (defer, install-now), 8 the probe says
+no (probe).
 `
 
 const (
@@ -56,6 +59,7 @@ const (
 	exitNotRunning  = 5
 	exitAlone       = 6
 	exitNotTaken    = 7
+	exitProbeDown   = 8
 )
 
 var (
@@ -63,6 +67,7 @@ var (
 	errNotRunning = errors.New("the agent does not run")
 	errAlone      = errors.New("the agent runs and does not reach its server")
 	errNotTaken   = errors.New("not taken")
+	errProbeDown  = errors.New("the probe says no")
 )
 
 func main() {
@@ -92,6 +97,8 @@ func exit(err error) int {
 		return exitAlone
 	case errors.Is(err, errNotTaken):
 		return exitNotTaken
+	case errors.Is(err, errProbeDown):
+		return exitProbeDown
 	default:
 		return exitFailed
 	}
@@ -105,6 +112,8 @@ type options struct {
 	json      bool
 	offline   bool
 	until     string
+	days      int
+	contains  string
 	scanEvery time.Duration
 }
 
@@ -129,6 +138,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return o.status(out)
 	case "scan":
 		return o.scan(ctx, out)
+	case "measure":
+		return o.measure(ctx, out)
+	case "probe":
+		return o.probe(ctx, rest, out)
 	case "notices":
 		return o.notices(ctx, out)
 	case "defer":
@@ -155,7 +168,11 @@ func parse(args []string) (verb string, o options, rest []string, err error) {
 		f.BoolVar(&o.again, "again", false, "")
 	case "run":
 		f.DurationVar(&o.scanEvery, "scan-every", 0, "")
-	case "status", "notices":
+	case "probe":
+		f.BoolVar(&o.json, "json", false, "")
+		f.IntVar(&o.days, "days", 0, "")
+		f.StringVar(&o.contains, "contains", "", "")
+	case "status", "notices", "measure":
 		f.BoolVar(&o.json, "json", false, "")
 	case "defer":
 		f.StringVar(&o.until, "until", "", "")
@@ -259,26 +276,6 @@ func statusText(s agent.Status) string {
 		line("points", "%d of measures to deliver", s.Points)
 	}
 	return b.String()
-}
-
-// sampleText is a measure a line, and then the probes.
-func sampleText(sample wire.Sample) (lines []string) {
-	for _, m := range wire.Measures() {
-		if v, ok := sample.Values[m]; ok {
-			lines = append(lines, fmt.Sprintf("%-20s %g", m, v))
-		}
-	}
-	if len(sample.Down) > 0 {
-		lines = append(lines, "down: "+strings.Join(sample.Down, ", "))
-	}
-	for _, p := range sample.Probes {
-		text := fmt.Sprintf("probe %s: %s since %s", p.Name, p.State, time.UnixMicro(p.SinceUS).Format(time.RFC3339))
-		if p.Cause != nil {
-			text += " (" + fault.Reason{Code: fault.Code(p.Cause.Code), Args: p.Cause.Args}.String() + ")"
-		}
-		lines = append(lines, text)
-	}
-	return lines
 }
 
 // abandonedText says what this device has seen of a register that the server

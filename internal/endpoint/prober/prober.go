@@ -86,6 +86,12 @@ func New(o Options) (*Prober, error) {
 	return p, nil
 }
 
+// Once makes one probe, once, and keeps nothing.
+func Once(ctx context.Context, o Options, probe wire.Probe) wire.ProbeState {
+	p := &Prober{Options: o, places: make(chan struct{}, 1)}
+	return p.probe(ctx, probe)
+}
+
 // Watch replaces the probes. One that stays as it was keeps what it found.
 func (p *Prober) Watch(probes []wire.Probe) {
 	probes = slices.Clone(probes[:min(len(probes), wire.MaxProbes)])
