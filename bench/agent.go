@@ -93,7 +93,43 @@ func benchAgent(ctx context.Context, b *bench) (err error) {
 	if err := h.memory(ctx); err != nil {
 		return err
 	}
+	if err := h.samples(ctx); err != nil {
+		return err
+	}
 	return h.order(ctx, admin)
+}
+
+// measurer is this program as a host sees it.
+const measurer = "patchring-bench"
+
+func shareSelf(share string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find own program: %w", err)
+	}
+	program, err := os.ReadFile(self)
+	if err != nil {
+		return fmt.Errorf("read own program: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(share, measurer), program, 0o755); err != nil {
+		return fmt.Errorf("share own program: %w", err)
+	}
+	return nil
+}
+
+// samples measures measuring where there is a service manager to be asked and a
+// log to be read.
+func (h *hosts) samples(ctx context.Context) error {
+	out, err := h.Run(ctx, h.managed.Name, filepath.Join(filepath.Dir(demo.Agent), measurer), measureVerb)
+	if err != nil {
+		return err
+	}
+	var c cost
+	if err := json.Unmarshal([]byte(out), &c); err != nil {
+		return fmt.Errorf("read what a sample costs: %w", err)
+	}
+	h.b.cost("a real host", c)
+	return nil
 }
 
 // binaries are the sizes of what is installed.
@@ -129,6 +165,9 @@ func (b *bench) openHosts(ctx context.Context) (*hosts, error) {
 	}
 	if err := os.WriteFile(filepath.Join(share, "patchring-agent"), program, 0o755); err != nil {
 		return nil, fmt.Errorf("share the agent's binary: %w", err)
+	}
+	if err := shareSelf(share); err != nil {
+		return nil, err
 	}
 	if err := fleet.Down(ctx, "", "bench"); err != nil && !errors.Is(err, fleet.ErrNotUp) {
 		return nil, err

@@ -40,6 +40,7 @@ func sections() []section {
 		{"rehearse", "rehearsing a month before it begins", benchRehearse},
 		{"coverage", "choosing pilots by coverage", benchCoverage},
 		{"tick", "a tick after one report in a large fleet", benchTick},
+		{"measure", "measuring this machine as the agent does", benchMeasure},
 		{"fleet", "connected agents, beside the bare broker", benchFleet},
 		{"agent", "the agent on a real host, beside plain apt", benchAgent},
 	}
@@ -49,6 +50,9 @@ func main() {
 	fleet.Reexec()
 	if len(os.Args) > 1 && os.Args[1] == bareVerb {
 		exit(runBare(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == measureVerb {
+		exit(runMeasure())
 	}
 	b := &bench{started: time.Now()}
 	only := flag.String("only", "", "sections to run, of: "+strings.Join(names(), ", ")+"; all when empty")
