@@ -31,9 +31,19 @@ func (a *Agent) openObserver() (err error) {
 	a.observer, err = observer.New(observer.Options{
 		Tenant: a.identity.Tenant, Device: a.identity.Device, Keys: a.identity.OrderKeys,
 		Journal: a.journal, Prober: a.prober, Read: read, BootID: d.BootID, Now: time.Now, Log: a.Log,
-		Tell: func() { a.link.Measure(); a.writeStatus() },
+		Tell: a.measured,
 	})
 	return err
+}
+
+// measured says what is new, and then gives back the memory that looking took:
+// most of an agent's day is the minute between two samples.
+func (a *Agent) measured() {
+	a.link.Measure()
+	a.writeStatus()
+	if err := rest(); err != nil {
+		a.Log.Warn("memory not given back", "err", err)
+	}
 }
 
 // workstation tells whether people work at this device; not before the first

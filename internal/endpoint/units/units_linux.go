@@ -30,9 +30,9 @@ const (
 	privateSocket = "/run/systemd/private"
 	systemBus     = "/run/dbus/system_bus_socket"
 	callTimeout   = 10 * time.Second
-	// staticFor is how long it is believed what a unit is made to be, which PID 1
-	// has to read from files.
-	staticFor = 5 * time.Minute
+	// staticFor is for how many surveys it is believed what a unit is made to be,
+	// which PID 1 has to read from files.
+	staticFor = 5
 )
 
 // Manager asks systemd.
@@ -42,12 +42,13 @@ type Manager struct {
 	mu     sync.Mutex // guards the rest
 	conn   *dbus.Conn
 	static map[string]static // by unit
+	survey int               // number of the last one
 }
 
 // static is what does not change as a unit starts and stops.
 type static struct {
-	lasts bool // it starts by itself, and is meant to stay
-	read  time.Time
+	lasts  bool // it starts by itself, and is meant to stay
+	survey int  // in which it was read
 }
 
 // New makes a Manager; it connects when it is first asked.
@@ -182,6 +183,7 @@ func (m *Manager) Survey(ctx context.Context) (s Survey, err error) {
 		if up == 0 {
 			return ErrStarting
 		}
+		m.survey++
 		var rows []row
 		states := []string{"failed", "inactive", "activating"}
 		if err := manager(conn).CallWithContext(ctx, systemdManager+".ListUnitsFiltered", 0, states).Store(&rows); err != nil {
@@ -216,7 +218,7 @@ func (m *Manager) Survey(ctx context.Context) (s Survey, err error) {
 // no job that runs to its end, started by no socket, timer or path, and not left
 // out by a condition of its own.
 func (m *Manager) lasts(ctx context.Context, conn *dbus.Conn, r row) (bool, error) {
-	if known, ok := m.static[r.Name]; ok && time.Since(known.read) < staticFor {
+	if known, ok := m.static[r.Name]; ok && m.survey-known.survey < staticFor {
 		return known.lasts, nil
 	}
 	if len(m.static) > 4096 { // units of instances come and go
@@ -239,7 +241,7 @@ func (m *Manager) lasts(ctx context.Context, conn *dbus.Conn, r row) (bool, erro
 		}
 		lasts = kind != "oneshot"
 	}
-	m.static[r.Name] = static{lasts: lasts, read: time.Now()}
+	m.static[r.Name] = static{lasts: lasts, survey: m.survey}
 	return lasts, nil
 }
 
