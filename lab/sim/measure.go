@@ -208,10 +208,10 @@ func (d *device) probe(now time.Time) []wire.ProbeState {
 func (d *device) suffer(outcomes []wire.Outcome) {
 	for _, out := range outcomes {
 		for _, c := range out.Packages {
-			switch {
-			case out.State == wire.ItemVerified:
+			switch out.State {
+			case wire.ItemVerified:
 				d.pulse.harmed[c.Name] = true
-			case out.State == wire.ItemRolledBack:
+			case wire.ItemRolledBack:
 				delete(d.pulse.harmed, c.Name)
 			}
 		}

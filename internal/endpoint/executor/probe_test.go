@@ -49,7 +49,7 @@ func TestTheProbesOfAnOrderThatChangedTheDeviceComeWithItsResult(t *testing.T) {
 	at := func(step wire.Step) int {
 		return slices.IndexFunc(events, func(e wire.Event) bool { return e.Step == step })
 	}
-	if !(at(wire.StepVerify) >= 0 && at(wire.StepVerify) < at(wire.StepProbe) && at(wire.StepProbe) < at(wire.StepDone)) {
+	if at(wire.StepVerify) < 0 || at(wire.StepVerify) >= at(wire.StepProbe) || at(wire.StepProbe) >= at(wire.StepDone) {
 		t.Errorf("verify is event %d, probe %d, done %d", at(wire.StepVerify), at(wire.StepProbe), at(wire.StepDone))
 	}
 }
