@@ -436,3 +436,19 @@ func TestTwoPointsOfTheSameFiveMinutesBecomeOne(t *testing.T) {
 		}
 	}
 }
+
+func TestPointsOfMoreThanSevenDaysGiveWayOldestFirst(t *testing.T) {
+	w := watch(t)
+	const week = 7 * 24 * 3600 / wire.PointS
+	for i := range week + 4 {
+		w.now = noon.Add(time.Duration(i) * wire.PointS * time.Second)
+		w.look(map[wire.Measure]float64{wire.MeasureCPU: 5})
+	}
+	list := w.points()
+	if first := noon.Add(3 * wire.PointS * time.Second).UnixMicro(); len(list) != week || list[0].AtUS != first {
+		t.Errorf("%d points from %d on are kept, want %d from %d on", len(list), list[0].AtUS, week, first)
+	}
+	if n, err := w.journal.PointsKept(); n != week || err != nil {
+		t.Errorf("%d are counted, %v", n, err)
+	}
+}
