@@ -36,14 +36,10 @@ func (a *Agent) openObserver() (err error) {
 	return err
 }
 
-// measured says what is new, and then gives back the memory that looking took:
-// most of an agent's day is the minute between two samples.
+// measured says what is new.
 func (a *Agent) measured() {
 	a.link.Measure()
 	a.writeStatus()
-	if err := rest(); err != nil {
-		a.Log.Warn("memory not given back", "err", err)
-	}
 }
 
 // workstation tells whether people work at this device; not before the first
