@@ -5,7 +5,10 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +33,16 @@ func (s *site) probed(host string, args ...string) (found wire.ProbeState) {
 	must(s.t, err)
 	must(s.t, json.Unmarshal(res.Stdout, &found))
 	return found
+}
+
+// burnt is the processor time that lab-burn has had.
+func (s *site) burnt(host string) time.Duration {
+	s.t.Helper()
+	out, err := s.fleet.Run(s.t.Context(), host, "sh", "-c", "cat /proc/$(systemctl show -P MainPID lab-burn)/schedstat")
+	must(s.t, err)
+	ran, err := strconv.ParseInt(strings.Fields(out)[0], 10, 64)
+	must(s.t, err)
+	return time.Duration(ran)
 }
 
 // A real Debian under a real systemd: what an update breaks shows in what the
@@ -57,8 +70,10 @@ func TestWhatUpdatesBreakIsMeasured(t *testing.T) {
 	if before.Values[wire.MeasurePorts] < 1 || before.Values[wire.MeasureUse] != 100 {
 		t.Errorf("before: %v", before.Values)
 	}
-	if p := s.probed(host, "service", "lab-svc"); p.State != wire.ProbeUp {
-		t.Errorf("lab-svc: %+v", p.Cause)
+	for range 20 { // each is a connection to systemd, which is not to lose its first call
+		if p := s.probed(host, "service", "lab-svc"); p.State != wire.ProbeUp {
+			t.Errorf("lab-svc: %+v", p.Cause)
+		}
 	}
 
 	_, err := s.fleet.Run(t.Context(), host, "systemctl", "stop", "lab-svc")
@@ -80,8 +95,12 @@ func TestWhatUpdatesBreakIsMeasured(t *testing.T) {
 		m := s.measured(host)
 		return slices.Contains(m.Down, "lab-dead.service") && m.Values[wire.MeasureDown] == 2
 	})
-	if burning := s.measured(host).Values[wire.MeasureCPU]; burning < before.Values[wire.MeasureCPU]+15 {
-		t.Errorf("lab-burn takes a whole processor: %v %% before, %v %% now", before.Values[wire.MeasureCPU], burning)
+	start, burnt := time.Now(), s.burnt(host)
+	measured := s.measured(host).Values[wire.MeasureCPU]
+	took := s.burnt(host) - burnt
+	// How much it gets depends on who else works on this machine.
+	if share := 100 * took.Seconds() / time.Since(start).Seconds() / float64(runtime.NumCPU()); took < 50*time.Millisecond || measured < share/2 {
+		t.Errorf("lab-burn took %s, %.1f %% of the processors: %.1f %% is measured", took, share, measured)
 	}
 	s.await("the agent's own sample says so", 2*time.Minute, func() bool {
 		res, err := s.fleet.Exec(t.Context(), host, nil, demo.Agent, "status", "--json")

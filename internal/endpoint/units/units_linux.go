@@ -111,13 +111,41 @@ func dial(path string, bus bool) (*dbus.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", path, err)
 	}
-	if err = conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Geteuid()))}); err == nil && bus {
-		err = conn.Hello()
+	if err = conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Geteuid()))}); err == nil {
+		if bus {
+			err = conn.Hello()
+		} else {
+			err = ping(conn)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("be known to %s: %w", path, err), conn.Close())
 	}
 	return conn, nil
+}
+
+// PID 1 (seen with systemd 252) leaves a message in its buffer that it read
+// together with the end of the authentication, until more comes: the first call
+// would time out, now and then.
+const (
+	pingEvery = 50 * time.Millisecond
+	pings     = 60
+)
+
+// ping calls until one call is answered.
+func ping(conn *dbus.Conn) error {
+	again := time.NewTicker(pingEvery)
+	defer again.Stop()
+	answered := make(chan *dbus.Call, pings)
+	for range pings {
+		manager(conn).Go("org.freedesktop.DBus.Peer.Ping", 0, answered)
+		select {
+		case call := <-answered:
+			return call.Err
+		case <-again.C:
+		}
+	}
+	return errors.New("it answers nothing")
 }
 
 func manager(conn *dbus.Conn) dbus.BusObject { return conn.Object(systemd, systemdPath) }
