@@ -20,6 +20,7 @@ const (
 	InDownload Part = "bandwidth"
 	InCleanUp  Part = "clean_up"
 	InWake     Part = "wake"
+	InProbes   Part = "probes"
 )
 
 // Differing lists the parts in which two settings differ. That a condition is
@@ -37,6 +38,7 @@ func (s Settings) Differing(o Settings) []Part {
 		{InPeople, reflect.DeepEqual(s.People, o.People)},
 		{InCleanUp, reflect.DeepEqual(s.CleanUp, o.CleanUp)},
 		{InWake, s.MayWake() == o.MayWake()},
+		{InProbes, slices.Equal(s.Probes, o.Probes) && s.SampleEvery == o.SampleEvery},
 		{InLimits, slices.EqualFunc(s.Limits, o.Limits, sameLimit)},
 		{InDownload, slices.EqualFunc(s.Bandwidths, o.Bandwidths, func(a, b Bandwidth) bool {
 			return a.Name == b.Name && a.Each == b.Each && a.BytesPerS == b.BytesPerS

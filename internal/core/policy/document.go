@@ -7,6 +7,7 @@ import (
 
 	"patchring/internal/core/calendar"
 	"patchring/internal/core/manifest"
+	"patchring/wire"
 )
 
 // Policy is one file: what may be installed where and when, as an operator
@@ -23,6 +24,8 @@ type Policy struct {
 	Safeguards  []Safeguard
 	Limits      []Limit
 	Bandwidths  []Bandwidth
+	Probes      []Probe
+	SampleEvery time.Duration // between two samples of a device; 0: nothing is said
 
 	// Warnings are what is allowed and probably not meant.
 	Warnings []manifest.Problem
@@ -349,7 +352,9 @@ type Settings struct {
 	Wake      *bool // nil: no
 	Limits    []Placed
 	// Bandwidths are all that the device shares: the smallest share counts.
-	Bandwidths []Bandwidth
+	Bandwidths  []Bandwidth
+	Probes      []wire.Probe  // the tenant's first
+	SampleEvery time.Duration // 0: as agents do by themselves
 }
 
 // Placed is a limit that a device is under, with its turn: 0 goes first. One
@@ -388,6 +393,7 @@ func (p Policies) Settings(m Match) Settings {
 				s.Bandwidths = append(s.Bandwidths, b)
 			}
 		}
+		s.addProbes(m, from, policy)
 	}
 	// The tenant's own profiles speak first.
 	for _, turn := range [...]place{ofTenant, ofHand, ofProvider} {

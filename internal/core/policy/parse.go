@@ -40,7 +40,7 @@ func (r *parser) policy(text []byte) Policy {
 	if !ok {
 		return Policy{}
 	}
-	o := r.Object(at, "policy", "title", "owner", "timezone", "max_exposure", "rules", "profiles", "freezes", "safeguards", "limits", "bandwidth")
+	o := r.Object(at, "policy", "title", "owner", "timezone", "max_exposure", "rules", "profiles", "freezes", "safeguards", "limits", "bandwidth", "probes", "sample_every")
 	o.Need("policy", "name it with lower-case letters, digits and dashes, for example policy: fleet")
 	o.Need("title", "say what it is for, for example title: Workstations and servers")
 	o.Need("owner", "name the role or team that answers for it")
@@ -61,6 +61,9 @@ func (r *parser) policy(text []byte) Policy {
 		"name", "devices", "each", "at_most", "order", "stop_after")
 	r.named(o, "bandwidth", func(o manifest.Object) { p.Bandwidths = append(p.Bandwidths, r.bandwidth(o)) },
 		"name", "devices", "each", "mbit_per_s")
+	r.named(o, "probes", func(o manifest.Object) { p.Probes = append(p.Probes, r.probe(o)) }, probeFields()...)
+	r.checkProbes(o, p.Probes)
+	p.SampleEvery = r.sample(o)
 	r.checkDelays(o, p)
 	if len(r.conditions) > maxConditions {
 		r.Refuse(at, fmt.Sprintf("asks %d conditions of each device", len(r.conditions)), fmt.Sprintf("keep %d at most", maxConditions))

@@ -1,6 +1,6 @@
 // Package policy owns the verdict: whether a patch may be installed on a
 // device, and which rule said so; and what else a policy file says of a device:
-// its windows, freezes and limits.
+// its windows, freezes, limits and probes.
 //
 // Precedence, strongest first; within one place the strictest wins, declined
 // before delayed before approved:
