@@ -130,5 +130,8 @@ type Watch struct {
 	Probes  []Probe `json:"probes,omitempty"`
 }
 
+// CapabilityMeasures is from when on an agent measures and makes probes.
+const CapabilityMeasures = 5
+
 // DefaultSampleS is how often a device that was told nothing takes a sample.
 const DefaultSampleS = 60

@@ -196,7 +196,7 @@ func (w *world) probes(d *fakeDevice) map[string]gen.DeviceProbe {
 func TestProbesOfASampleAreKept(t *testing.T) {
 	measuringWorlds(t, func(t *testing.T, w *world) {
 		d := w.device("srv", fleet.Server, "", nil, nil)
-		w.told(d, `["web","db"]`)
+		w.told(d, `[{"name":"web"},{"name":"db"}]`)
 		since := w.now.Add(-time.Hour)
 		say := func(state string, since time.Time, cause *wire.Cause) {
 			m := w.measured(0, 1)

@@ -34,6 +34,7 @@ import (
 	"patchring/internal/service/gateway"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
+	"patchring/internal/service/prober"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 	"patchring/internal/service/survey"
@@ -71,6 +72,7 @@ type Server struct {
 	Cleaner   *cleaner.Cleaner
 	Waker     *waker.Waker
 	Archive   *archive.Archive
+	Prober    *prober.Prober
 	View      *view.Reader
 	Broker    *broker.Broker
 	Bus       *bus.Bus
@@ -182,7 +184,7 @@ func (s *Server) openAccess() (err error) {
 	s.Access, err = access.New(access.Options{
 		DB: s.DB, Keys: s.Keys, Clock: s.Clock, Random: rand.Reader, Brokers: s.brokers(),
 		CheckinS: int64(time.Duration(s.Checkin) / time.Second),
-		Enrolled: func(fleet.TenantID) { s.Conductor.Enlist(); s.Cleaner.Enlist() },
+		Enrolled: func(fleet.TenantID) { s.Conductor.Enlist(); s.Cleaner.Enlist(); s.Prober.Enlist() },
 		Retired:  func(d identity.Device) { s.Broker.Kick(d); s.Conductor.Wake() },
 	})
 	return err
@@ -210,9 +212,12 @@ func (s *Server) openServices() error {
 		DB: s.DB, Clock: s.Clock, Log: s.Log, Wake: func() { s.Conductor.Wake(); s.Cleaner.Wake() }, Renew: s.Access.Renew,
 		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin),
 	})
+	s.Prober = prober.New(prober.Options{
+		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Policies: s.Conductor.Policies, Sent: s.Conductor.Wake,
+	})
 	s.Archive = archive.New(archive.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Kept: time.Duration(s.MeasuresKept)})
 	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock, Replace: s.Conductor.Replace, Wake: s.Conductor.Wake})
-	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Zone: s.zone(), Changed: func() { s.Conductor.Wake(); s.Cleaner.Wake() }})
+	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Zone: s.zone(), Changed: func() { s.Conductor.Wake(); s.Cleaner.Wake(); s.Prober.Wake() }})
 	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake, Look: s.look})
 	s.Foresight = foresight.New(foresight.Options{DB: s.DB, Clock: s.Clock, Rules: s.Conductor.Rules})
 	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})
@@ -284,6 +289,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.run("conductor", func() error { return s.Conductor.Run(ctx) })
 	g.run("cleaner", func() error { return s.Cleaner.Run(ctx) })
 	g.run("waker", func() error { return s.Waker.Run(ctx) })
+	g.run("prober", func() error { return s.Prober.Run(ctx) })
 	g.run("archive", func() error { return s.Archive.Run(ctx) })
 	g.run("desk", func() error { return s.Desk.Run(ctx) })
 	g.run("catalogue", func() error { return s.Catalogue.Run(ctx) })

@@ -57,23 +57,41 @@ func (r Reads) Batch(ctx context.Context, tenant string, devices []string) (Batc
 		Items: map[string][]gen.CampaignDeviceItem{}, Orders: map[string][]gen.DeviceOrder{}, Groups: map[string][]string{},
 		Traits: make(map[string]string, len(devices)),
 	}
-	steps := []struct {
-		what, text, order string
-		scan              func(*sql.Rows) error
-	}{
-		{"devices", batchDevices, "", b.scanDevice},
-		{"groups", batchGroups, " ORDER BY device, group_name", b.scanGroup},
-		{"traits", batchTraits, "", b.scanTraits},
+	return b, r.readBatch(ctx, tenant, devices, append(b.subjects(), []batchStep{
 		{"missing patches", batchMissing, " ORDER BY m.device, m.patch", b.scanMissing},
 		{"items", batchItems, " ORDER BY device, campaign, item", b.scanItem},
 		{"orders", batchOrders, " ORDER BY device, serial", b.scanOrder},
+	}...))
+}
+
+// SubjectBatch reads only what conditions on devices ask of a set of them,
+// without their software.
+func (r Reads) SubjectBatch(ctx context.Context, tenant string, devices []string) (Batch, error) {
+	b := Batch{Devices: make(map[string]gen.Device, len(devices)), Groups: map[string][]string{}, Traits: make(map[string]string, len(devices))}
+	return b, r.readBatch(ctx, tenant, devices, b.subjects())
+}
+
+// batchStep is one query of a batch.
+type batchStep struct {
+	what, text, order string
+	scan              func(*sql.Rows) error
+}
+
+func (b Batch) subjects() []batchStep {
+	return []batchStep{
+		{"devices", batchDevices, "", b.scanDevice},
+		{"groups", batchGroups, " ORDER BY device, group_name", b.scanGroup},
+		{"traits", batchTraits, "", b.scanTraits},
 	}
+}
+
+func (r Reads) readBatch(ctx context.Context, tenant string, devices []string, steps []batchStep) error {
 	for _, s := range steps {
 		if err := r.each(ctx, s.text, s.order, tenant, devices, s.scan); err != nil {
-			return Batch{}, fmt.Errorf("read %s of %d devices: %w", s.what, len(devices), err)
+			return fmt.Errorf("read %s of %d devices: %w", s.what, len(devices), err)
 		}
 	}
-	return b, nil
+	return nil
 }
 
 // each runs text, completed with one placeholder a device, and scans its rows.

@@ -50,6 +50,9 @@ func (g *Gateway) checkin(ctx context.Context, tenant fleet.TenantID, device fle
 		if err := g.fillWakes(ctx, tx, d, m, &reply); err != nil {
 			return err
 		}
+		if err := g.fillWatch(ctx, tx, d, m, &reply); err != nil {
+			return err
+		}
 		return fillOrders(ctx, tx, d, m, &reply)
 	})
 	if err == nil && woke {

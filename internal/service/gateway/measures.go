@@ -92,6 +92,48 @@ func sampleRow(ctx context.Context, tx *store.Tx, d gen.Device) (gen.DeviceSampl
 	return rows[0], nil
 }
 
+// fillWatch sends what the device is to measure, where what it knows is older.
+// One that knows better than we do is told again, by a serial later than its
+// own: our database was restored.
+func (g *Gateway) fillWatch(ctx context.Context, tx *store.Tx, d gen.Device, m wire.Checkin, reply *wire.CheckinReply) error {
+	if m.Capability < wire.CapabilityMeasures {
+		return nil
+	}
+	if d.Capability < wire.CapabilityMeasures {
+		if _, err := tx.TouchWatch(ctx, d.Tenant, d.ID); err != nil {
+			return fmt.Errorf("look again at what %s measures: %w", d.ID, err)
+		}
+	}
+	rows, err := tx.WatchOf(ctx, d.Tenant, d.ID)
+	if err != nil {
+		return fmt.Errorf("read what %s is to measure: %w", d.ID, err)
+	}
+	if latest := latestSerial(rows); latest < m.WatchSerial && m.WatchSerial < mostSerial {
+		_, err := tx.RaiseWatch(ctx, gen.RaiseWatchParams{Tenant: d.Tenant, Device: d.ID, Serial: m.WatchSerial})
+		return err
+	}
+	for _, row := range rows {
+		if row.Serial <= m.WatchSerial || row.Envelope == "" {
+			continue
+		}
+		reply.Watch = new(wire.Envelope)
+		if err := json.Unmarshal([]byte(row.Envelope), reply.Watch); err != nil {
+			return fmt.Errorf("read what %s is to measure: %w", d.ID, err)
+		}
+	}
+	return nil
+}
+
+// mostSerial bounds what a device can have its serial raised to.
+const mostSerial = 1 << 53
+
+func latestSerial(rows []gen.DeviceWatch) int64 {
+	if len(rows) == 0 {
+		return 0
+	}
+	return rows[0].Serial
+}
+
 // shift is by how much points of a device are moved: by nothing while its clock
 // is about right, and by the same as before while that is about right.
 func (g *Gateway) shift(before, deviceNowUS int64) int64 {
@@ -176,14 +218,19 @@ func (g *Gateway) keepProbes(ctx context.Context, tx *store.Tx, d gen.Device, de
 	return out, nil
 }
 
+// toldProbes are the names of the probes that a device was told to make.
 func toldProbes(ctx context.Context, tx *store.Tx, d gen.Device) (names []string, err error) {
 	rows, err := tx.WatchOf(ctx, d.Tenant, d.ID)
 	if err != nil {
 		return nil, fmt.Errorf("read what %s was told to measure: %w", d.ID, err)
 	}
 	for _, row := range rows {
-		if err := json.Unmarshal([]byte(row.Probes), &names); err != nil {
+		var probes []wire.Probe
+		if err := json.Unmarshal([]byte(row.Probes), &probes); err != nil {
 			return nil, fmt.Errorf("read probes told to %s: %w", d.ID, err)
+		}
+		for _, p := range probes {
+			names = append(names, p.Name)
 		}
 	}
 	return names, nil

@@ -121,6 +121,9 @@ func (g *Gateway) keepFacts(ctx context.Context, tx *store.Tx, d gen.Device, f w
 	if err := tx.KeepSystem(ctx, d.Tenant, d.ID, table, of); err != nil {
 		return err
 	}
+	if _, err := tx.TouchWatch(ctx, d.Tenant, d.ID); err != nil {
+		return fmt.Errorf("look again at what it measures: %w", err)
+	}
 	if err := tx.PutDeviceTraits(ctx, gen.PutDeviceTraitsParams{Tenant: d.Tenant, Device: d.ID, Traits: string(traits)}); err != nil {
 		return fmt.Errorf("keep traits: %w", err)
 	}

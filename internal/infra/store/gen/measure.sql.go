@@ -9,6 +9,66 @@ import (
 	"context"
 )
 
+const claimWatches = `-- name: ClaimWatches :many
+UPDATE device_watch SET lease_us = $1
+WHERE (tenant, device) IN (
+  SELECT c.tenant, c.device FROM device_watch c
+  WHERE c.due_us <= $2 AND c.lease_us < $2 ORDER BY c.due_us LIMIT $3)
+  AND lease_us < $2
+RETURNING tenant, device, due_us, lease_us, serial, probes, digest, envelope, issued_us
+`
+
+type ClaimWatchesParams struct {
+	LeaseUs int64
+	NowUs   int64
+	Max     int32
+}
+
+// ClaimWatches takes a batch of devices that are due.
+func (q *Queries) ClaimWatches(ctx context.Context, arg ClaimWatchesParams) ([]DeviceWatch, error) {
+	rows, err := q.db.QueryContext(ctx, claimWatches, arg.LeaseUs, arg.NowUs, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DeviceWatch{}
+	for rows.Next() {
+		var i DeviceWatch
+		if err := rows.Scan(
+			&i.Tenant,
+			&i.Device,
+			&i.DueUs,
+			&i.LeaseUs,
+			&i.Serial,
+			&i.Probes,
+			&i.Digest,
+			&i.Envelope,
+			&i.IssuedUs,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const countWatches = `-- name: CountWatches :one
+SELECT COUNT(*) FROM device_watch WHERE tenant = $1
+`
+
+func (q *Queries) CountWatches(ctx context.Context, tenant string) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countWatches, tenant)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const deviceSample = `-- name: DeviceSample :many
 SELECT tenant, device, at_us, body, shift_us, due_us FROM device_sample WHERE tenant = $1 AND device = $2
 `
@@ -73,6 +133,15 @@ func (q *Queries) DropProbe(ctx context.Context, arg DropProbeParams) error {
 	return err
 }
 
+const dropProbes = `-- name: DropProbes :exec
+DELETE FROM device_probe WHERE tenant = $1 AND device = $2
+`
+
+func (q *Queries) DropProbes(ctx context.Context, tenant string, device string) error {
+	_, err := q.db.ExecContext(ctx, dropProbes, tenant, device)
+	return err
+}
+
 const dropRecentBefore = `-- name: DropRecentBefore :exec
 DELETE FROM measure_recent WHERE tenant = $1 AND device = $2 AND from_us < $3
 `
@@ -85,6 +154,15 @@ type DropRecentBeforeParams struct {
 
 func (q *Queries) DropRecentBefore(ctx context.Context, arg DropRecentBeforeParams) error {
 	_, err := q.db.ExecContext(ctx, dropRecentBefore, arg.Tenant, arg.Device, arg.BeforeUs)
+	return err
+}
+
+const dropWatch = `-- name: DropWatch :exec
+DELETE FROM device_watch WHERE tenant = $1 AND device = $2
+`
+
+func (q *Queries) DropWatch(ctx context.Context, tenant string, device string) error {
+	_, err := q.db.ExecContext(ctx, dropWatch, tenant, device)
 	return err
 }
 
@@ -120,6 +198,34 @@ func (q *Queries) DueMeasures(ctx context.Context, arg DueMeasuresParams) ([]str
 		return nil, err
 	}
 	return items, nil
+}
+
+const enlistWatches = `-- name: EnlistWatches :execrows
+INSERT INTO device_watch (tenant, device, due_us, lease_us, serial, probes, digest, envelope, issued_us)
+SELECT d.tenant, d.id, 0, 0, 0, '[]', '', '', 0 FROM device d WHERE d.tenant = $1 AND d.arrival > $2 AND d.retired_us = 0
+ON CONFLICT (tenant, device) DO NOTHING
+`
+
+// EnlistWatches gives the devices of a tenant that enrolled after a place in the
+// order of enrolment a row, where they have none.
+func (q *Queries) EnlistWatches(ctx context.Context, tenant string, after int64) (int64, error) {
+	result, err := q.db.ExecContext(ctx, enlistWatches, tenant, after)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const nextWatch = `-- name: NextWatch :one
+SELECT CAST(COALESCE(MIN(due_us), 9223372036854775807) AS BIGINT) FROM device_watch
+`
+
+// NextWatch is when the next device is due.
+func (q *Queries) NextWatch(ctx context.Context) (int64, error) {
+	row := q.db.QueryRowContext(ctx, nextWatch)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
 }
 
 const oldestPast = `-- name: OldestPast :one
@@ -353,6 +459,28 @@ func (q *Queries) PutWatch(ctx context.Context, arg PutWatchParams) error {
 	return err
 }
 
+const raiseWatch = `-- name: RaiseWatch :execrows
+INSERT INTO device_watch (tenant, device, due_us, lease_us, serial, probes, digest, envelope, issued_us)
+VALUES ($1, $2, 0, 0, $3, '[]', 'raised', '', 0)
+ON CONFLICT (tenant, device) DO UPDATE SET serial = excluded.serial, digest = excluded.digest, due_us = 0 WHERE device_watch.serial < excluded.serial
+`
+
+type RaiseWatchParams struct {
+	Tenant string
+	Device string
+	Serial int64
+}
+
+// RaiseWatch lets a device be told anew that knows a later serial than its row
+// has, if it has one: the database was restored from a backup.
+func (q *Queries) RaiseWatch(ctx context.Context, arg RaiseWatchParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, raiseWatch, arg.Tenant, arg.Device, arg.Serial)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const recentBefore = `-- name: RecentBefore :many
 SELECT from_us, body FROM measure_recent WHERE tenant = $1 AND device = $2 AND from_us < $3 ORDER BY from_us
 `
@@ -437,6 +565,85 @@ type SetMeasuresDueParams struct {
 func (q *Queries) SetMeasuresDue(ctx context.Context, arg SetMeasuresDueParams) error {
 	_, err := q.db.ExecContext(ctx, setMeasuresDue, arg.DueUs, arg.Tenant, arg.Device)
 	return err
+}
+
+const setWatch = `-- name: SetWatch :execrows
+UPDATE device_watch SET serial = $1, probes = $2, digest = $3, envelope = $4, issued_us = $5
+WHERE tenant = $6 AND device = $7 AND serial < $1
+`
+
+type SetWatchParams struct {
+	Serial   int64
+	Probes   string
+	Digest   string
+	Envelope string
+	IssuedUs int64
+	Tenant   string
+	Device   string
+}
+
+// SetWatch writes what a device is told, unless it was raised meanwhile.
+func (q *Queries) SetWatch(ctx context.Context, arg SetWatchParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setWatch,
+		arg.Serial,
+		arg.Probes,
+		arg.Digest,
+		arg.Envelope,
+		arg.IssuedUs,
+		arg.Tenant,
+		arg.Device,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const setWatchDue = `-- name: SetWatchDue :exec
+UPDATE device_watch SET due_us = CASE WHEN due_us < $1 THEN due_us ELSE $2 END, lease_us = 0
+WHERE tenant = $3 AND device = $4
+`
+
+type SetWatchDueParams struct {
+	SeenUs int64
+	DueUs  int64
+	Tenant string
+	Device string
+}
+
+// SetWatchDue plans the next look, unless someone touched it meanwhile.
+func (q *Queries) SetWatchDue(ctx context.Context, arg SetWatchDueParams) error {
+	_, err := q.db.ExecContext(ctx, setWatchDue,
+		arg.SeenUs,
+		arg.DueUs,
+		arg.Tenant,
+		arg.Device,
+	)
+	return err
+}
+
+const touchWatch = `-- name: TouchWatch :execrows
+UPDATE device_watch SET due_us = 0 WHERE tenant = $1 AND device = $2
+`
+
+func (q *Queries) TouchWatch(ctx context.Context, tenant string, device string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, touchWatch, tenant, device)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const touchWatches = `-- name: TouchWatches :execrows
+UPDATE device_watch SET due_us = 0 WHERE tenant = $1
+`
+
+func (q *Queries) TouchWatches(ctx context.Context, tenant string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, touchWatches, tenant)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const watchOf = `-- name: WatchOf :many

@@ -50,7 +50,7 @@ CREATE TABLE device_watch (
   due_us    BIGINT NOT NULL, -- when to work it out again
   lease_us  BIGINT NOT NULL,
   serial    BIGINT NOT NULL, -- 0: it was told nothing yet
-  probes    TEXT NOT NULL, -- JSON: names of the probes it was told
+  probes    TEXT NOT NULL, -- JSON: the probes it was told
   digest    TEXT NOT NULL, -- of all it was told
   envelope  TEXT NOT NULL, -- signed; empty: nothing
   issued_us BIGINT NOT NULL,

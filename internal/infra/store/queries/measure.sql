@@ -66,3 +66,55 @@ INSERT INTO device_watch (tenant, device, due_us, lease_us, serial, probes, dige
 VALUES (@tenant, @device, @due_us, @lease_us, @serial, @probes, @digest, @envelope, @issued_us)
 ON CONFLICT (tenant, device) DO UPDATE SET due_us = excluded.due_us, lease_us = excluded.lease_us, serial = excluded.serial, probes = excluded.probes,
   digest = excluded.digest, envelope = excluded.envelope, issued_us = excluded.issued_us;
+
+-- RaiseWatch lets a device be told anew that knows a later serial than its row
+-- has, if it has one: the database was restored from a backup.
+-- name: RaiseWatch :execrows
+INSERT INTO device_watch (tenant, device, due_us, lease_us, serial, probes, digest, envelope, issued_us)
+VALUES (@tenant, @device, 0, 0, @serial, '[]', 'raised', '', 0)
+ON CONFLICT (tenant, device) DO UPDATE SET serial = excluded.serial, digest = excluded.digest, due_us = 0 WHERE device_watch.serial < excluded.serial;
+
+-- ClaimWatches takes a batch of devices that are due.
+-- name: ClaimWatches :many
+UPDATE device_watch SET lease_us = @lease_us
+WHERE (tenant, device) IN (
+  SELECT c.tenant, c.device FROM device_watch c
+  WHERE c.due_us <= @now_us AND c.lease_us < @now_us ORDER BY c.due_us LIMIT @max)
+  AND lease_us < @now_us
+RETURNING *;
+
+-- NextWatch is when the next device is due.
+-- name: NextWatch :one
+SELECT CAST(COALESCE(MIN(due_us), 9223372036854775807) AS BIGINT) FROM device_watch;
+
+-- SetWatchDue plans the next look, unless someone touched it meanwhile.
+-- name: SetWatchDue :exec
+UPDATE device_watch SET due_us = CASE WHEN due_us < @seen_us THEN due_us ELSE @due_us END, lease_us = 0
+WHERE tenant = @tenant AND device = @device;
+
+-- SetWatch writes what a device is told, unless it was raised meanwhile.
+-- name: SetWatch :execrows
+UPDATE device_watch SET serial = @serial, probes = @probes, digest = @digest, envelope = @envelope, issued_us = @issued_us
+WHERE tenant = @tenant AND device = @device AND serial < @serial;
+
+-- EnlistWatches gives the devices of a tenant that enrolled after a place in the
+-- order of enrolment a row, where they have none.
+-- name: EnlistWatches :execrows
+INSERT INTO device_watch (tenant, device, due_us, lease_us, serial, probes, digest, envelope, issued_us)
+SELECT d.tenant, d.id, 0, 0, 0, '[]', '', '', 0 FROM device d WHERE d.tenant = @tenant AND d.arrival > @after AND d.retired_us = 0
+ON CONFLICT (tenant, device) DO NOTHING;
+
+-- name: TouchWatches :execrows
+UPDATE device_watch SET due_us = 0 WHERE tenant = @tenant;
+
+-- name: TouchWatch :execrows
+UPDATE device_watch SET due_us = 0 WHERE tenant = @tenant AND device = @device;
+
+-- name: DropWatch :exec
+DELETE FROM device_watch WHERE tenant = @tenant AND device = @device;
+
+-- name: DropProbes :exec
+DELETE FROM device_probe WHERE tenant = @tenant AND device = @device;
+
+-- name: CountWatches :one
+SELECT COUNT(*) FROM device_watch WHERE tenant = @tenant;
