@@ -136,6 +136,11 @@ func TestProbesThatAreNoMoreAreForgotten(t *testing.T) {
 	}
 	w.policy("probes: [{name: web, devices: device.kind == \"server\", http: \"http://127.0.0.1/health\"}, {name: db, process: postgres}]")
 	w.probe()
+	if got := w.probes(srv.d); len(got) != 2 || got["web"].State != wire.ProbeUp || got["db"].State != string(fleet.ProbeUnknown) {
+		t.Errorf("kept %+v", got)
+	}
+	w.policy("probes: [{name: web, devices: device.kind == \"server\", http: \"http://127.0.0.1/health\"}]")
+	w.probe()
 	if got := w.probes(srv.d); len(got) != 1 || got["web"].State != wire.ProbeUp {
 		t.Errorf("kept %+v", got)
 	}
@@ -160,11 +165,17 @@ func TestAnAgentOfCapability4IsToldNothing(t *testing.T) {
 	if sent := w.probe(); len(sent) > 0 || len(srv.beat()) > 0 {
 		t.Errorf("told %v", sent)
 	}
+	if got := w.probes(srv.d); len(got) != 2 || got["web"].State != string(fleet.ProbeTooOld) {
+		t.Errorf("it stands with %+v", got)
+	}
 	srv.capability = wire.CapabilityMeasures
 	srv.beat()
 	w.probe()
 	if got := srv.beat(); len(got) != 2 {
 		t.Errorf("a newer agent makes %v", got)
+	}
+	if got := w.probes(srv.d); len(got) != 2 || got["web"].State != string(fleet.ProbeUnknown) {
+		t.Errorf("it stands with %+v", got)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"patchring/internal/core/fleet"
@@ -34,6 +35,18 @@ type watch struct {
 	probes  []wire.Probe
 	text    string // the probes, JSON
 	digest  string
+	able    bool // the agent knows of measures
+}
+
+// ofOld begins the digest of what an agent would be told that is too old for it.
+const ofOld = "old:"
+
+// known is the digest that stands for the watch once the device was dealt with.
+func (w watch) known() string {
+	if w.able || w.digest == "" {
+		return w.digest
+	}
+	return ofOld + w.digest
 }
 
 func (p *Prober) decide(ctx context.Context, tx *store.Tx, tenant string, rows []gen.DeviceWatch) (told bool, err error) {
@@ -74,7 +87,7 @@ func (r *round) device(ctx context.Context, row gen.DeviceWatch) error {
 	if err != nil {
 		return err
 	}
-	if row.Digest != w.digest && d.Capability >= wire.CapabilityMeasures {
+	if w.able = d.Capability >= wire.CapabilityMeasures; row.Digest != w.known() {
 		if err := r.tell(ctx, row, w); err != nil {
 			return err
 		}
@@ -123,47 +136,74 @@ func watchFrom(s policy.Settings) (watch, error) {
 	return w, nil
 }
 
-// tell signs and sends what the device is to measure, and forgets what probes
-// found that it does not make any more, or makes otherwise.
+// tell signs and sends what the device is to measure. Of an agent that is too old
+// for it, that is noted.
 func (r *round) tell(ctx context.Context, row gen.DeviceWatch, w watch) error {
-	key, err := r.OrderKey(r.tenant)
-	if err != nil {
-		return err
+	next := gen.SetWatchParams{
+		Tenant: row.Tenant, Device: row.Device, SeenSerial: row.Serial, Serial: row.Serial, Probes: w.text, Digest: w.known(), Envelope: row.Envelope, IssuedUs: row.IssuedUs,
 	}
-	envelope, err := wire.Seal(wire.EnvelopeWatch, wire.Watch{
-		Tenant: row.Tenant, Device: row.Device, Serial: row.Serial + 1, SampleS: w.sampleS, Probes: w.probes,
-	}, key)
-	if err != nil {
-		return fmt.Errorf("sign what it measures: %w", err)
+	var envelope wire.Envelope
+	if w.able {
+		var err error
+		if envelope, err = r.seal(row, w); err != nil {
+			return err
+		}
+		text, err := json.Marshal(envelope)
+		if err != nil {
+			return fmt.Errorf("encode envelope: %w", err)
+		}
+		next.Serial, next.Envelope, next.IssuedUs = row.Serial+1, string(text), r.now.UnixMicro()
 	}
-	text, err := json.Marshal(envelope)
-	if err != nil {
-		return fmt.Errorf("encode envelope: %w", err)
-	}
-	if err := r.forget(ctx, row, w.probes); err != nil {
-		return err
-	}
-	n, err := r.tx.SetWatch(ctx, gen.SetWatchParams{
-		Tenant: row.Tenant, Device: row.Device, Serial: row.Serial + 1, Probes: w.text, Digest: w.digest, Envelope: string(text), IssuedUs: r.now.UnixMicro(),
-	})
+	n, err := r.tx.SetWatch(ctx, next)
 	if err != nil || n == 0 {
 		return err // raised meanwhile: it is due again
+	}
+	if err := r.expect(ctx, row, w); err != nil || !w.able {
+		return err
 	}
 	r.told = true
 	return r.tx.Send(ctx, r.tenant, wire.OrderSubject(row.Device), envelope, r.now.UnixMicro())
 }
 
-func (r *round) forget(ctx context.Context, row gen.DeviceWatch, now []wire.Probe) error {
+func (r *round) seal(row gen.DeviceWatch, w watch) (wire.Envelope, error) {
+	key, err := r.OrderKey(r.tenant)
+	if err != nil {
+		return wire.Envelope{}, err
+	}
+	envelope, err := wire.Seal(wire.EnvelopeWatch, wire.Watch{
+		Tenant: row.Tenant, Device: row.Device, Serial: row.Serial + 1, SampleS: w.sampleS, Probes: w.probes,
+	}, key)
+	if err != nil {
+		return wire.Envelope{}, fmt.Errorf("sign what it measures: %w", err)
+	}
+	return envelope, nil
+}
+
+// expect gives each probe that is new, or looks at something else, a state that
+// says that nothing is known of it yet, and forgets those that are no more.
+func (r *round) expect(ctx context.Context, row gen.DeviceWatch, w watch) error {
 	var before []wire.Probe
 	if err := json.Unmarshal([]byte(row.Probes), &before); err != nil {
 		return fmt.Errorf("read its probes: %w", err)
 	}
 	for _, p := range before {
-		if slices.Contains(now, p) {
+		if slices.ContainsFunc(w.probes, func(now wire.Probe) bool { return now.Name == p.Name }) {
 			continue
 		}
 		if err := r.tx.DropProbe(ctx, gen.DropProbeParams{Tenant: row.Tenant, Device: row.Device, Name: p.Name}); err != nil {
 			return fmt.Errorf("forget probe %s: %w", p.Name, err)
+		}
+	}
+	state, wasOld := fleet.ProbeUnknown, strings.HasPrefix(row.Digest, ofOld)
+	if !w.able {
+		state = fleet.ProbeTooOld
+	}
+	for _, p := range w.probes {
+		if w.able && !wasOld && slices.Contains(before, p) {
+			continue
+		}
+		if err := r.tx.PutProbe(ctx, gen.PutProbeParams{Tenant: row.Tenant, Device: row.Device, Name: p.Name, State: string(state), SinceUs: r.now.UnixMicro()}); err != nil {
+			return fmt.Errorf("expect probe %s: %w", p.Name, err)
 		}
 	}
 	return nil

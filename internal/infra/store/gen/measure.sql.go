@@ -569,17 +569,18 @@ func (q *Queries) SetMeasuresDue(ctx context.Context, arg SetMeasuresDueParams) 
 
 const setWatch = `-- name: SetWatch :execrows
 UPDATE device_watch SET serial = $1, probes = $2, digest = $3, envelope = $4, issued_us = $5
-WHERE tenant = $6 AND device = $7 AND serial < $1
+WHERE tenant = $6 AND device = $7 AND serial = $8
 `
 
 type SetWatchParams struct {
-	Serial   int64
-	Probes   string
-	Digest   string
-	Envelope string
-	IssuedUs int64
-	Tenant   string
-	Device   string
+	Serial     int64
+	Probes     string
+	Digest     string
+	Envelope   string
+	IssuedUs   int64
+	Tenant     string
+	Device     string
+	SeenSerial int64
 }
 
 // SetWatch writes what a device is told, unless it was raised meanwhile.
@@ -592,6 +593,7 @@ func (q *Queries) SetWatch(ctx context.Context, arg SetWatchParams) (int64, erro
 		arg.IssuedUs,
 		arg.Tenant,
 		arg.Device,
+		arg.SeenSerial,
 	)
 	if err != nil {
 		return 0, err

@@ -34,7 +34,7 @@ CREATE TABLE device_probe (
   tenant   TEXT NOT NULL,
   device   TEXT NOT NULL,
   name     TEXT NOT NULL,
-  state    TEXT NOT NULL, -- up, down
+  state    TEXT NOT NULL, -- up, down; unknown until it was heard of; too_old: the agent makes no probes
   since_us BIGINT NOT NULL,
   at_us    BIGINT NOT NULL, -- when that was last heard, to a few minutes
   ms       BIGINT NOT NULL,

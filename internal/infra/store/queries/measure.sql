@@ -95,7 +95,7 @@ WHERE tenant = @tenant AND device = @device;
 -- SetWatch writes what a device is told, unless it was raised meanwhile.
 -- name: SetWatch :execrows
 UPDATE device_watch SET serial = @serial, probes = @probes, digest = @digest, envelope = @envelope, issued_us = @issued_us
-WHERE tenant = @tenant AND device = @device AND serial < @serial;
+WHERE tenant = @tenant AND device = @device AND serial = @seen_serial;
 
 -- EnlistWatches gives the devices of a tenant that enrolled after a place in the
 -- order of enrolment a row, where they have none.
