@@ -32,6 +32,7 @@ import (
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
+	"patchring/internal/service/prober"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 	"patchring/internal/service/survey"
@@ -51,6 +52,7 @@ type Options struct {
 	Foresight *foresight.Foresight
 	Desk      *desk.Desk
 	Cleaner   *cleaner.Cleaner
+	Prober    *prober.Prober
 	Passport  *passport.Office
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue
@@ -129,6 +131,7 @@ func (a *API) register() {
 	a.registerSurvey()
 	a.registerVulnerabilities()
 	a.registerCleanUps()
+	a.registerMeasures()
 }
 
 // body wraps an answer as huma wants it.

@@ -83,6 +83,8 @@ var stored = []struct {
 	{"internal/core/feed/debian.go", "Status", DebianStatus},
 	{"internal/core/cleanup/decide.go", "State", CleanUpState},
 	{"wire/cleanup.go", "CleanUpKind", CleanUpKind},
+	{"wire/measure.go", "Measure", Measure},
+	{"wire/measure.go", "ProbeType", ProbeType},
 	{"wire/order.go", "Step", Step},
 	{"wire/order.go", "OrderKind", Goal},
 	{"wire/patches.go", "ScanStatus", Scan},

@@ -54,6 +54,9 @@ const (
 	FreezeOrigin   Family = "freeze_origin"
 	FreezeState    Family = "freeze_state"
 	HoursOf        Family = "hours_of" // what gives devices their windows
+	Measure        Family = "measure"
+	ProbeType      Family = "probe_type"
+	ProbeState     Family = "probe_state"
 	role           Family = "role"
 )
 

@@ -8,6 +8,7 @@ import (
 
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/series"
 	"patchring/internal/infra/store"
 )
 
@@ -84,6 +85,25 @@ func TestNoPageWalksTheFleet(t *testing.T) {
 			q.Which = which
 			read["tasks "+which+" "+name] = func() error { _, err := r.Tasks(t.Context(), tenant, q); return err }
 		}
+	}
+	read["probes"] = func() error { _, err := r.Probes(t.Context(), tenant, ""); return err }
+	read["probes of a group"] = func() error { _, err := r.Probes(t.Context(), tenant, "g"); return err }
+	read["devices of a probe"] = func() error { _, err := r.ProbeDevices(t.Context(), tenant, ProbeQuery{Name: "web"}); return err }
+	read["a later page of devices on which a probe is down"] = func() error {
+		later := Paging{Cursor: cursor{Sort: "probe", Text: "down", ID: "d"}.String()}
+		_, err := r.ProbeDevices(t.Context(), tenant, ProbeQuery{Name: "web", State: fleet.ProbeDown, Group: "g", Paging: later})
+		return err
+	}
+	read["probes of a device"] = func() error { _, err := r.DeviceProbes(t.Context(), tenant, "d"); return err }
+	read["the last sample"] = func() error { _, err := r.sample(t.Context(), tenant, "d"); return err }
+	read["installs of a device"] = func() error { _, err := r.installs(t.Context(), tenant, "d", MeasureQuery{}); return err }
+	read["measures of some devices"] = func() error {
+		_, err := r.series(t.Context(), tenant, []string{"d", "e"}, series.Ask{FromUS: 1, ToUS: 2})
+		return err
+	}
+	read["measures of a campaign"] = func() error {
+		_, err := r.CompareMeasures(t.Context(), tenant, CompareQuery{Campaign: "c"})
+		return err
 	}
 	read["a task"] = func() error { _, err := r.Task(t.Context(), tenant, "t"); return ignored(err) }
 	for name, f := range read {

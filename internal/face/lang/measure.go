@@ -1,0 +1,40 @@
+package lang
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"patchring/wire"
+)
+
+// Measured writes a value of a measure with its unit: "12,5 %", "31 s", "oui".
+func (w Words) Measured(m wire.Measure, v float64) string {
+	switch m {
+	case wire.MeasureBoot, wire.MeasureLogin:
+		return w.Duration(time.Duration(v * float64(time.Second)).Round(time.Second))
+	case wire.MeasureDisk, wire.MeasureClock:
+		return w.tenths(v) + noBreak + w.T("unit.millisecond")
+	case wire.MeasureUnsynced, wire.MeasureUnguarded:
+		if v == 0 {
+			return w.T("measure.no")
+		}
+		if v == 1 {
+			return w.T("measure.yes")
+		}
+	case wire.MeasureLoad:
+		return w.locale.FmtNumber(v, 2)
+	}
+	if strings.HasSuffix(string(m), "_percent") {
+		return w.Percent(math.Round(v*10) / 10)
+	}
+	return w.tenths(v)
+}
+
+// tenths writes a number with one decimal where it has some.
+func (w Words) tenths(v float64) string {
+	if v = math.Round(v*10) / 10; v == math.Trunc(v) {
+		return w.Number(int64(v))
+	}
+	return w.Decimal(v)
+}
