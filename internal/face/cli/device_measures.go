@@ -11,7 +11,6 @@ import (
 
 	"patchring/internal/face/lang"
 	"patchring/internal/infra/view"
-	"patchring/wire"
 )
 
 func (c *cli) deviceMeasures() *cobra.Command {
@@ -97,19 +96,4 @@ func (c *cli) measureHours(m view.Measured) error {
 		}
 	}
 	return c.table([]string{"col.at", "col.mean", "col.worst", "col.samples"}, out)
-}
-
-// probeLine is what a probe looks at.
-func probeLine(w lang.Words, p wire.Probe) string {
-	line := w.Word(lang.ProbeType, string(p.Type)) + " " + p.Target
-	if p.Status > 0 {
-		line += ", " + w.T("probe.status", "status", w.Number(int64(p.Status)))
-	}
-	if p.Contains != "" {
-		line += ", " + w.T("probe.contains", "text", p.Contains)
-	}
-	if p.Type == wire.ProbeCertificate {
-		line += ", " + w.N("probe.min_days", int64(p.MinDays))
-	}
-	return line + ", " + w.T("probe.every", "every", w.Duration(time.Duration(p.EveryS)*time.Second))
 }

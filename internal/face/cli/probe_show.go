@@ -55,7 +55,7 @@ func (c *cli) sayProbe(p api.ProbeDetail) error {
 		if devices == "" {
 			devices = w.T("probe.every_device")
 		}
-		if err := c.say(probeLine(w, d.Probe) + " (" + devices + ")"); err != nil {
+		if err := c.say(w.Probe(d.Probe) + " (" + devices + ")"); err != nil {
 			return err
 		}
 	}

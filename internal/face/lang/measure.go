@@ -38,3 +38,18 @@ func (w Words) tenths(v float64) string {
 	}
 	return w.Decimal(v)
 }
+
+// Probe says what a probe looks at, and how often.
+func (w Words) Probe(p wire.Probe) string {
+	line := w.Word(ProbeType, string(p.Type)) + " " + p.Target
+	if p.Status > 0 {
+		line += ", " + w.T("probe.status", "status", w.Number(int64(p.Status)))
+	}
+	if p.Contains != "" {
+		line += ", " + w.T("probe.contains", "text", p.Contains)
+	}
+	if p.Type == wire.ProbeCertificate {
+		line += ", " + w.N("probe.min_days", int64(p.MinDays))
+	}
+	return line + ", " + w.T("probe.every", "every", w.Duration(time.Duration(p.EveryS)*time.Second))
+}

@@ -48,6 +48,7 @@ type DeviceLine struct {
 // Device is one device.
 type Device struct {
 	DeviceLine
+	Measures     Measures // of the last day
 	Groups       []string
 	AgentVersion string
 	Enrolled     time.Time

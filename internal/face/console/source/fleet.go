@@ -71,6 +71,9 @@ func (s *Source) Device(ctx context.Context, who Viewer, id string) (page.Device
 			return page.Device{}, err
 		}
 	}
+	if out.Measures, err = s.Measures(ctx, who, id, 1); err != nil {
+		return page.Device{}, err
+	}
 	for _, c := range d.Campaigns {
 		if campaign.State(c.State) == campaign.Closed {
 			continue

@@ -42,7 +42,9 @@ type Source struct {
 	Why    Explainer
 	Rules  Rules
 	Survey *survey.Survey
-	Clock  func() time.Time
+	// Probers tells what probes there are.
+	Probers Probers
+	Clock   func() time.Time
 	// Foresight plays campaigns that do not exist yet.
 	Foresight Rehearser
 }

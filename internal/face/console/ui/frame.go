@@ -78,6 +78,7 @@ const (
 	Tasks      Section = "tasks"
 	Exceptions Section = "exceptions"
 	CleanUps   Section = "clean_ups"
+	Probes     Section = "probes"
 )
 
 // Flash is what the last act of this person led to, told once.
@@ -115,6 +116,7 @@ var sections = []navigation{
 	{Tasks, "/tasks", "list-checks", "m"},
 	{Exceptions, "/exceptions", "shield-alert", "x"},
 	{CleanUps, "/clean-ups", "archive", "n"},
+	{Probes, "/probes", "radio", "b"},
 }
 
 // With is an address with query values; pairs with an empty value are left out.
