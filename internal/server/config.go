@@ -42,6 +42,8 @@ type Config struct {
 	Silent Duration `yaml:"silent"`
 	// MeasuresKept is for how long the hourly measures of devices are kept.
 	MeasuresKept Duration `yaml:"measures_kept"`
+	// Metrics shows the last samples at /metrics, to whoever has an API token.
+	Metrics bool `yaml:"metrics"`
 }
 
 // Duration is a time.Duration written as 90s, 5m, 72h.
@@ -100,6 +102,7 @@ func (c Config) With(o Config) Config {
 	c.Zone = or(o.Zone, c.Zone)
 	c.Checkin, c.Silent = or(o.Checkin, c.Checkin), or(o.Silent, c.Silent)
 	c.MeasuresKept = or(o.MeasuresKept, c.MeasuresKept)
+	c.Metrics = c.Metrics || o.Metrics
 	if len(o.Names) > 0 {
 		c.Names = o.Names
 	}

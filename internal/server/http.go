@@ -14,6 +14,7 @@ import (
 	"patchring/internal/face/api"
 	"patchring/internal/face/console"
 	"patchring/internal/face/console/source"
+	"patchring/internal/face/metrics"
 	"patchring/wire"
 )
 
@@ -35,6 +36,9 @@ func (s *Server) handler() (http.Handler, error) {
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.Handle(api.Prefix+"/", a)
 	mux.Handle(wire.EnrollPath, a)
+	if s.Metrics {
+		mux.Handle("GET "+metrics.Path, metrics.New(metrics.Options{Bearer: s.Access.Bearer, View: s.View, Log: s.Log}))
+	}
 	mux.Handle("/", pages)
 	return mux, nil
 }

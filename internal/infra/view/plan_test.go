@@ -96,6 +96,7 @@ func TestNoPageWalksTheFleet(t *testing.T) {
 	}
 	read["probes of a device"] = func() error { _, err := r.DeviceProbes(t.Context(), tenant, "d"); return err }
 	read["the last sample"] = func() error { _, err := r.sample(t.Context(), tenant, "d"); return err }
+	read["last samples of the fleet"] = func() error { _, err := r.Samples(t.Context(), tenant, "d"); return err }
 	read["installs of a device"] = func() error { _, err := r.installs(t.Context(), tenant, "d", MeasureQuery{}); return err }
 	read["measures of some devices"] = func() error {
 		_, err := r.series(t.Context(), tenant, []string{"d", "e"}, series.Ask{FromUS: 1, ToUS: 2})
