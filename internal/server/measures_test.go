@@ -12,6 +12,7 @@ import (
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 	"patchring/internal/infra/store/storetest"
+	"patchring/internal/infra/view"
 	"patchring/wire"
 )
 
@@ -249,4 +250,51 @@ func TestMeasuresAreKeptAsLongAsConfigured(t *testing.T) {
 			t.Errorf("after %s: slots of %d s, want %d", at.after, step, at.step)
 		}
 	}
+}
+
+// What a person reads of a device, of a campaign's devices and of probes, on
+// both databases and of one tenant only.
+func TestMeasuresAreRead(t *testing.T) {
+	measuringWorlds(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		pc, srv := w.device("pc", fleet.Workstation, "desks", nil, nil), w.device("srv", fleet.Server, "", nil, nil)
+		for _, d := range []*fakeDevice{pc, srv} {
+			w.told(d, `[{"name":"web"}]`)
+		}
+		m := w.measured(0, 42, w.now.Truncate(5*time.Minute).Add(-5*time.Minute), w.now.Truncate(5*time.Minute).Add(-20*time.Minute))
+		m.Sample.Down = []string{"cups.service"}
+		m.Sample.Probes = []wire.ProbeState{{Name: "web", State: wire.ProbeDown, AtUS: m.NowUS, SinceUS: m.NowUS, Cause: &wire.Cause{Code: "probe_refused"}}}
+		w.measures(pc, m)
+		m.Sample.Probes[0].State = wire.ProbeUp
+		w.measures(srv, m)
+		got, err := w.srv.View.Measured(ctx, "main", pc.id, view.MeasureQuery{})
+		w.must(err)
+		if len(got.Measures) != 1 || len(got.Measures[0].Points) != 2 || got.Measures[0].Points[0].Seconds != wire.PointS || got.Sample == nil || got.Sample.Values[wire.MeasureCPU] != 42 ||
+			len(got.Sample.Down) != 1 || len(got.Probes) != 1 || got.Probes[0].Cause == nil || got.Device.Name != "pc" {
+			t.Errorf("a device: %+v", got)
+		}
+		if _, err := w.srv.View.Measured(ctx, "other", pc.id, view.MeasureQuery{}); fault.CodeOf(err) != fault.NotFound {
+			t.Errorf("of another tenant: %v", err)
+		}
+		for _, q := range []view.MeasureQuery{{Measures: []wire.Measure{"made_up"}}, {From: w.now.Add(time.Hour)}, {From: w.now.Add(-63 * 24 * time.Hour)}} {
+			if _, err := w.srv.View.Measured(ctx, "main", pc.id, q); fault.CodeOf(err) != fault.InvalidField {
+				t.Errorf("%+v: %v", q, err)
+			}
+		}
+		for group, want := range map[string]view.ProbeSum{"": {Name: "web", Devices: 2, Up: 1, Down: 1}, "desks": {Name: "web", Devices: 1, Down: 1}} {
+			if sums, err := w.srv.View.Probes(ctx, "main", group); err != nil || len(sums) != 1 || sums[0] != want {
+				t.Errorf("probes of %q: %+v, %v", group, sums, err)
+			}
+		}
+		first, err := w.srv.View.ProbeDevices(ctx, "main", view.ProbeQuery{Name: "web", Paging: view.Paging{Limit: 1}})
+		w.must(err)
+		second, err := w.srv.View.ProbeDevices(ctx, "main", view.ProbeQuery{Name: "web", Paging: view.Paging{Limit: 1, Cursor: first.Next}})
+		w.must(err)
+		if len(first.Rows) != 1 || first.Rows[0].Device.Name != "pc" || len(second.Rows) != 1 || second.Rows[0].Device.Name != "srv" || second.Next != "" {
+			t.Errorf("devices of a probe: %+v, then %+v", first, second)
+		}
+		if sums, err := w.srv.View.Probes(ctx, "other", ""); err != nil || len(sums) > 0 {
+			t.Errorf("probes of another tenant: %+v, %v", sums, err)
+		}
+	})
 }
