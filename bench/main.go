@@ -41,6 +41,7 @@ func sections() []section {
 		{"coverage", "choosing pilots by coverage", benchCoverage},
 		{"tick", "a tick after one report in a large fleet", benchTick},
 		{"measure", "measuring this machine as the agent does", benchMeasure},
+		{"measures", "keeping and reading what devices measure", benchMeasures},
 		{"fleet", "connected agents, beside the bare broker", benchFleet},
 		{"agent", "the agent on a real host, beside plain apt", benchAgent},
 	}
