@@ -17,6 +17,10 @@ var wholeFleet = map[string]string{
 	"nextDue":     "it takes the first entry of an index",
 	"lastArrival": "it takes the last entry of an index",
 
+	"nextWatch":    "it takes the first entry of an index",
+	"anyWatch":     "it takes the first entry of an index",
+	"touchWatches": "a policy that changed may tell any device something else; otherwise once an hour",
+
 	"jumpOrderSerials":   "the restore of a backup moves every device's serial, once",
 	"highestOrderSerial": "read once, by the restore of a backup",
 	"restoredUS":         "read once, by the restore of a backup",

@@ -205,8 +205,8 @@ func (p *Prober) wants(ctx context.Context, tenant string) (wants bool, err erro
 // writes nothing for a tenant that has never had a probe.
 func (p *Prober) plan(ctx context.Context, tenant string, wants bool, after int64) (arrival int64, err error) {
 	if !wants {
-		n, err := p.DB.Read().CountWatches(ctx, tenant)
-		if err != nil || n == 0 {
+		known, err := p.DB.Read().AnyWatch(ctx, tenant)
+		if err != nil || len(known) == 0 {
 			return 0, err
 		}
 	}

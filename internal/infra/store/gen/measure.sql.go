@@ -9,6 +9,34 @@ import (
 	"context"
 )
 
+const anyWatch = `-- name: AnyWatch :many
+SELECT CAST(1 AS BIGINT) FROM device_watch WHERE tenant = $1 LIMIT 1
+`
+
+// AnyWatch tells whether a tenant has ever had a probe: 1, or nothing.
+func (q *Queries) AnyWatch(ctx context.Context, tenant string) ([]int64, error) {
+	rows, err := q.db.QueryContext(ctx, anyWatch, tenant)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var column_1 int64
+		if err := rows.Scan(&column_1); err != nil {
+			return nil, err
+		}
+		items = append(items, column_1)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const claimWatches = `-- name: ClaimWatches :many
 UPDATE device_watch SET lease_us = $1
 WHERE (tenant, device) IN (
@@ -56,17 +84,6 @@ func (q *Queries) ClaimWatches(ctx context.Context, arg ClaimWatchesParams) ([]D
 		return nil, err
 	}
 	return items, nil
-}
-
-const countWatches = `-- name: CountWatches :one
-SELECT COUNT(*) FROM device_watch WHERE tenant = $1
-`
-
-func (q *Queries) CountWatches(ctx context.Context, tenant string) (int64, error) {
-	row := q.db.QueryRowContext(ctx, countWatches, tenant)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
 }
 
 const deviceSample = `-- name: DeviceSample :many

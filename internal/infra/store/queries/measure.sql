@@ -116,5 +116,6 @@ DELETE FROM device_watch WHERE tenant = @tenant AND device = @device;
 -- name: DropProbes :exec
 DELETE FROM device_probe WHERE tenant = @tenant AND device = @device;
 
--- name: CountWatches :one
-SELECT COUNT(*) FROM device_watch WHERE tenant = @tenant;
+-- AnyWatch tells whether a tenant has ever had a probe: 1, or nothing.
+-- name: AnyWatch :many
+SELECT CAST(1 AS BIGINT) FROM device_watch WHERE tenant = @tenant LIMIT 1;
