@@ -135,7 +135,7 @@ func startPostgres() (string, error) {
 		return "", fmt.Errorf("no /usr/lib/postgresql/*/bin/postgres: apt-get install postgresql")
 	}
 	bin := filepath.Dir(bins[len(bins)-1])
-	dir, err := claim()
+	dir, lock, err := claim()
 	if err != nil {
 		return "", err
 	}
@@ -153,6 +153,7 @@ func startPostgres() (string, error) {
 	run := exec.Command(bin+"/postgres", "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off",
 		"-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "shared_buffers=32MB")
 	run.Stderr = &log
+	run.ExtraFiles = []*os.File{lock} // its copy is held for as long as it runs
 	run.SysProcAttr = &syscall.SysProcAttr{Credential: who, Pdeathsig: syscall.SIGKILL}
 	if err := run.Start(); err != nil {
 		return "", fmt.Errorf("start postgres: %w", err)
@@ -170,35 +171,32 @@ func startPostgres() (string, error) {
 	}
 }
 
-// claim makes a directory that is this test program's for as long as it lives:
-// the kernel gives its lock back then. The clusters of programs that have ended,
-// which could not remove their own, are removed.
-func claim() (string, error) {
+// claim makes a directory that is this test program's while the lock is held. The
+// clusters of programs that have ended, which could not remove their own, are
+// removed.
+func claim() (dir string, lock *os.File, err error) {
 	old, err := filepath.Glob(filepath.Join(os.TempDir(), "pr-pg-*"))
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	for _, dir := range old {
 		if lock, err := lockOf(dir, 0); err == nil {
 			if err := errors.Join(os.RemoveAll(dir), lock.Close()); err != nil {
-				return "", fmt.Errorf("remove an old cluster: %w", err)
+				return "", nil, fmt.Errorf("remove an old cluster: %w", err)
 			}
 		}
 	}
 	// Claimed first under a name that nobody looks for.
-	dir, err := os.MkdirTemp("", "pr-new-pg-")
+	made, err := os.MkdirTemp("", "pr-new-pg-")
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	if held, err = lockOf(dir, os.O_CREATE); err != nil {
-		return "", err
+	if lock, err = lockOf(made, os.O_CREATE); err != nil {
+		return "", nil, err
 	}
-	claimed := filepath.Join(os.TempDir(), "pr-pg-"+uuid.NewString()[:8])
-	return claimed, os.Rename(dir, claimed)
+	dir = filepath.Join(os.TempDir(), "pr-pg-"+uuid.NewString()[:8])
+	return dir, lock, os.Rename(made, dir)
 }
-
-// held is open for as long as the program runs.
-var held *os.File
 
 func lockOf(dir string, flag int) (*os.File, error) {
 	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|flag, 0o600)
