@@ -44,7 +44,7 @@ func Events() []Event {
 func (e Event) Absent() bool { return e == DeviceSilent || e == UnreachableReboot }
 
 // InRegister tells whether the event is read from the register.
-func (e Event) InRegister() bool { return e != ProbeDown && !e.Absent() }
+func (e Event) InRegister() bool { return e != "" && e != ProbeDown && !e.Absent() }
 
 // Signal is what one register entry says of one event.
 type Signal struct {
