@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,12 +33,14 @@ import (
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/gateway"
+	"patchring/internal/service/herald"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 	"patchring/internal/service/survey"
 	"patchring/internal/service/waker"
+	"patchring/internal/service/watch"
 	"patchring/wire"
 )
 
@@ -47,6 +50,9 @@ type Options struct {
 	Version string
 	Clock   func() time.Time
 	Log     *slog.Logger
+	// AlertRoots stand in place of the system's for what alerts are told by; only
+	// tests set them.
+	AlertRoots *x509.CertPool
 	// Fault makes commits fail; only tests set it.
 	Fault func(stored bool) error
 }
@@ -71,6 +77,8 @@ type Server struct {
 	Cleaner   *cleaner.Cleaner
 	Waker     *waker.Waker
 	Archive   *archive.Archive
+	Watch     *watch.Watch
+	Herald    *herald.Herald
 	View      *view.Reader
 	Broker    *broker.Broker
 	Bus       *bus.Bus
@@ -206,6 +214,7 @@ func (s *Server) openServices() error {
 		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Policies: s.Conductor.Policies, Sent: s.Conductor.Wake,
 		CheckinEvery: time.Duration(s.Checkin),
 	})
+	s.openAlerts(key)
 	s.Gateway = gateway.New(gateway.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, Wake: func() { s.Conductor.Wake(); s.Cleaner.Wake() }, Renew: s.Access.Renew,
 		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin),
@@ -285,6 +294,8 @@ func (s *Server) Run(ctx context.Context) error {
 	g.run("cleaner", func() error { return s.Cleaner.Run(ctx) })
 	g.run("waker", func() error { return s.Waker.Run(ctx) })
 	g.run("archive", func() error { return s.Archive.Run(ctx) })
+	g.run("watch", func() error { return s.Watch.Run(ctx) })
+	g.run("herald", func() error { return s.Herald.Run(ctx) })
 	g.run("desk", func() error { return s.Desk.Run(ctx) })
 	g.run("catalogue", func() error { return s.Catalogue.Run(ctx) })
 	g.run("housekeeping", func() error { return s.housekeep(ctx) })

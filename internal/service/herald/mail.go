@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/textproto"
 	"strconv"
 	"strings"
 	"time"
@@ -109,16 +110,9 @@ func failed(step string, err error, secrets ...string) *fault.Error {
 }
 
 func smtpCode(err error) (int, bool) {
-	var coded interface{ Code() int }
-	if errors.As(err, &coded) {
-		return coded.Code(), true
-	}
-	for _, word := range strings.Fields(err.Error()) {
-		if len(word) == 3 && word[0] == '5' {
-			if code, convErr := strconv.Atoi(word); convErr == nil {
-				return code, true
-			}
-		}
+	var told *textproto.Error
+	if errors.As(err, &told) {
+		return told.Code, true
 	}
 	return 0, false
 }
