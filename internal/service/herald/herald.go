@@ -290,11 +290,13 @@ type parcel struct {
 }
 
 func (h *Herald) send(ctx context.Context, p parcel) *fault.Error {
-	name := ""
-	if row, err := h.DB.Read().Tenant(ctx, string(p.tenant)); err == nil {
+	name := "" // of the first tenant nothing is said: on most sites it is the only one
+	if p.tenant != fleet.DefaultTenant {
+		row, err := h.DB.Read().Tenant(ctx, string(p.tenant))
+		if err != nil {
+			return fault.Again(fault.OutputFailed, "step", "database", "said", err.Error())
+		}
 		name = row.Name
-	} else if !store.IsNone(err) {
-		return fault.Again(fault.OutputFailed, "step", "database", "said", err.Error())
 	}
 	letter, err := h.Write(p.lang, name, p.list)
 	if err != nil {
