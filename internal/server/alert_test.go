@@ -52,9 +52,20 @@ func (w *world) rules(smtp *heraldtest.SMTP, rules string) {
 }
 
 // sampled lets a device send a sample, and everybody act on it.
-func (w *world) sampled(d *fakeDevice, values map[wire.Measure]float64, probes ...wire.ProbeState) {
+func (w *world) sampled(d *fakeDevice, values map[wire.Measure]float64) {
 	w.t.Helper()
-	w.srv.Watch.Sampled("main", d.id, wire.Sample{AtUS: w.now.UnixMicro(), Values: values, Probes: probes})
+	sample := wire.Sample{AtUS: w.now.UnixMicro(), Values: values}
+	if reply := w.measures(d, wire.MeasuresReport{NowUS: w.now.UnixMicro(), Sample: &sample}); reply.Error != nil {
+		w.t.Fatalf("sample of %s: %v", d.id, reply.Error)
+	}
+	w.watched()
+}
+
+// probed is a sample with probes, as the gateway passes those on that a device
+// was told of.
+func (w *world) probed(d *fakeDevice, probes ...wire.ProbeState) {
+	w.t.Helper()
+	w.srv.Watch.Sampled("main", d.id, wire.Sample{AtUS: w.now.UnixMicro(), Probes: probes})
 	w.watched()
 }
 
@@ -272,17 +283,17 @@ func TestAProbeIsDownForItsDuration(t *testing.T) {
 	smtp := heraldtest.Start(t, heraldtest.Plain, "")
 	w.rules(smtp, eventRules)
 	pc := w.device("pc", fleet.Workstation, "", nil, nil)
-	down := wire.ProbeState{Name: "intranet", State: wire.ProbeDown, Cause: &wire.Cause{Code: "nonsense"}}
+	down := wire.ProbeState{Name: "intranet", State: wire.ProbeDown, AtUS: w.now.UnixMicro(), SinceUS: w.now.UnixMicro(), Cause: &wire.Cause{Code: "nonsense"}}
 	for range 4 {
-		w.sampled(pc, nil, down, wire.ProbeState{Name: "dns", State: wire.ProbeUp})
+		w.probed(pc, down, wire.ProbeState{Name: "dns", State: wire.ProbeUp})
 		w.now = w.now.Add(time.Minute - 6*time.Second)
 	}
 	expectMails(t, smtp, "ops@example.org", "CRITIQUE : Sonde — pc")
 	if got := w.openAlert(); !strings.Contains(got.Args, "intranet") || strings.Contains(got.Args, "dns") {
 		t.Errorf("it says %s", got.Args)
 	}
-	w.sampled(pc, nil) // no probes in it: nothing is known
-	w.sampled(pc, nil, wire.ProbeState{Name: "intranet", State: wire.ProbeUp})
+	w.probed(pc) // nothing is known
+	w.probed(pc, wire.ProbeState{Name: "intranet", State: wire.ProbeUp})
 	expectMails(t, smtp, "ops@example.org", "CRITIQUE", "Résolue")
 }
 

@@ -217,7 +217,7 @@ func (s *Server) openServices() error {
 	s.openAlerts(key)
 	s.Gateway = gateway.New(gateway.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, Wake: func() { s.Conductor.Wake(); s.Cleaner.Wake() }, Renew: s.Access.Renew,
-		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin),
+		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin), Sampled: s.Watch.Sampled,
 	})
 	s.Archive = archive.New(archive.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Kept: time.Duration(s.MeasuresKept)})
 	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock, Replace: s.Conductor.Replace, Wake: s.Conductor.Wake})
