@@ -387,10 +387,10 @@ func TestAnActFromAnAlertIsTheCampaignsAndAcknowledges(t *testing.T) {
 	if got.Campaign != string(c) {
 		t.Fatalf("it is of campaign %q, not %q", got.Campaign, c)
 	}
-	if err := w.srv.Watch.Act(t.Context(), "main", w.by, watch.Act{Alert: got.ID, Do: watch.HoldPatch, Reason: "x"}); fault.CodeOf(err) != fault.InvalidField {
+	if err := w.srv.Watch.Act(t.Context(), "main", w.by, watch.Act{Alert: got.ID, Do: alert.HoldPatch, Reason: "x"}); fault.CodeOf(err) != fault.InvalidField {
 		t.Errorf("a hold on no patch: %v", err)
 	}
-	w.must(w.srv.Watch.Act(t.Context(), "main", w.by, watch.Act{Alert: got.ID, Do: watch.HoldDevice, Reason: "saturé depuis le correctif"}))
+	w.must(w.srv.Watch.Act(t.Context(), "main", w.by, watch.Act{Alert: got.ID, Do: alert.HoldDevice, Reason: "saturé depuis le correctif"}))
 	holds := w.entries(register.HoldPlaced)
 	if len(holds) != 1 || holds[0].Device != string(pc.id) {
 		t.Errorf("register: %+v", holds)
@@ -401,7 +401,7 @@ func TestAnActFromAnAlertIsTheCampaignsAndAcknowledges(t *testing.T) {
 	if after := w.openAlert(); after.State != string(alert.Acknowledged) {
 		t.Errorf("it is %s", after.State)
 	}
-	w.must(w.srv.Watch.Act(t.Context(), "main", w.by, watch.Act{Alert: got.ID, Do: watch.Incident, Severity: "critical", Reason: "le poste est inutilisable"}))
+	w.must(w.srv.Watch.Act(t.Context(), "main", w.by, watch.Act{Alert: got.ID, Do: alert.OpenIncident, Severity: "critical", Reason: "le poste est inutilisable"}))
 	w.watched()
 	open, err := w.srv.DB.Read().OpenAlertsOf(t.Context(), "main", alert.DeviceKey(string(pc.id)))
 	w.must(err)

@@ -30,11 +30,13 @@ import (
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
+	"patchring/internal/service/herald"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 	"patchring/internal/service/survey"
+	"patchring/internal/service/watch"
 )
 
 // Prefix is what every path of the API begins with.
@@ -55,6 +57,8 @@ type Options struct {
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue
 	Personal  *personal.Office
+	Watch     *watch.Watch
+	Herald    *herald.Herald
 	// Listen hears that a campaign changed, until stop is called; the channel
 	// is closed when the server stops.
 	Listen func(fleet.TenantID, campaign.ID) (changed <-chan struct{}, stop func())
@@ -129,6 +133,7 @@ func (a *API) register() {
 	a.registerSurvey()
 	a.registerVulnerabilities()
 	a.registerCleanUps()
+	a.registerAlerts()
 }
 
 // body wraps an answer as huma wants it.

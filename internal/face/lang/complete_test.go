@@ -88,7 +88,7 @@ var stored = []struct {
 	{"internal/core/alert/machine.go", "State", AlertState},
 	{"internal/core/alert/machine.go", "NoticeKind", AlertNotice},
 	{"internal/core/alert/output.go", "Way", OutputWay},
-	{"internal/service/watch/act.go", "Do", AlertDo},
+	{"internal/core/alert/do.go", "Do", AlertDo},
 	{"internal/service/herald/link.go", "FeedKind", FeedKind},
 	{"wire/measure.go", "Measure", Measure},
 	{"wire/order.go", "Step", Step},

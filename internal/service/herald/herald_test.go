@@ -63,8 +63,11 @@ func newSite(t *testing.T, db *store.DB, roots *x509.CertPool, outputs string) *
 		DB: db, Clock: func() time.Time { return s.now }, Log: slog.New(slog.DiscardHandler), Secrets: s.secrets, Roots: roots, Host: "patchring.example.org",
 		Book:  func(context.Context, fleet.TenantID) (alert.Book, error) { return s.book, nil },
 		Write: letter.Writer{Base: func() string { return "https://patchring.example.org" }, Zone: time.UTC}.Write,
-		Env:   func(name string) (string, bool) { v := map[string]string{"PATCHRING_SECRET_N": "env-token"}[name]; return v, v != "" },
-		Key:   identity.PageKey{1},
+		Env: func(name string) (string, bool) {
+			v := map[string]string{"PATCHRING_SECRET_N": "env-token"}[name]
+			return v, v != ""
+		},
+		Key: identity.PageKey{1},
 	})
 	return s
 }

@@ -26,8 +26,8 @@ const (
 	AlertsFeed   FeedKind = "alerts"   // Atom
 )
 
-// Link is a link to a feed, which opens without a login until it is revoked.
-type Link struct {
+// FeedLink is a link to a feed, which opens without a login until it is revoked.
+type FeedLink struct {
 	ID      string    `json:"id"`
 	Kind    FeedKind  `json:"kind"`
 	Name    string    `json:"name"` // who or what reads it
@@ -51,9 +51,9 @@ const FeedPath = "/feeds/"
 const maxName = 100
 
 // MakeLink makes a link, with an entry in the register.
-func (h *Herald) MakeLink(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask MakeLink) (Link, error) {
-	invalid := func(field, problem, fix string) (Link, error) {
-		return Link{}, fault.New(fault.InvalidField, "field", field, "problem", problem, "fix", fix)
+func (h *Herald) MakeLink(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask MakeLink) (FeedLink, error) {
+	invalid := func(field, problem, fix string) (FeedLink, error) {
+		return FeedLink{}, fault.New(fault.InvalidField, "field", field, "problem", problem, "fix", fix)
 	}
 	name := strings.TrimSpace(ask.Name)
 	switch {
@@ -68,7 +68,7 @@ func (h *Herald) MakeLink(ctx context.Context, tenant fleet.TenantID, by registe
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return Link{}, fmt.Errorf("make a link id: %w", err)
+		return FeedLink{}, fmt.Errorf("make a link id: %w", err)
 	}
 	now := h.Clock()
 	row := gen.FeedLink{Tenant: string(tenant), ID: id.String(), Kind: string(ask.Kind), Name: name, Lang: ask.Lang, Actor: string(by), CreatedUs: now.UnixMicro()}
@@ -81,13 +81,13 @@ func (h *Herald) MakeLink(ctx context.Context, tenant fleet.TenantID, by registe
 		}))
 	})
 	if err != nil {
-		return Link{}, err
+		return FeedLink{}, err
 	}
 	return h.link(row)
 }
 
-func (h *Herald) link(row gen.FeedLink) (Link, error) {
-	l := Link{
+func (h *Herald) link(row gen.FeedLink) (FeedLink, error) {
+	l := FeedLink{
 		ID: row.ID, Kind: FeedKind(row.Kind), Name: row.Name, Lang: row.Lang, By: row.Actor, Created: store.Instant(row.CreatedUs), Revoked: store.Instant(row.RevokedUs),
 	}
 	if row.RevokedUs > 0 {
@@ -95,19 +95,19 @@ func (h *Herald) link(row gen.FeedLink) (Link, error) {
 	}
 	token, err := identity.Feed{Tenant: fleet.TenantID(row.Tenant), ID: row.ID}.Token(h.Key)
 	if err != nil {
-		return Link{}, fmt.Errorf("make the address of link %s: %w", row.ID, err)
+		return FeedLink{}, fmt.Errorf("make the address of link %s: %w", row.ID, err)
 	}
 	l.Path = FeedPath + token + map[FeedKind]string{CalendarFeed: ".ics", AlertsFeed: ".atom"}[l.Kind]
 	return l, nil
 }
 
 // Links lists a tenant's links, the oldest first.
-func (h *Herald) Links(ctx context.Context, tenant fleet.TenantID) ([]Link, error) {
+func (h *Herald) Links(ctx context.Context, tenant fleet.TenantID) ([]FeedLink, error) {
 	rows, err := h.DB.Read().FeedLinks(ctx, string(tenant))
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
-	out := make([]Link, 0, len(rows))
+	out := make([]FeedLink, 0, len(rows))
 	for _, row := range rows {
 		l, err := h.link(row)
 		if err != nil {
@@ -136,17 +136,17 @@ func (h *Herald) RevokeLink(ctx context.Context, tenant fleet.TenantID, by regis
 
 // OpenLink is the link that a token opens. One that was revoked says no more
 // than one that never was.
-func (h *Herald) OpenLink(ctx context.Context, token string) (fleet.TenantID, Link, error) {
+func (h *Herald) OpenLink(ctx context.Context, token string) (fleet.TenantID, FeedLink, error) {
 	f, err := identity.ParseFeed(h.Key, token)
 	if err != nil {
-		return "", Link{}, err
+		return "", FeedLink{}, err
 	}
 	row, err := h.DB.Read().FeedLink(ctx, string(f.Tenant), f.ID)
 	if store.IsNone(err) || err == nil && row.RevokedUs > 0 {
-		return "", Link{}, fault.New(fault.LinkInvalid)
+		return "", FeedLink{}, fault.New(fault.LinkInvalid)
 	}
 	if err != nil {
-		return "", Link{}, fmt.Errorf("read link %s: %w", f.ID, err)
+		return "", FeedLink{}, fmt.Errorf("read link %s: %w", f.ID, err)
 	}
 	l, err := h.link(row)
 	return f.Tenant, l, err

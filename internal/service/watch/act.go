@@ -183,47 +183,13 @@ func (w *Watch) EndSilence(ctx context.Context, tenant fleet.TenantID, by regist
 	})
 }
 
-// Do is what a person does from an alert.
-type Do string
-
-// What can be done.
-const (
-	HoldCampaign Do = "hold"
-	HoldPatch    Do = "hold_patch"
-	HoldDevice   Do = "hold_device" // stops the installs that remain on it
-	RollBack     Do = "roll_back"   // on the device, or in the ring
-	Incident     Do = "incident"
-)
-
-// Dos lists them.
-func Dos() []Do { return []Do{HoldCampaign, HoldPatch, HoldDevice, RollBack, Incident} }
-
 // Act asks for something to be done from an alert.
 type Act struct {
 	Alert    string
-	Do       Do
+	Do       alert.Do
 	Severity procedure.Severity // of an incident
 	Reason   string
 	Now      time.Duration // of a rollback: at once, for so long; 0: in the next windows
-}
-
-// Can lists what an alert lets a person do: it depends on what it is about.
-func Can(device, campaignID, patchID string) []Do {
-	out := []Do{}
-	if campaignID == "" {
-		return out
-	}
-	out = append(out, HoldCampaign)
-	if patchID != "" {
-		out = append(out, HoldPatch)
-	}
-	if device != "" {
-		out = append(out, HoldDevice)
-	}
-	if device != "" || patchID != "" {
-		out = append(out, RollBack)
-	}
-	return append(out, Incident)
 }
 
 // Act does it, which acknowledges the alert. What was done is in the register by
@@ -240,7 +206,7 @@ func (w *Watch) Act(ctx context.Context, tenant fleet.TenantID, by register.Acto
 	if err != nil {
 		return fmt.Errorf("read alert %s: %w", ask.Alert, err)
 	}
-	can := Can(row.Device, row.Campaign, row.Patch)
+	can := alert.Can(row.Device, row.Campaign, row.Patch)
 	if !slices.Contains(can, ask.Do) {
 		return invalid("do", "not_a_choice", choices(can))
 	}
@@ -260,7 +226,7 @@ func (w *Watch) Act(ctx context.Context, tenant fleet.TenantID, by register.Acto
 	})
 }
 
-func choices(can []Do) string {
+func choices(can []alert.Do) string {
 	var out []string
 	for _, d := range can {
 		out = append(out, string(d))
@@ -273,17 +239,17 @@ func choices(can []Do) string {
 
 func (w *Watch) act(ctx context.Context, tenant fleet.TenantID, by register.Actor, row gen.Alert, ask Act) (err error) {
 	switch ask.Do {
-	case HoldCampaign:
+	case alert.HoldCampaign:
 		_, err = w.Hold(ctx, tenant, by, campaign.PlaceHold{Campaign: row.Campaign, Reason: ask.Reason})
-	case HoldPatch:
+	case alert.HoldPatch:
 		_, err = w.Hold(ctx, tenant, by, campaign.PlaceHold{Campaign: row.Campaign, Patch: patch.ID(row.Patch), Reason: ask.Reason})
-	case HoldDevice:
+	case alert.HoldDevice:
 		_, err = w.Hold(ctx, tenant, by, campaign.PlaceHold{Campaign: row.Campaign, Device: fleet.DeviceID(row.Device), Reason: ask.Reason})
-	case RollBack:
+	case alert.RollBack:
 		_, err = w.RollBack(ctx, tenant, by, campaign.Rollback{
 			Campaign: row.Campaign, Device: fleet.DeviceID(row.Device), Patch: patch.ID(row.Patch), Reason: ask.Reason, Now: ask.Now,
 		})
-	case Incident:
+	case alert.OpenIncident:
 		_, err = w.Incident(ctx, tenant, by, campaign.Incident{
 			Campaign: row.Campaign, Ring: row.Ring, Device: fleet.DeviceID(row.Device), Patch: patch.ID(row.Patch), Severity: ask.Severity, What: ask.Reason,
 		})
