@@ -114,6 +114,7 @@ PATCHRING_TOKEN and PATCHRING_CA (a file) take the place of a login.
 		c.group("exception", "Exceptions: what is left out on purpose, until a date", c.exceptionCreate(), c.exceptionList(), c.exceptionEnd()),
 		c.group("task", "Manual tasks: what a person must do", c.taskCreate(), c.taskList(), c.taskShow(), c.taskClose(), c.taskReopen()),
 		c.group("clean-up", "Clean-ups: what devices are freed of, apart from patches", c.cleanUpList(), c.cleanUpShow(), c.cleanUpApprove(), c.cleanUpRevoke()),
+		c.alert(),
 		c.group("feedback", "What people say of the updates on their devices' pages", c.feedbackList(), c.feedbackClose()),
 		c.group("lifecycle", "How long systems are supported", c.lifecycleImport(), c.lifecycleShow()),
 		c.group("vulnerability", "Vulnerabilities: what is known of them, and what mends them", c.vulnerabilityImport(), c.vulnerabilityList(), c.vulnerabilityShow()),
