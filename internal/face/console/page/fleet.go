@@ -1,6 +1,7 @@
 package page
 
 import (
+	"patchring/internal/infra/view"
 	"time"
 
 	"patchring/internal/core/campaign"
@@ -48,6 +49,7 @@ type DeviceLine struct {
 // Device is one device.
 type Device struct {
 	DeviceLine
+	Alerts       []view.AlertRow // open
 	Groups       []string
 	AgentVersion string
 	Enrolled     time.Time

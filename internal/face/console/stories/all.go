@@ -77,6 +77,13 @@ func All() []Story {
 		{Name: "vulnerability", Section: ui.Patches, Title: "vulnerability.title", Account: op, Page: show(page.VulnerabilityPage, Vulnerability())},
 		{Name: "clean-ups", Section: ui.CleanUps, Title: "nav.clean_ups", Account: op, Page: show(page.CleanUpsPage, CleanUps())},
 		{Name: "clean-ups-none", Section: ui.CleanUps, Title: "nav.clean_ups", Account: Reader(), Page: show(page.CleanUpsPage, page.CleanUps{})},
+		{Name: "alerts", Section: ui.Alerts, Title: "nav.alerts", Account: op, Page: show(page.AlertsPage, Alerts())},
+		{Name: "alerts-resolved", Section: ui.Alerts, Title: "nav.alerts", Account: Reader(), Page: show(page.AlertsPage, ResolvedAlerts())},
+		{Name: "alerts-none", Section: ui.Alerts, Title: "nav.alerts", Account: Reader(), Page: show(page.AlertsPage, page.Alerts{})},
+		{Name: "alert", Section: ui.Alerts, Title: "nav.alerts", Account: op, Page: show(page.AlertPage, OneAlert())},
+		{Name: "alert-rules", Section: ui.Alerts, Title: "alerts.rules", Account: op, Page: show(page.AlertRulesPage, AlertRules())},
+		{Name: "alert-rules-wrong", Section: ui.Alerts, Title: "alerts.rules", Account: Reader(), Page: show(page.AlertRulesPage, DefaultAlertRules())},
+		{Name: "alert-feeds", Section: ui.Alerts, Title: "alerts.feeds", Account: op, Page: show(page.AlertFeedsPage, AlertFeeds())},
 		{Name: "personal", Title: "personal.title", Page: show(page.PersonalPage, Personal())},
 		{Name: "personal-away", Title: "personal.title", Page: show(page.PersonalPage, PersonalAway())},
 		{Name: "personal-refused", Title: "personal.title", Page: show(page.PersonalPage, PersonalRefused())},
@@ -133,7 +140,7 @@ func (s Story) Frame(l lang.Lang, theme ui.Theme, files *assets.Store) (ui.Frame
 	w := lang.For(string(l)).In(zone)
 	f := ui.Frame{
 		Words: w, Now: Now, Theme: theme, Title: w.T(s.Title), Section: s.Section, Path: "/",
-		Account: s.Account, Asset: files.URL,
+		Account: s.Account, Asset: files.URL, Firing: 3, Grave: true,
 	}
 	if s.Flash {
 		f.Flash = &ui.Flash{Good: true, Text: w.T("done.sign")}
