@@ -14,6 +14,8 @@ import (
 	"patchring/internal/face/api"
 	"patchring/internal/face/console"
 	"patchring/internal/face/console/source"
+	"patchring/internal/face/feed"
+	"patchring/internal/service/herald"
 	"patchring/wire"
 )
 
@@ -35,6 +37,7 @@ func (s *Server) handler() (http.Handler, error) {
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.Handle(api.Prefix+"/", a)
 	mux.Handle(wire.EnrollPath, a)
+	mux.Handle(herald.FeedPath, feed.New(feed.Options{View: s.View, Open: s.Herald.OpenLink, Base: s.URL, Zone: s.zone(), Clock: s.Clock, Log: s.Log}))
 	mux.Handle("/", pages)
 	return mux, nil
 }
