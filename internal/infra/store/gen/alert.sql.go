@@ -902,9 +902,9 @@ func (q *Queries) FellSilent(ctx context.Context, arg FellSilentParams) ([]FellS
 
 const lostAtReboot = `-- name: LostAtReboot :many
 SELECT o.device, d.name, d.seen_us, o.campaign FROM device_order o JOIN device d ON d.tenant = o.tenant AND d.id = o.device
-WHERE o.tenant = $1 AND o.state = 'open' AND o.step = 'reboot' AND d.seen_us <= $2 AND d.retired_us = 0
+WHERE o.tenant = $1 AND o.state = 'open' AND o.step = 'reboot' AND o.step_us > 0 AND d.seen_us <= $2 AND d.retired_us = 0
   AND NOT EXISTS (SELECT 1 FROM alert a WHERE a.tenant = o.tenant AND a.rule = $3 AND a.subject = 'device:' || o.device AND a.ended_us = 0)
-ORDER BY o.device LIMIT $4
+ORDER BY o.step_us, o.device LIMIT $4
 `
 
 type LostAtRebootParams struct {

@@ -81,9 +81,9 @@ WHERE tenant = @tenant AND seen_us > @after_us AND seen_us <= @until_us AND reti
 -- heard of since an instant.
 -- name: LostAtReboot :many
 SELECT o.device, d.name, d.seen_us, o.campaign FROM device_order o JOIN device d ON d.tenant = o.tenant AND d.id = o.device
-WHERE o.tenant = @tenant AND o.state = 'open' AND o.step = 'reboot' AND d.seen_us <= @seen_us AND d.retired_us = 0
+WHERE o.tenant = @tenant AND o.state = 'open' AND o.step = 'reboot' AND o.step_us > 0 AND d.seen_us <= @seen_us AND d.retired_us = 0
   AND NOT EXISTS (SELECT 1 FROM alert a WHERE a.tenant = o.tenant AND a.rule = @rule AND a.subject = 'device:' || o.device AND a.ended_us = 0)
-ORDER BY o.device LIMIT @max;
+ORDER BY o.step_us, o.device LIMIT @max;
 
 -- name: AddAlertSilence :exec
 INSERT INTO alert_silence (tenant, id, rule, subject, reason, actor, at_us, until_us) VALUES (@tenant, @id, @rule, @subject, @reason, @actor, @at_us, @until_us);
