@@ -89,7 +89,8 @@ func (h *Herald) post(ctx context.Context, p parcel, l Letter) *fault.Error {
 }
 
 func (h *Herald) request(ctx context.Context, p parcel, l Letter, secret string) (*http.Request, error) {
-	to, payload := p.out.URL, any(nil)
+	var to string
+	var payload any
 	switch p.out.Way {
 	case alert.Webhook:
 		return h.webhook(ctx, p, secret)
