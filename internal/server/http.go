@@ -14,7 +14,9 @@ import (
 	"patchring/internal/face/api"
 	"patchring/internal/face/console"
 	"patchring/internal/face/console/source"
+	"patchring/internal/face/feed"
 	"patchring/internal/face/metrics"
+	"patchring/internal/service/herald"
 	"patchring/wire"
 )
 
@@ -22,11 +24,21 @@ import (
 func (s *Server) handler() (http.Handler, error) {
 	sessions := s.Access.Sessions()
 	a := api.New(api.Options{
-		Access: s.Access, Sessions: sessions, View: s.View, Conductor: s.Conductor, Foresight: s.Foresight, Roster: s.Roster, Rulebook: s.Rulebook, Desk: s.Desk, Cleaner: s.Cleaner, Prober: s.Prober, Passport: s.Passport, Survey: s.Survey, Catalogue: s.Catalogue, Personal: s.Personal,
+		Access: s.Access, Sessions: sessions, View: s.View,
+		Conductor: s.Conductor, Foresight: s.Foresight, Roster: s.Roster, Rulebook: s.Rulebook, Survey: s.Survey,
+		Desk: s.Desk, Personal: s.Personal,
+		Cleaner: s.Cleaner, Prober: s.Prober, Catalogue: s.Catalogue, Passport: s.Passport,
+		Watch: s.Watch, Herald: s.Herald,
 		Listen: s.pulse.listen, Backup: s.backup, Clock: s.Clock, Log: s.Log, Version: s.Version,
 	})
 	pages, err := console.New(console.Options{
-		Reader: &source.Source{View: s.View, Why: s.Conductor, Rules: s.Rulebook, Survey: s.Survey, Probers: s.Prober, Clock: s.Clock, Foresight: s.Foresight}, Acts: s.Conductor, Roster: s.Roster, Rulebook: s.Rulebook, Desk: s.Desk, Cleaner: s.Cleaner, Accounts: s.Access, Personal: s.Personal,
+		Reader: &source.Source{
+			View: s.View, Why: s.Conductor, Rules: s.Rulebook, Survey: s.Survey, Probers: s.Prober, Clock: s.Clock, Foresight: s.Foresight,
+		},
+		Acts: s.Conductor, Roster: s.Roster, Rulebook: s.Rulebook, Accounts: s.Access,
+		Desk: s.Desk, Personal: s.Personal,
+		Cleaner: s.Cleaner,
+		Alerts:  s.View, Watch: s.Watch, Herald: s.Herald,
 		Sessions: sessions, Listen: s.pulse.listen, Zone: s.zone(), Clock: s.Clock, Log: s.Log,
 	})
 	if err != nil {
@@ -39,6 +51,7 @@ func (s *Server) handler() (http.Handler, error) {
 	if s.Metrics {
 		mux.Handle("GET "+metrics.Path, metrics.New(metrics.Options{Bearer: s.Access.Bearer, View: s.View, Log: s.Log}))
 	}
+	mux.Handle(herald.FeedPath, feed.New(feed.Options{View: s.View, Open: s.Herald.OpenLink, Base: s.URL, Zone: s.zone(), Clock: s.Clock, Log: s.Log}))
 	mux.Handle("/", pages)
 	return mux, nil
 }

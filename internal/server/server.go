@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,7 @@ import (
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/gateway"
+	"patchring/internal/service/herald"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
 	"patchring/internal/service/prober"
@@ -39,6 +41,7 @@ import (
 	"patchring/internal/service/rulebook"
 	"patchring/internal/service/survey"
 	"patchring/internal/service/waker"
+	"patchring/internal/service/watch"
 	"patchring/wire"
 )
 
@@ -48,6 +51,9 @@ type Options struct {
 	Version string
 	Clock   func() time.Time
 	Log     *slog.Logger
+	// AlertRoots stand in place of the system's for what alerts are told by; only
+	// tests set them.
+	AlertRoots *x509.CertPool
 	// Fault makes commits fail; only tests set it.
 	Fault func(stored bool) error
 }
@@ -73,6 +79,8 @@ type Server struct {
 	Waker     *waker.Waker
 	Archive   *archive.Archive
 	Prober    *prober.Prober
+	Watch     *watch.Watch
+	Herald    *herald.Herald
 	View      *view.Reader
 	Broker    *broker.Broker
 	Bus       *bus.Bus
@@ -208,9 +216,10 @@ func (s *Server) openServices() error {
 		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Policies: s.Conductor.Policies, Sent: s.Conductor.Wake,
 		CheckinEvery: time.Duration(s.Checkin),
 	})
+	s.openAlerts(key)
 	s.Gateway = gateway.New(gateway.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, Wake: func() { s.Conductor.Wake(); s.Cleaner.Wake() }, Renew: s.Access.Renew,
-		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin),
+		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin), Sampled: s.Watch.Sampled,
 	})
 	s.Prober = prober.New(prober.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Policies: s.Conductor.Policies, Sent: s.Conductor.Wake,
@@ -291,6 +300,8 @@ func (s *Server) Run(ctx context.Context) error {
 	g.run("waker", func() error { return s.Waker.Run(ctx) })
 	g.run("prober", func() error { return s.Prober.Run(ctx) })
 	g.run("archive", func() error { return s.Archive.Run(ctx) })
+	g.run("watch", func() error { return s.Watch.Run(ctx) })
+	g.run("herald", func() error { return s.Herald.Run(ctx) })
 	g.run("desk", func() error { return s.Desk.Run(ctx) })
 	g.run("catalogue", func() error { return s.Catalogue.Run(ctx) })
 	g.run("housekeeping", func() error { return s.housekeep(ctx) })

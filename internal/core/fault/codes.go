@@ -183,6 +183,11 @@ const (
 	DuplicateMachine Code = "duplicate_machine"  // device
 	NoWindowAhead    Code = "no_window_ahead"    // until
 
+	// What is told of alerts does not arrive.
+	OutputFailed  Code = "output_failed"  // step, said
+	OutputGone    Code = "output_gone"    // output
+	SecretMissing Code = "secret_missing" // where, problem
+
 	// A clean-up waits.
 	CleanUpAsks    Code = "clean_up_asks"    //
 	CleanUpResting Code = "clean_up_resting" // next

@@ -78,6 +78,15 @@ const (
 	LogoChanged        Kind = "logo_changed"
 	TokenCreated       Kind = "token_created" // of the API
 	TokenRevoked       Kind = "token_revoked"
+	AlertRulesApplied  Kind = "alert_rules_applied"
+	AlertFired         Kind = "alert_fired"
+	AlertAcknowledged  Kind = "alert_acknowledged"
+	AlertSilenced      Kind = "alert_silenced"
+	SilenceEnded       Kind = "silence_ended" // before its time
+	AlertActed         Kind = "alert_acted"   // what was done from it
+	AlertResolved      Kind = "alert_resolved"
+	FeedLinkCreated    Kind = "feed_link_created"
+	FeedLinkRevoked    Kind = "feed_link_revoked"
 )
 
 // Actor is who did it: a person, a device's agent, or a part of the server.

@@ -30,12 +30,14 @@ import (
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
+	"patchring/internal/service/herald"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
 	"patchring/internal/service/prober"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 	"patchring/internal/service/survey"
+	"patchring/internal/service/watch"
 )
 
 // Prefix is what every path of the API begins with.
@@ -57,6 +59,8 @@ type Options struct {
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue
 	Personal  *personal.Office
+	Watch     *watch.Watch
+	Herald    *herald.Herald
 	// Listen hears that a campaign changed, until stop is called; the channel
 	// is closed when the server stops.
 	Listen func(fleet.TenantID, campaign.ID) (changed <-chan struct{}, stop func())
@@ -132,6 +136,7 @@ func (a *API) register() {
 	a.registerVulnerabilities()
 	a.registerCleanUps()
 	a.registerMeasures()
+	a.registerAlerts()
 }
 
 // body wraps an answer as huma wants it.

@@ -155,6 +155,9 @@ type Personal interface {
 type Options struct {
 	Personal Personal
 	Reader   Reader
+	Alerts   Alerts
+	Watch    Watch
+	Herald   Herald
 	Acts     Acts
 	Roster   Roster
 	Rulebook Rulebook
@@ -207,6 +210,8 @@ func (c *Console) routes() http.Handler {
 	}
 	mux.Handle("POST /policy/edit", c.member(c.weighPolicy))
 	mux.Handle("GET /campaigns/{id}/live", c.member(c.stream))
+	mux.Handle("GET /alerts/live", c.member(c.alertStream))
+	mux.Handle("POST /alerts/rules", c.member(c.weighAlertRules))
 	for pattern, a := range acts() {
 		mux.Handle("GET "+pattern, c.member(c.ask(a)))
 		mux.Handle("POST "+pattern, c.member(c.do(a)))

@@ -44,10 +44,19 @@ var fragments = []fragment{
 	{"board-rings", page.BoardRings},
 	{"board-causes", page.BoardCauses},
 	{"board-holds", page.BoardHolds},
+	{"board-alerts", page.BoardAlerts},
 	{"board-content", page.BoardContent},
 	{"board-amendments", page.BoardAmendments},
 	{"board-tasks", page.BoardTasks},
 	{"board-activity", page.BoardActivity},
+}
+
+// boardParts are the ids of fragments.
+func boardParts() (ids []string) {
+	for _, f := range fragments {
+		ids = append(ids, f.id)
+	}
+	return ids
 }
 
 // boards are the boards somebody watches, each rendered once for all who see
@@ -130,7 +139,7 @@ func (c *Console) stream(v visit) {
 	defer cancel()
 	seen := make([]string, len(fragments))
 	for {
-		if err := push(v.w, seen, parts); err != nil {
+		if err := push(v.w, boardParts(), seen, parts); err != nil {
 			return // the reader went away
 		}
 		seen = parts
@@ -197,13 +206,13 @@ func (c *Console) renderBoard(ctx context.Context, who source.Viewer, f ui.Frame
 // push sends the parts that differ from what the reader has, in one unnamed
 // message that htmx swaps part by part. Without any it sends a comment, which
 // finds out whether anyone is still there.
-func push(w http.ResponseWriter, seen, parts []string) error {
+func push(w http.ResponseWriter, ids, seen, parts []string) error {
 	var b strings.Builder
 	for i, part := range parts {
 		if part == seen[i] {
 			continue
 		}
-		fmt.Fprintf(&b, "<hx-partial hx-target=\"#%s\" hx-swap=\"outerMorph\">%s</hx-partial>\n", fragments[i].id, part)
+		fmt.Fprintf(&b, "<hx-partial hx-target=\"#%s\" hx-swap=\"outerMorph\">%s</hx-partial>\n", ids[i], part)
 	}
 	message := ": still here\n\n"
 	if b.Len() > 0 {

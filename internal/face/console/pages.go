@@ -56,6 +56,10 @@ func (c *Console) screens() map[string]http.Handler {
 		"/readiness":                   screen(c, ui.Today, page.ReadinessPage, c.readiness),
 		"/lifecycle":                   screen(c, ui.Today, page.LifecyclePage, c.lifecycle),
 		"/register":                    screen(c, ui.NoSection, page.RegisterPage, c.wholeRegister),
+		"/alerts":                      screen(c, ui.Alerts, page.AlertsPage, c.alerts),
+		"/alerts/{id}":                 screen(c, ui.Alerts, page.AlertPage, c.alert),
+		"/alerts/rules":                screen(c, ui.Alerts, page.AlertRulesPage, c.alertRules),
+		"/alerts/feeds":                screen(c, ui.Alerts, page.AlertFeedsPage, c.alertFeeds),
 		"/search":                      screen(c, ui.NoSection, page.SearchPage, c.search),
 	}
 }

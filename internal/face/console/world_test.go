@@ -45,6 +45,7 @@ type world struct {
 	pages    *pageLedger
 	beat     chan struct{}
 	cleaning cleaning
+	alerts   sentry
 }
 
 func newWorld(t *testing.T) *world {
@@ -64,7 +65,7 @@ func worldWith(t *testing.T, rules *rulebook.Rulebook) *world {
 		t.Fatal(err)
 	}
 	handler, err := New(Options{
-		Reader: w.reader, Acts: w.acts, Roster: w.acts, Rulebook: rules, Desk: deskLedger{w.acts}, Cleaner: &w.cleaning, Accounts: w.accounts, Personal: w.pages, Sessions: scs.New(), Zone: zone,
+		Reader: w.reader, Acts: w.acts, Roster: w.acts, Rulebook: rules, Desk: deskLedger{w.acts}, Cleaner: &w.cleaning, Alerts: &w.alerts, Watch: &w.alerts, Herald: &w.alerts, Accounts: w.accounts, Personal: w.pages, Sessions: scs.New(), Zone: zone,
 		Listen: func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return w.beat, func() {} },
 		Clock:  func() time.Time { return stories.Now }, Log: slog.New(slog.DiscardHandler),
 	})

@@ -83,6 +83,8 @@ var meaningsOf = map[fault.Code]map[string]meaning{
 	fault.OrderStale:     {"have": Words.asIs},
 	fault.AgentOutdated:  {"have": Words.asIs, "need": Words.asIs},
 	fault.OnBattery:      {"need": Words.asIs}, // a share, as its percent
+	fault.OutputFailed:   {"step": word(OutputStep)},
+	fault.SecretMissing:  {"problem": word(SecretProblem)},
 	// What a device had seen of a register, and what its backup held.
 	fault.RegisterRestored:         {"seen": Words.amount, "backup": Words.amount},
 	fault.RegisterRestoredUnproven: {"seen": Words.amount, "backup": Words.amount},

@@ -57,6 +57,17 @@ const (
 	Measure        Family = "measure"
 	ProbeType      Family = "probe_type"
 	ProbeState     Family = "probe_state"
+	AlertEvent     Family = "alert_event" // what happened
+	AlertSeverity  Family = "alert_severity"
+	AlertState     Family = "alert_state"
+	AlertNotice    Family = "alert_notice" // what a message tells of an alert
+	AlertEnd       Family = "alert_end"    // why it is over
+	AlertDo        Family = "alert_do"     // what can be done from it
+	OutputWay      Family = "output_way"
+	OutputStep     Family = "output_step" // at which telling failed
+	SecretProblem  Family = "secret_problem"
+	FeedKind       Family = "feed_kind"
+	DeliveryState  Family = "delivery_state"
 	role           Family = "role"
 )
 

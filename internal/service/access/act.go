@@ -27,6 +27,7 @@ const (
 	ExceptAct  Act = "except"     // grant and end exceptions
 	TaskAct    Act = "tasks"      // open, close and reopen every manual task; its owner closes it without
 	FleetAct   Act = "fleet"      // groups, letting clean-ups go, and retiring a device
+	AlertAct   Act = "alerts"     // alert rules, silences, tests, links to feeds, and acknowledging; who must act acknowledges without
 	EnrollAct  Act = "enroll"     // enrolment tokens
 	Export     Act = "export"     // the register, whole or a device's passport
 	Accounts   Act = "accounts"   // people and their roles, everybody's API tokens
@@ -56,6 +57,7 @@ var granted = map[Act][]string{
 	FreezeAct:  {Admin, Operator},
 	SiteAct:    {Admin},
 	FleetAct:   {Admin, Operator},
+	AlertAct:   {Admin, Operator},
 	EnrollAct:  {Admin, Operator},
 	Export:     {Admin, Operator, Auditor},
 	Accounts:   {Admin},
@@ -123,6 +125,14 @@ func (p Principal) NeedTask(belongs ...string) error {
 		return nil
 	}
 	return fault.New(fault.Forbidden, "role", strings.Join(append(slices.Clone(granted[TaskAct]), belongs...), ","))
+}
+
+// NeedAlert refuses to acknowledge an alert on which somebody else must act.
+func (p Principal) NeedAlert(who string) error {
+	if p.May(AlertAct) || slices.Contains(p.Names(), who) {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "role", strings.Join(append(slices.Clone(granted[AlertAct]), who), ","))
 }
 
 var roleWord = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)

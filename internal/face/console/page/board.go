@@ -8,10 +8,12 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/face/console/ui"
+	"patchring/internal/infra/view"
 )
 
 // Board is one campaign.
 type Board struct {
+	Alerts           []view.AlertRow // open
 	ID               string
 	Name             string
 	State            campaign.State

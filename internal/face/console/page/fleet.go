@@ -1,6 +1,7 @@
 package page
 
 import (
+	"patchring/internal/infra/view"
 	"time"
 
 	"patchring/internal/core/campaign"
@@ -48,7 +49,8 @@ type DeviceLine struct {
 // Device is one device.
 type Device struct {
 	DeviceLine
-	Measures     Measures // of the last day
+	Measures     Measures        // of the last day
+	Alerts       []view.AlertRow // open
 	Groups       []string
 	AgentVersion string
 	Enrolled     time.Time

@@ -63,6 +63,9 @@ func counters(n view.Numbers) campaign.Counters {
 // causes: beyond it the most frequent ones are known anyway.
 const causesOf = 200
 
+// shownAlerts are those that a device or a board shows; the rest is a page away.
+const shownAlerts = 8
+
 // Board fills the board of a campaign.
 func (s *Source) Board(ctx context.Context, who Viewer, id string) (page.Board, error) {
 	b, err := s.View.Board(ctx, who.Tenant, id)
@@ -70,8 +73,13 @@ func (s *Source) Board(ctx context.Context, who Viewer, id string) (page.Board, 
 		return page.Board{}, err
 	}
 	c := b.Campaign
+	alerts, err := s.View.Alerts(ctx, who.Tenant, view.AlertQuery{Campaign: c.ID, Paging: view.Paging{Limit: shownAlerts}})
+	if err != nil {
+		return page.Board{}, err
+	}
 	out := page.Board{
-		ID: c.ID, Name: c.Name, State: campaign.State(c.State), Held: c.Held, Origin: campaign.Origin(c.Origin),
+		Alerts: alerts.Rows,
+		ID:     c.ID, Name: c.Name, State: campaign.State(c.State), Held: c.Held, Origin: campaign.Origin(c.Origin),
 		Procedure: c.Procedure, ProcedureVersion: c.ProcedureVersion, Starts: c.Starts, Verification: c.Verification,
 		Sealed: c.Sealed, Closed: c.Closed, Day: time.Duration(c.DayS) * time.Second, Zone: b.Zone,
 		Holds: holds(b.Holds), Tasks: taskLines(b.Tasks), Events: events(who.Words, b.Events),

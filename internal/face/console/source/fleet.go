@@ -57,8 +57,12 @@ func (s *Source) Device(ctx context.Context, who Viewer, id string) (page.Device
 	if err != nil {
 		return page.Device{}, err
 	}
+	alerts, err := s.View.Alerts(ctx, who.Tenant, view.AlertQuery{Device: fleet.DeviceID(id), Paging: view.Paging{Limit: shownAlerts}})
+	if err != nil {
+		return page.Device{}, err
+	}
 	out := page.Device{
-		DeviceLine: deviceLine(d.DeviceRow), Groups: d.Groups, AgentVersion: d.AgentVersion, Enrolled: d.Enrolled, Booted: d.Booted,
+		Alerts: alerts.Rows, DeviceLine: deviceLine(d.DeviceRow), Groups: d.Groups, AgentVersion: d.AgentVersion, Enrolled: d.Enrolled, Booted: d.Booted,
 		Scanned: d.Scanned, Lists: d.Lists, ScanStatus: d.ScanStatus, ScanCause: because(d.ScanCause), DuplicateOf: string(d.DuplicateOf),
 		Retired: d.Retired, RetiredWhy: d.RetiredWhy, Order: order(d.Order), Reboot: reboot(d.Reboot), Wake: woken(d.Wake), Patches: devicePatches(d), Holds: holds(d.Holds),
 		Exceptions: exceptions(d.Exceptions), Tasks: taskLines(d.Tasks), Events: events(who.Words, log.Rows),

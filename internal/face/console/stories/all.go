@@ -82,6 +82,13 @@ func All() []Story {
 		{Name: "measures-campaign", Section: ui.Campaigns, Title: "measures.compare", Account: op, Page: show(page.CampaignMeasuresPage, CampaignMeasures())},
 		{Name: "probes", Section: ui.Probes, Title: "nav.probes", Account: op, Page: show(page.ProbesPage, Probes())},
 		{Name: "probes-none", Section: ui.Probes, Title: "nav.probes", Account: Reader(), Page: show(page.ProbesPage, page.Probes{})},
+		{Name: "alerts", Section: ui.Alerts, Title: "nav.alerts", Account: op, Page: show(page.AlertsPage, Alerts())},
+		{Name: "alerts-resolved", Section: ui.Alerts, Title: "nav.alerts", Account: Reader(), Page: show(page.AlertsPage, ResolvedAlerts())},
+		{Name: "alerts-none", Section: ui.Alerts, Title: "nav.alerts", Account: Reader(), Page: show(page.AlertsPage, page.Alerts{})},
+		{Name: "alert", Section: ui.Alerts, Title: "nav.alerts", Account: op, Page: show(page.AlertPage, OneAlert())},
+		{Name: "alert-rules", Section: ui.Alerts, Title: "alerts.rules", Account: op, Page: show(page.AlertRulesPage, AlertRules())},
+		{Name: "alert-rules-wrong", Section: ui.Alerts, Title: "alerts.rules", Account: Reader(), Page: show(page.AlertRulesPage, DefaultAlertRules())},
+		{Name: "alert-feeds", Section: ui.Alerts, Title: "alerts.feeds", Account: op, Page: show(page.AlertFeedsPage, AlertFeeds())},
 		{Name: "personal", Title: "personal.title", Page: show(page.PersonalPage, Personal())},
 		{Name: "personal-away", Title: "personal.title", Page: show(page.PersonalPage, PersonalAway())},
 		{Name: "personal-refused", Title: "personal.title", Page: show(page.PersonalPage, PersonalRefused())},
@@ -138,7 +145,7 @@ func (s Story) Frame(l lang.Lang, theme ui.Theme, files *assets.Store) (ui.Frame
 	w := lang.For(string(l)).In(zone)
 	f := ui.Frame{
 		Words: w, Now: Now, Theme: theme, Title: w.T(s.Title), Section: s.Section, Path: "/",
-		Account: s.Account, Asset: files.URL,
+		Account: s.Account, Asset: files.URL, Firing: 3, Grave: true,
 	}
 	if s.Flash {
 		f.Flash = &ui.Flash{Good: true, Text: w.T("done.sign")}

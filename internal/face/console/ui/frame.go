@@ -23,6 +23,7 @@ type May struct {
 	Freeze   bool // place and end freezes by hand
 	Except   bool // grant and end exceptions
 	Tasks    bool // open and reopen manual tasks
+	Alerts   bool // acknowledge and silence any, rules, tests, links to feeds
 }
 
 // Account is who looks at the page.
@@ -79,6 +80,7 @@ const (
 	Exceptions Section = "exceptions"
 	CleanUps   Section = "clean_ups"
 	Probes     Section = "probes"
+	Alerts     Section = "alerts"
 )
 
 // Flash is what the last act of this person led to, told once.
@@ -97,7 +99,11 @@ type Frame struct {
 	Path    string // path and query of the page: where the switches return to
 	Account *Account
 	Flash   *Flash
-	Asset   func(name string) string
+	// Firing is how many alerts nobody has acknowledged; Grave, that one of them is
+	// critical.
+	Firing int64
+	Grave  bool
+	Asset  func(name string) string
 }
 
 type navigation struct {
@@ -107,6 +113,7 @@ type navigation struct {
 
 var sections = []navigation{
 	{Today, "/", "house", "t"},
+	{Alerts, "/alerts", "siren", "a"},
 	{Campaigns, "/campaigns", "rocket", "c"},
 	{Fleet, "/devices", "monitor", "f"},
 	{Patches, "/patches", "package", "p"},

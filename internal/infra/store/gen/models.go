@@ -15,6 +15,95 @@ type Account struct {
 	ClosedUs  int64
 }
 
+type Alert struct {
+	Tenant    string
+	ID        string
+	Rule      string
+	Subject   string
+	About     string
+	Title     string
+	Severity  string
+	Rank      int64
+	Who       string
+	Device    string
+	Campaign  string
+	Ring      string
+	Patch     string
+	Args      string
+	State     string
+	SinceUs   int64
+	LastUs    int64
+	EpisodeUs int64
+	FiredUs   int64
+	ToldUs    int64
+	Escalated int64
+	Quiet     int64
+	Value     int64
+	Worst     int64
+	Known     int64
+	Threshold int64
+	Below     int64
+	Times     int64
+	AckedUs   int64
+	AckedBy   string
+	AckedWhy  string
+	EndedUs   int64
+	EndedWhy  string
+	DueUs     int64
+	Version   int64
+}
+
+type AlertBook struct {
+	Tenant  string
+	Version int64
+	Name    string
+	Body    string
+	Sha256  string
+	Actor   string
+	AtUs    int64
+}
+
+type AlertCursor struct {
+	Tenant   string
+	NextIdx  int64
+	LookedUs int64
+}
+
+type AlertDelivery struct {
+	Tenant    string
+	ID        string
+	Output    string
+	State     string
+	Attempts  int64
+	NextUs    int64
+	LeaseUs   int64
+	CreatedUs int64
+	EndedUs   int64
+	Notices   int64
+	Cause     string
+}
+
+type AlertNotice struct {
+	Tenant   string
+	ID       string
+	Output   string
+	Alert    string
+	Body     string
+	AtUs     int64
+	Delivery string
+}
+
+type AlertSilence struct {
+	Tenant  string
+	ID      string
+	Rule    string
+	Subject string
+	Reason  string
+	Actor   string
+	AtUs    int64
+	UntilUs int64
+}
+
 type ApiToken struct {
 	Tenant    string
 	ID        string
@@ -399,6 +488,17 @@ type FeedKev struct {
 	AddedDay   string
 	DueDay     string
 	Ransomware int64
+}
+
+type FeedLink struct {
+	Tenant    string
+	ID        string
+	Kind      string
+	Name      string
+	Lang      string
+	Actor     string
+	CreatedUs int64
+	RevokedUs int64
 }
 
 type FeedNvd struct {

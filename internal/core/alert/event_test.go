@@ -1,0 +1,83 @@
+package alert_test
+
+import (
+	"testing"
+
+	"patchring/internal/core/alert"
+	"patchring/internal/core/fault"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/register"
+)
+
+func TestWhatEntriesMean(t *testing.T) {
+	outcome := func(state string) map[string]any {
+		return map[string]any{"kind": "install", "outcomes": []any{map[string]any{"patch": "p1", "state": "verified"}, map[string]any{"patch": "p2", "state": state, "cause": "disk_full"}}}
+	}
+	for _, c := range []struct {
+		what  string
+		entry register.Entry
+		event alert.Event
+		key   string
+		over  bool
+	}{
+		{"a failed install", register.Entry{Kind: register.OrderResult, Device: "d", Detail: outcome("failed")}, alert.InstallFailed, "device:d", false},
+		{"a good one", register.Entry{Kind: register.OrderResult, Device: "d", Detail: outcome("verified")}, alert.InstallFailed, "device:d", true},
+		{"a stopped gate", register.Entry{Kind: register.GateDecided, Campaign: "c", Ring: "R0", Detail: map[string]any{"verdict": "hold"}}, alert.GateStopped, "campaign:c/R0", false},
+		{"a passed gate", register.Entry{Kind: register.GateDecided, Campaign: "c", Ring: "R0", Detail: map[string]any{"verdict": "pass"}}, alert.GateStopped, "campaign:c/R0", true},
+		{"a hold by hand", register.Entry{Kind: register.HoldPlaced, Actor: "user:a", Campaign: "c", Detail: map[string]any{"hold": "h"}}, alert.HoldPlaced, "hold:h", false},
+		{"a hold by itself", register.Entry{Kind: register.HoldPlaced, Actor: "system:conductor", Campaign: "c", Detail: map[string]any{"hold": "h"}}, alert.BreakerTripped, "hold:h", false},
+		{"a lifted hold", register.Entry{Kind: register.HoldLifted, Actor: "user:a", Campaign: "c", Detail: map[string]any{"hold": "h"}}, alert.BreakerTripped, "hold:h", true},
+		{"a closed campaign", register.Entry{Kind: register.CampaignClosed, Campaign: "c"}, alert.GateStopped, "campaign:c/", true},
+		{"an incident", register.Entry{Kind: register.IncidentOpened, Campaign: "c", Detail: map[string]any{"severity": "critical"}}, alert.IncidentOpened, "campaign:c/", false},
+		{"a complaint", register.Entry{Kind: register.FeedbackGiven, Device: "d", Detail: map[string]any{"says": "broken"}}, alert.FeedbackBroken, "device:d", false},
+		{"a kind word", register.Entry{Kind: register.FeedbackGiven, Device: "d", Detail: map[string]any{"says": "works"}}, alert.FeedbackBroken, "device:d", true},
+		{"a task overdue", register.Entry{Kind: register.TaskReminded, Detail: map[string]any{"task": "t", "state": "overdue"}}, alert.TaskOverdue, "task:t", false},
+		{"a task closed", register.Entry{Kind: register.TaskClosed, Detail: map[string]any{"task": "t"}}, alert.TaskOverdue, "task:t", true},
+		{"a forked register", register.Entry{Kind: register.DeviceEvent, Device: "d", Reason: fault.Because(fault.RegisterForked)}, alert.RegisterForked, "device:d", false},
+		{"a rollback", register.Entry{Kind: register.RollbackRequested, Campaign: "c"}, alert.RollbackRequested, "campaign:c/", false},
+	} {
+		found := false
+		for _, s := range alert.Read(c.entry) {
+			if s.Event == c.event {
+				found = true
+				if s.Key() != c.key || s.Over != c.over {
+					t.Errorf("%s: key %q over %t, want %q %t", c.what, s.Key(), s.Over, c.key, c.over)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%s is no %s", c.what, c.event)
+		}
+	}
+	for what, e := range map[string]register.Entry{
+		"a task due soon":      {Kind: register.TaskReminded, Detail: map[string]any{"task": "t", "state": "due_soon"}},
+		"a gate that waits":    {Kind: register.GateDecided, Detail: map[string]any{"verdict": "insufficient_evidence"}},
+		"a reboot's result":    {Kind: register.OrderResult, Detail: map[string]any{"kind": "reboot", "outcomes": []any{}}},
+		"an order given":       {Kind: register.OrderIssued},
+		"outcomes of nonsense": {Kind: register.OrderResult, Detail: map[string]any{"kind": "install", "outcomes": "x"}},
+	} {
+		if got := alert.Read(e); len(got) > 0 {
+			t.Errorf("%s means %+v", what, got)
+		}
+	}
+}
+
+func TestScope(t *testing.T) {
+	r := alert.Rule{Devices: fleet.Selector{All: true, Kinds: []fleet.Kind{fleet.Server}}, Sites: []string{"lyon"}, During: alert.DuringCampaign}
+	in := fleet.Member{Kind: fleet.Server, Tags: fleet.Tags{"site": "lyon"}}
+	for what, c := range map[string]struct {
+		member   fleet.Member
+		campaign bool
+		want     bool
+	}{
+		"inside": {in, true, true}, "no campaign": {in, false, false}, "another kind": {fleet.Member{Kind: fleet.Workstation, Tags: in.Tags}, true, false},
+		"another site": {fleet.Member{Kind: fleet.Server, Tags: fleet.Tags{"site": "paris"}}, true, false},
+	} {
+		if r.Covers(c.member, c.campaign) != c.want {
+			t.Errorf("%s: covered is not %t", what, c.want)
+		}
+	}
+	if r.CoversCampaigns() || !(alert.Rule{Devices: fleet.Selector{All: true}}).CoversCampaigns() {
+		t.Error("a rule for some devices is not one for campaigns")
+	}
+}

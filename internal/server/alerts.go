@@ -1,0 +1,30 @@
+package server
+
+import (
+	"os"
+	"path/filepath"
+
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/fleet"
+	"patchring/internal/core/identity"
+	"patchring/internal/face/letter"
+	"patchring/internal/service/herald"
+	"patchring/internal/service/watch"
+)
+
+// allAlerts is where live pages hear that alerts changed: no campaign has this id.
+const allAlerts campaign.ID = ""
+
+// openAlerts wires those who look for alerts to those who act, and to those who
+// tell: siblings do not know each other.
+func (s *Server) openAlerts(key identity.PageKey) {
+	s.Watch = watch.New(watch.Options{
+		DB: s.DB, Clock: s.Clock, Log: s.Log, Told: func() { s.Herald.Wake() },
+		Changed: func(tenant fleet.TenantID) { s.pulse.beat(tenant, allAlerts) },
+		Hold:    s.Conductor.Hold, RollBack: s.Conductor.Rollback, Incident: s.Conductor.Incident,
+	})
+	s.Herald = herald.New(herald.Options{
+		DB: s.DB, Clock: s.Clock, Log: s.Log, Book: s.Watch.Book, Write: letter.Writer{Base: s.URL, Zone: s.zone()}.Write,
+		Secrets: filepath.Join(s.Data, "secrets"), Env: os.LookupEnv, Host: s.Names[0], Key: key, Roots: s.AlertRoots,
+	})
+}
