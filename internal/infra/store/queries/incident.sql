@@ -1,0 +1,44 @@
+-- name: AddIncident :exec
+INSERT INTO incident (tenant, id, severity, title, what, campaign, ring, patch, owner, origin, origin_id, subject, response, state, opened_us, opened_by, changed_us)
+VALUES (@tenant, @id, @severity, @title, @what, @campaign, @ring, @patch, @owner, @origin, @origin_id, @subject, @response, 'open', @opened_us, @opened_by, @opened_us);
+
+-- name: Incident :one
+SELECT * FROM incident WHERE tenant = @tenant AND id = @id;
+
+-- IncidentOfSubject is the one that is not closed.
+-- name: IncidentOfSubject :one
+SELECT * FROM incident WHERE tenant = @tenant AND subject = @subject AND subject <> '' AND state <> 'closed';
+
+-- SetIncident keeps what an act changed, unless another act came between.
+-- name: SetIncident :execrows
+UPDATE incident SET state = @state, severity = @severity, owner = @owner, cause = @cause, correction = @correction, reopened = @reopened, response = @response,
+  changed_us = @changed_us, corrected_us = @corrected_us, corrected_by = @corrected_by, closed_us = @closed_us, closed_by = @closed_by
+WHERE tenant = @tenant AND id = @id AND state = @was;
+
+-- name: AddIncidentDevice :execrows
+INSERT INTO incident_device (tenant, incident, device) VALUES (@tenant, @incident, @device) ON CONFLICT (tenant, incident, device) DO NOTHING;
+
+-- name: AddIncidentNote :exec
+INSERT INTO incident_note (tenant, id, incident, act, text, actor, at_us) VALUES (@tenant, @id, @incident, @act, @text, @actor, @at_us);
+
+-- IncidentsOfCampaign counts those that are not closed.
+-- name: IncidentsOfCampaign :many
+SELECT ring, severity, count(*) AS incidents FROM incident
+WHERE tenant = @tenant AND campaign = @campaign AND state <> 'closed' GROUP BY ring, severity ORDER BY ring, severity;
+
+-- name: PutTestResult :exec
+INSERT INTO test_result (tenant, campaign, amendment, position, test, item, outcome, remark, incident, actor, at_us)
+VALUES (@tenant, @campaign, @amendment, @position, @test, @item, @outcome, @remark, @incident, @actor, @at_us)
+ON CONFLICT (tenant, campaign, amendment, position, test, item) DO UPDATE SET outcome = excluded.outcome, remark = excluded.remark,
+  incident = excluded.incident, actor = excluded.actor, at_us = excluded.at_us;
+
+-- name: TestResults :many
+SELECT * FROM test_result WHERE tenant = @tenant AND campaign = @campaign ORDER BY amendment, position, test, item;
+
+-- name: PutFeedbackDiagnosis :exec
+INSERT INTO feedback_diagnosis (tenant, feedback, body, at_us) VALUES (@tenant, @feedback, @body, @at_us)
+ON CONFLICT (tenant, feedback) DO UPDATE SET body = excluded.body, at_us = excluded.at_us;
+
+-- OpenTasksOfPatch counts those that a part of the server opened for it.
+-- name: OpenTasksOfPatch :one
+SELECT count(*) FROM task WHERE tenant = @tenant AND campaign = @campaign AND patch = @patch AND actor = @actor AND closed_us = 0;
