@@ -32,6 +32,7 @@ import (
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/gateway"
+	"patchring/internal/service/incident"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
 	"patchring/internal/service/roster"
@@ -64,6 +65,7 @@ type Server struct {
 	Rulebook  *rulebook.Rulebook
 	Foresight *foresight.Foresight
 	Desk      *desk.Desk
+	Incidents *incident.Keeper
 	Passport  *passport.Office
 	Personal  *personal.Office
 	Survey    *survey.Survey
@@ -214,6 +216,9 @@ func (s *Server) openServices() error {
 	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock, Replace: s.Conductor.Replace, Wake: s.Conductor.Wake})
 	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Zone: s.zone(), Changed: func() { s.Conductor.Wake(); s.Cleaner.Wake() }})
 	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake, Look: s.look})
+	s.Incidents = incident.New(incident.Options{
+		DB: s.DB, Clock: s.Clock, Answer: s.Conductor.AnswerIncident, Wake: s.Conductor.Wake, Changed: s.pulse.beat,
+	})
 	s.Foresight = foresight.New(foresight.Options{DB: s.DB, Clock: s.Clock, Rules: s.Conductor.Rules})
 	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})
 	s.Catalogue = catalogue.New(catalogue.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Changed: s.Conductor.Wake})

@@ -30,6 +30,7 @@ import (
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
+	"patchring/internal/service/incident"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
 	"patchring/internal/service/roster"
@@ -50,6 +51,7 @@ type Options struct {
 	Rulebook  *rulebook.Rulebook
 	Foresight *foresight.Foresight
 	Desk      *desk.Desk
+	Incidents *incident.Keeper
 	Cleaner   *cleaner.Cleaner
 	Passport  *passport.Office
 	Survey    *survey.Survey
@@ -124,6 +126,7 @@ func (a *API) register() {
 	a.registerCampaigns()
 	a.registerActs()
 	a.registerDesk()
+	a.registerIncidents()
 	a.registerPersonal()
 	a.registerRegister()
 	a.registerSurvey()
