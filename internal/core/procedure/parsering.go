@@ -92,7 +92,7 @@ func readDayTime(o manifest.Object, name string, otherwise calendar.Clock) DayTi
 }
 
 func readGate(r *manifest.Reader, at manifest.Place) Gate {
-	o := r.Object(at, "evidence", "sign_offs")
+	o := r.Object(at, "evidence", "sign_offs", "tests")
 	o.Need("evidence", "write the limits, for example evidence: {min_done_percent: 100}")
 	g := Gate{MinDevices: 1, MinDonePercent: 100}
 	if o.Has("evidence") {
@@ -105,6 +105,7 @@ func readGate(r *manifest.Reader, at manifest.Place) Gate {
 		g.MaxNotReachedPercent = in.Number("max_not_reached_percent", 0, percent)
 	}
 	g.SignOffs = readSignOffs(o)
+	g.Tests = readTests(o)
 	return g
 }
 

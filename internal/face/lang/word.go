@@ -54,6 +54,11 @@ const (
 	FreezeOrigin   Family = "freeze_origin"
 	FreezeState    Family = "freeze_state"
 	HoursOf        Family = "hours_of" // what gives devices their windows
+	IncidentState  Family = "incident_state"
+	IncidentAct    Family = "incident_act"
+	IncidentOrigin Family = "incident_origin"
+	Response       Family = "response"   // of a campaign to an incident
+	TestState      Family = "test_state" // of an item of a gate's tests
 	role           Family = "role"
 )
 
