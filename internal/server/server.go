@@ -27,6 +27,7 @@ import (
 	"patchring/internal/service/access"
 	"patchring/internal/service/archive"
 	"patchring/internal/service/catalogue"
+	"patchring/internal/service/checklist"
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
@@ -66,6 +67,7 @@ type Server struct {
 	Foresight *foresight.Foresight
 	Desk      *desk.Desk
 	Incidents *incident.Keeper
+	Tests     *checklist.Bench
 	Passport  *passport.Office
 	Personal  *personal.Office
 	Survey    *survey.Survey
@@ -218,6 +220,9 @@ func (s *Server) openServices() error {
 	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake, Look: s.look})
 	s.Incidents = incident.New(incident.Options{
 		DB: s.DB, Clock: s.Clock, Answer: s.Conductor.AnswerIncident, Wake: s.Conductor.Wake, Changed: s.pulse.beat,
+	})
+	s.Tests = checklist.New(checklist.Options{
+		DB: s.DB, Clock: s.Clock, Procedure: s.Conductor.Procedure, Fail: s.failedTest, Wake: s.Conductor.Wake, Changed: s.pulse.beat,
 	})
 	s.Foresight = foresight.New(foresight.Options{DB: s.DB, Clock: s.Clock, Rules: s.Conductor.Rules})
 	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})

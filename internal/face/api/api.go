@@ -26,6 +26,7 @@ import (
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
 	"patchring/internal/service/catalogue"
+	"patchring/internal/service/checklist"
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
@@ -52,6 +53,7 @@ type Options struct {
 	Foresight *foresight.Foresight
 	Desk      *desk.Desk
 	Incidents *incident.Keeper
+	Tests     *checklist.Bench
 	Cleaner   *cleaner.Cleaner
 	Passport  *passport.Office
 	Survey    *survey.Survey
@@ -127,6 +129,7 @@ func (a *API) register() {
 	a.registerActs()
 	a.registerDesk()
 	a.registerIncidents()
+	a.registerTests()
 	a.registerPersonal()
 	a.registerRegister()
 	a.registerSurvey()

@@ -109,7 +109,7 @@ PATCHRING_TOKEN and PATCHRING_CA (a file) take the place of a login.
 		c.group("freeze", "Freezes: dates in which nothing is installed", c.freezeCreate(), c.freezeList(), c.freezeEnd()),
 		c.group("window", "Maintenance windows: when devices may act", c.windowList()),
 		c.group("procedure", "Procedures", c.procedureApply(), c.procedureList(), c.procedureShow()),
-		c.group("campaign", "Campaigns", c.campaignList(), c.campaignCreate(), c.campaignEmergency(), c.campaignApprove(), c.campaignRehearse(), c.campaignShow(), c.campaignWatch(), c.campaignSign(), c.campaignHold(), c.campaignIncident(),
+		c.group("campaign", "Campaigns", c.campaignList(), c.campaignCreate(), c.campaignEmergency(), c.campaignApprove(), c.campaignRehearse(), c.campaignShow(), c.campaignWatch(), c.campaignSign(), c.campaignTests(), c.campaignTest(), c.campaignHold(), c.campaignIncident(),
 			c.campaignResume(), c.campaignExpedite(), c.campaignWithdraw(), c.campaignAmend(), c.campaignRollback(), c.campaignClose(), c.campaignReadiness(), c.campaignProposeR1(), c.campaignSuspects()),
 		c.group("exception", "Exceptions: what is left out on purpose, until a date", c.exceptionCreate(), c.exceptionList(), c.exceptionEnd()),
 		c.group("task", "Manual tasks: what a person must do", c.taskCreate(), c.taskList(), c.taskShow(), c.taskClose(), c.taskReopen()),

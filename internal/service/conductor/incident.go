@@ -86,4 +86,3 @@ func (c *Conductor) respond(ctx context.Context, tx *store.Tx, s *scene, by regi
 	}
 	return response, nil
 }
-
