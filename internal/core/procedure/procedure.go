@@ -89,6 +89,9 @@ type Gate struct {
 	MaxNotReachedPercent  float64
 	SignOffs              []SignOffRule
 	Tests                 []TestRule // all of their items must be ok
+	// Incidents are how many of a severity may be open; MaxIncidents says what
+	// holds for those that the file leaves out.
+	Incidents map[Severity]int
 }
 
 // SignOffRule is one recorded yes a gate asks for. A role signs a gate once.

@@ -99,3 +99,27 @@ const (
 
 // OnFeedbacks lists them.
 func OnFeedbacks() []OnFeedback { return []OnFeedback{FeedbackNone, FeedbackTask, FeedbackIncident} }
+
+// MaxIncidents is how many incidents of a severity may be open when the gate
+// passes. What the file leaves out is at its strictest, but for minor ones,
+// which are recorded and stop nothing.
+func (g Gate) MaxIncidents(s Severity) (most int, limited bool) {
+	if most, written := g.Incidents[s]; written {
+		return most, true
+	}
+	return 0, s != Minor
+}
+
+func readMaxIncidents(o manifest.Object) map[Severity]int {
+	if !o.Has("max_incidents") {
+		return nil
+	}
+	in := o.Reader.Object(o.Field("max_incidents"), string(Critical), string(Major), string(Minor))
+	out := map[Severity]int{}
+	for _, s := range Severities() {
+		if in.Has(string(s)) {
+			out[s] = in.Integer(string(s), 0, manifest.Limits{Low: 0, High: 1000})
+		}
+	}
+	return out
+}

@@ -71,3 +71,21 @@ func TestRefusedTests(t *testing.T) {
 		t.Errorf("on_feedback: mail: %v", err)
 	}
 }
+
+func TestHowManyIncidentsAGateAllows(t *testing.T) {
+	g := parse(t, with(t, "{min_devices: 2}", "{min_devices: 2, max_incidents: {major: 1, minor: 3}}")).Rings[0].Gate
+	if diff := cmp.Diff(map[procedure.Severity]int{procedure.Major: 1, procedure.Minor: 3}, g.Incidents); diff != "" {
+		t.Error(diff)
+	}
+	if most, limited := g.MaxIncidents(procedure.Critical); most != 0 || !limited {
+		t.Errorf("critical, left out: %d, %t; want none", most, limited)
+	}
+	if _, limited := (procedure.Gate{}).MaxIncidents(procedure.Minor); limited {
+		t.Error("minor ones, left out, have a limit")
+	}
+	for value, want := range map[string]string{"{major: -1}": "out of range", "{majr: 1}": "did you mean major", "3": "wants fields"} {
+		if _, err := procedure.Parse("p.yaml", []byte(with(t, "{min_devices: 2}", "{max_incidents: "+value+"}"))); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("max_incidents: %s: %v", value, err)
+		}
+	}
+}

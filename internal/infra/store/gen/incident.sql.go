@@ -339,6 +339,37 @@ func (q *Queries) SetIncident(ctx context.Context, arg SetIncidentParams) (int64
 	return result.RowsAffected()
 }
 
+const testReading = `-- name: TestReading :one
+SELECT count(*) FROM campaign_device x
+WHERE x.tenant = $1 AND x.campaign = $2 AND x.amendment = $3 AND x.position = $4
+  AND ($5 = '' OR EXISTS (SELECT 1 FROM device_tag k WHERE k.tenant = x.tenant AND k.device = x.device AND k.name = 'department' AND k.value = $5))
+  AND ($6 = '' OR EXISTS (SELECT 1 FROM fleet_group_member m WHERE m.tenant = x.tenant AND m.device = x.device AND m.group_name = $6))
+`
+
+type TestReadingParams struct {
+	Tenant     string
+	Campaign   string
+	Amendment  int64
+	Position   int64
+	Department interface{}
+	GroupName  interface{}
+}
+
+// TestReading counts the devices of a ring that an automatic test is about.
+func (q *Queries) TestReading(ctx context.Context, arg TestReadingParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, testReading,
+		arg.Tenant,
+		arg.Campaign,
+		arg.Amendment,
+		arg.Position,
+		arg.Department,
+		arg.GroupName,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const testResults = `-- name: TestResults :many
 SELECT tenant, campaign, amendment, position, test, item, outcome, remark, incident, actor, at_us FROM test_result WHERE tenant = $1 AND campaign = $2 ORDER BY amendment, position, test, item
 `

@@ -42,3 +42,10 @@ ON CONFLICT (tenant, feedback) DO UPDATE SET body = excluded.body, at_us = exclu
 -- OpenTasksOfPatch counts those that a part of the server opened for it.
 -- name: OpenTasksOfPatch :one
 SELECT count(*) FROM task WHERE tenant = @tenant AND campaign = @campaign AND patch = @patch AND actor = @actor AND closed_us = 0;
+
+-- TestReading counts the devices of a ring that an automatic test is about.
+-- name: TestReading :one
+SELECT count(*) FROM campaign_device x
+WHERE x.tenant = @tenant AND x.campaign = @campaign AND x.amendment = @amendment AND x.position = @position
+  AND (@department = '' OR EXISTS (SELECT 1 FROM device_tag k WHERE k.tenant = x.tenant AND k.device = x.device AND k.name = 'department' AND k.value = @department))
+  AND (@group_name = '' OR EXISTS (SELECT 1 FROM fleet_group_member m WHERE m.tenant = x.tenant AND m.device = x.device AND m.group_name = @group_name));
