@@ -73,8 +73,13 @@ verification: {days_after_last_ring_opens: 2}
 
 func (w *world) campaign(t *testing.T, month string) campaign.ID {
 	t.Helper()
+	return w.campaignBy(t, procedureText, month)
+}
+
+func (w *world) campaignBy(t *testing.T, text, month string) campaign.ID {
+	t.Helper()
 	w.ask(func() error {
-		_, err := w.srv.Conductor.ApplyProcedure(t.Context(), "main", w.by, "test.yaml", []byte(procedureText))
+		_, err := w.srv.Conductor.ApplyProcedure(t.Context(), "main", w.by, "test.yaml", []byte(text))
 		return err
 	})
 	w.ask(func() error {

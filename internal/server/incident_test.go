@@ -95,7 +95,7 @@ func TestAnIncidentsLifeIsKeptAndInTheRegister(t *testing.T) {
 		pc := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
 		other := w.device("it-2", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
 		c := w.campaign(t, "2026-01")
-		w.settle()
+		w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), time.Hour) // its members are known when it is sealed
 		ask := incident.Open{
 			Severity: procedure.Minor, What: "prints slowly", Campaign: string(c), Devices: []fleet.DeviceID{pc.id}, Origin: core.Alert, OriginID: "a-1", Subject: incident.SubjectOfAlert("a-1"),
 		}

@@ -41,6 +41,10 @@ type Reading struct {
 	Unknown    int // it has said nothing there, or nothing lately
 }
 
+// Fresh is for how long a probe's state is believed of a device that has said
+// nothing since: a night and a day, because devices are switched off.
+const Fresh = 36 * time.Hour
+
 // State of an automatic test: one red device fails it, and one that says
 // nothing keeps it open; no device at all is no evidence either.
 func (r Reading) State() State {

@@ -3,6 +3,7 @@ package conductor
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/checklist"
@@ -21,7 +22,7 @@ type lacking struct {
 
 type ringKey struct{ amendment, position int64 }
 
-func (s *scene) loadLacking(ctx context.Context, q *gen.Queries) error {
+func (s *scene) loadLacking(ctx context.Context, q *gen.Queries, now time.Time) error {
 	s.lacks = lacking{results: map[ringKey][]checklist.Result{}, readings: map[ringKey]map[string]checklist.Reading{}, incidents: map[string]map[procedure.Severity]int{}}
 	rows, err := q.TestResults(ctx, s.row.Tenant, s.row.ID)
 	if err != nil {
@@ -43,12 +44,12 @@ func (s *scene) loadLacking(ctx context.Context, q *gen.Queries) error {
 		}
 		s.lacks.incidents[i.Ring][procedure.Severity(i.Severity)] += int(i.Incidents)
 	}
-	return s.readProbes(ctx, q)
+	return s.readProbes(ctx, q, now)
 }
 
 // readProbes asks for automatic tests of the rings that are open: no other gate
 // is judged.
-func (s *scene) readProbes(ctx context.Context, q *gen.Queries) error {
+func (s *scene) readProbes(ctx context.Context, q *gen.Queries, now time.Time) error {
 	for _, r := range s.rings {
 		if state := campaign.RingState(r.State); !state.Opened() || state.Passed() {
 			continue
@@ -60,6 +61,7 @@ func (s *scene) readProbes(ctx context.Context, q *gen.Queries) error {
 			}
 			n, err := q.TestReading(ctx, gen.TestReadingParams{
 				Tenant: s.row.Tenant, Campaign: s.row.ID, Amendment: r.Amendment, Position: r.Position, Department: rule.Department, GroupName: rule.Group,
+				Probe: rule.Probe, SinceUs: now.Add(-checklist.Fresh).UnixMicro(),
 			})
 			if err != nil {
 				return fmt.Errorf("read probe %s: %w", rule.Probe, err)
@@ -67,7 +69,7 @@ func (s *scene) readProbes(ctx context.Context, q *gen.Queries) error {
 			if s.lacks.readings[key] == nil {
 				s.lacks.readings[key] = map[string]checklist.Reading{}
 			}
-			s.lacks.readings[key][rule.Name] = checklist.Reading{Unknown: int(n)}
+			s.lacks.readings[key][rule.Name] = checklist.Reading{Green: int(n.Up), Red: int(n.Down), Unknown: int(n.Devices - n.Up - n.Down)}
 		}
 	}
 	return nil

@@ -92,6 +92,9 @@ func (c *Conductor) scene(ctx context.Context, q *gen.Queries, row gen.Campaign)
 	if err := s.load(ctx, q); err != nil {
 		return nil, fmt.Errorf("read campaign %s: %w", row.Name, err)
 	}
+	if err := s.loadLacking(ctx, q, c.Clock()); err != nil {
+		return nil, fmt.Errorf("read campaign %s: %w", row.Name, err)
+	}
 	s.rules.Classes = p.Classes
 	if err := s.loadEmergency(ctx, q); err != nil {
 		return nil, fmt.Errorf("read why campaign %s is an emergency: %w", row.Name, err)
@@ -129,9 +132,6 @@ func (s *scene) load(ctx context.Context, q *gen.Queries) error {
 		return err
 	}
 	if s.tasks, err = openTasks(ctx, q, tenant, id); err != nil {
-		return err
-	}
-	if err := s.loadLacking(ctx, q); err != nil {
 		return err
 	}
 	s.rules.Decisions, err = decisions(ctx, q, tenant)

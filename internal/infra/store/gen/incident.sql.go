@@ -340,13 +340,18 @@ func (q *Queries) SetIncident(ctx context.Context, arg SetIncidentParams) (int64
 }
 
 const testReading = `-- name: TestReading :one
-SELECT count(*) FROM campaign_device x
-WHERE x.tenant = $1 AND x.campaign = $2 AND x.amendment = $3 AND x.position = $4
-  AND ($5 = '' OR EXISTS (SELECT 1 FROM device_tag k WHERE k.tenant = x.tenant AND k.device = x.device AND k.name = 'department' AND k.value = $5))
-  AND ($6 = '' OR EXISTS (SELECT 1 FROM fleet_group_member m WHERE m.tenant = x.tenant AND m.device = x.device AND m.group_name = $6))
+SELECT count(*) AS devices, CAST(coalesce(sum(CASE WHEN b.state = 'up' THEN 1 ELSE 0 END), 0) AS BIGINT) AS up,
+  CAST(coalesce(sum(CASE WHEN b.state = 'down' THEN 1 ELSE 0 END), 0) AS BIGINT) AS down
+FROM campaign_device x
+LEFT JOIN device_probe b ON b.tenant = x.tenant AND b.device = x.device AND b.name = $1 AND b.at_us > $2
+WHERE x.tenant = $3 AND x.campaign = $4 AND x.amendment = $5 AND x.position = $6
+  AND ($7 = '' OR EXISTS (SELECT 1 FROM device_tag k WHERE k.tenant = x.tenant AND k.device = x.device AND k.name = 'department' AND k.value = $7))
+  AND ($8 = '' OR EXISTS (SELECT 1 FROM fleet_group_member m WHERE m.tenant = x.tenant AND m.device = x.device AND m.group_name = $8))
 `
 
 type TestReadingParams struct {
+	Probe      string
+	SinceUs    int64
 	Tenant     string
 	Campaign   string
 	Amendment  int64
@@ -355,9 +360,18 @@ type TestReadingParams struct {
 	GroupName  interface{}
 }
 
-// TestReading counts the devices of a ring that an automatic test is about.
-func (q *Queries) TestReading(ctx context.Context, arg TestReadingParams) (int64, error) {
+type TestReadingRow struct {
+	Devices int64
+	Up      int64
+	Down    int64
+}
+
+// TestReading counts the devices of a ring that an automatic test is about, and
+// those on which its probe has been up or down since.
+func (q *Queries) TestReading(ctx context.Context, arg TestReadingParams) (TestReadingRow, error) {
 	row := q.db.QueryRowContext(ctx, testReading,
+		arg.Probe,
+		arg.SinceUs,
 		arg.Tenant,
 		arg.Campaign,
 		arg.Amendment,
@@ -365,9 +379,9 @@ func (q *Queries) TestReading(ctx context.Context, arg TestReadingParams) (int64
 		arg.Department,
 		arg.GroupName,
 	)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+	var i TestReadingRow
+	err := row.Scan(&i.Devices, &i.Up, &i.Down)
+	return i, err
 }
 
 const testResults = `-- name: TestResults :many

@@ -43,9 +43,13 @@ ON CONFLICT (tenant, feedback) DO UPDATE SET body = excluded.body, at_us = exclu
 -- name: OpenTasksOfPatch :one
 SELECT count(*) FROM task WHERE tenant = @tenant AND campaign = @campaign AND patch = @patch AND actor = @actor AND closed_us = 0;
 
--- TestReading counts the devices of a ring that an automatic test is about.
+-- TestReading counts the devices of a ring that an automatic test is about, and
+-- those on which its probe has been up or down since.
 -- name: TestReading :one
-SELECT count(*) FROM campaign_device x
+SELECT count(*) AS devices, CAST(coalesce(sum(CASE WHEN b.state = 'up' THEN 1 ELSE 0 END), 0) AS BIGINT) AS up,
+  CAST(coalesce(sum(CASE WHEN b.state = 'down' THEN 1 ELSE 0 END), 0) AS BIGINT) AS down
+FROM campaign_device x
+LEFT JOIN device_probe b ON b.tenant = x.tenant AND b.device = x.device AND b.name = @probe AND b.at_us > @since_us
 WHERE x.tenant = @tenant AND x.campaign = @campaign AND x.amendment = @amendment AND x.position = @position
   AND (@department = '' OR EXISTS (SELECT 1 FROM device_tag k WHERE k.tenant = x.tenant AND k.device = x.device AND k.name = 'department' AND k.value = @department))
   AND (@group_name = '' OR EXISTS (SELECT 1 FROM fleet_group_member m WHERE m.tenant = x.tenant AND m.device = x.device AND m.group_name = @group_name));
