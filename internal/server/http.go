@@ -21,7 +21,7 @@ import (
 func (s *Server) handler() (http.Handler, error) {
 	sessions := s.Access.Sessions()
 	a := api.New(api.Options{
-		Access: s.Access, Sessions: sessions, View: s.View, Conductor: s.Conductor, Foresight: s.Foresight, Roster: s.Roster, Rulebook: s.Rulebook, Desk: s.Desk, Incidents: s.Incidents, Tests: s.Tests, Cleaner: s.Cleaner, Passport: s.Passport, Survey: s.Survey, Catalogue: s.Catalogue, Personal: s.Personal,
+		Access: s.Access, Sessions: sessions, View: s.View, Conductor: s.Conductor, Foresight: s.Foresight, Roster: s.Roster, Rulebook: s.Rulebook, Desk: s.Desk, Incidents: s.Incidents, Tests: s.Tests, Tickets: s.Tickets, Cleaner: s.Cleaner, Passport: s.Passport, Survey: s.Survey, Catalogue: s.Catalogue, Personal: s.Personal,
 		Listen: s.pulse.listen, Backup: s.backup, Clock: s.Clock, Log: s.Log, Version: s.Version,
 	})
 	pages, err := console.New(console.Options{
@@ -33,6 +33,7 @@ func (s *Server) handler() (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.health)
+	mux.HandleFunc("POST /hooks/tickets/{connector}", s.ticketHook)
 	mux.Handle(api.Prefix+"/", a)
 	mux.Handle(wire.EnrollPath, a)
 	mux.Handle("/", pages)

@@ -39,6 +39,7 @@ import (
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 	"patchring/internal/service/survey"
+	"patchring/internal/service/ticket"
 	"patchring/internal/service/waker"
 	"patchring/wire"
 )
@@ -68,6 +69,7 @@ type Server struct {
 	Desk      *desk.Desk
 	Incidents *incident.Keeper
 	Tests     *checklist.Bench
+	Tickets   *ticket.Clerk
 	Passport  *passport.Office
 	Personal  *personal.Office
 	Survey    *survey.Survey
@@ -219,8 +221,14 @@ func (s *Server) openServices() error {
 	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Zone: s.zone(), Changed: func() { s.Conductor.Wake(); s.Cleaner.Wake() }})
 	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake, Look: s.look})
 	s.Incidents = incident.New(incident.Options{
-		DB: s.DB, Clock: s.Clock, Answer: s.Conductor.AnswerIncident, Wake: s.Conductor.Wake, Changed: s.pulse.beat,
+		DB: s.DB, Clock: s.Clock, Answer: s.Conductor.AnswerIncident, Tell: s.tellTickets,
+		Wake: func() { s.Conductor.Wake(); s.Tickets.Wake() }, Changed: s.pulse.beat,
 	})
+	if s.Tickets, err = ticket.New(ticket.Options{
+		DB: s.DB, Clock: s.Clock, Log: s.Log, Connectors: s.Config.Tickets, Say: sayTicket, Link: s.incidentURL,
+	}); err != nil {
+		return err
+	}
 	s.Tests = checklist.New(checklist.Options{
 		DB: s.DB, Clock: s.Clock, Procedure: s.Conductor.Procedure, Fail: s.failedTest, Wake: s.Conductor.Wake, Changed: s.pulse.beat,
 	})
@@ -295,6 +303,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.run("cleaner", func() error { return s.Cleaner.Run(ctx) })
 	g.run("waker", func() error { return s.Waker.Run(ctx) })
 	g.run("archive", func() error { return s.Archive.Run(ctx) })
+	g.run("tickets", func() error { return s.Tickets.Run(ctx) })
 	g.run("desk", func() error { return s.Desk.Run(ctx) })
 	g.run("catalogue", func() error { return s.Catalogue.Run(ctx) })
 	g.run("housekeeping", func() error { return s.housekeep(ctx) })

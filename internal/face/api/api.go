@@ -37,6 +37,7 @@ import (
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 	"patchring/internal/service/survey"
+	"patchring/internal/service/ticket"
 )
 
 // Prefix is what every path of the API begins with.
@@ -54,6 +55,7 @@ type Options struct {
 	Desk      *desk.Desk
 	Incidents *incident.Keeper
 	Tests     *checklist.Bench
+	Tickets   *ticket.Clerk
 	Cleaner   *cleaner.Cleaner
 	Passport  *passport.Office
 	Survey    *survey.Survey
@@ -130,6 +132,7 @@ func (a *API) register() {
 	a.registerDesk()
 	a.registerIncidents()
 	a.registerTests()
+	a.registerTickets()
 	a.registerPersonal()
 	a.registerRegister()
 	a.registerSurvey()

@@ -114,6 +114,7 @@ PATCHRING_TOKEN and PATCHRING_CA (a file) take the place of a login.
 		c.group("exception", "Exceptions: what is left out on purpose, until a date", c.exceptionCreate(), c.exceptionList(), c.exceptionEnd()),
 		c.group("task", "Manual tasks: what a person must do", c.taskCreate(), c.taskList(), c.taskShow(), c.taskClose(), c.taskReopen()),
 		c.group("incident", "Incidents: what went wrong, until it is put right", c.incidentCreate(), c.incidentList(), c.incidentShow(), c.incidentNote(), c.incidentCorrect(), c.incidentClose(), c.incidentReopen()),
+		c.group("ticket", "Tickets: incidents in GLPI, Jira or another tool", c.ticketList(), c.ticketRetry(), c.ticketTest()),
 		c.group("clean-up", "Clean-ups: what devices are freed of, apart from patches", c.cleanUpList(), c.cleanUpShow(), c.cleanUpApprove(), c.cleanUpRevoke()),
 		c.group("feedback", "What people say of the updates on their devices' pages", c.feedbackList(), c.feedbackClose()),
 		c.group("lifecycle", "How long systems are supported", c.lifecycleImport(), c.lifecycleShow()),
