@@ -89,3 +89,14 @@ func TestHowManyIncidentsAGateAllows(t *testing.T) {
 		}
 	}
 }
+
+func TestTheExampleWithTests(t *testing.T) {
+	p := example(t, "postes-metiers.yaml")
+	if p.OnFeedback != procedure.FeedbackIncident || len(p.Warnings) != 0 || p.Rings[0].Gate.Incidents[procedure.Minor] != 5 {
+		t.Errorf("got feedback %q, incidents %v, warnings %v", p.OnFeedback, p.Rings[0].Gate.Incidents, p.Warnings)
+	}
+	r1 := p.Rings[1].Gate.Tests
+	if len(r1) != 2 || r1[0].Department != "finance" || r1[0].Severity != procedure.Major || r1[1].Group != "caisses" || len(p.Rings[0].Gate.Tests[0].Items) != 2 {
+		t.Errorf("R1 tests %+v", r1)
+	}
+}
