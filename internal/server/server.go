@@ -200,7 +200,7 @@ func (s *Server) openServices() error {
 		return err
 	}
 	s.Personal = personal.New(personal.Options{
-		DB: s.DB, Clock: s.Clock, Key: key, Base: s.URL, OrderKey: s.Keys.OrderKey, Wake: func() { s.Conductor.Wake() }, Changed: s.pulse.beat,
+		DB: s.DB, Clock: s.Clock, Key: key, Base: s.URL, OrderKey: s.Keys.OrderKey, Wake: func() { s.Conductor.Wake() }, Changed: s.pulse.beat, Broken: s.brokenUpdate,
 	})
 	s.Conductor = conductor.New(conductor.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Publish: s.Bus.Publish, Changed: s.pulse.beat, Link: s.Personal.OrderLink,

@@ -237,7 +237,7 @@ func check(ask *Open) error {
 		return invalid("devices", "too_long", fmt.Sprintf("≤ %d", mostDevices))
 	}
 	if ask.Title == "" {
-		ask.Title = headline(ask.What)
+		ask.Title = Headline(ask.What)
 	}
 	if err := incident.Words("title", ask.Title, incident.MaxTitle); err != nil {
 		return err
@@ -255,8 +255,8 @@ func severities() string {
 
 const headlineRunes = 80
 
-// headline is the first line of a text, and not all of a long one.
-func headline(text string) string {
+// Headline is the first line of a text, and not all of a long one.
+func Headline(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
 	if runes := []rune(line); len(runes) > headlineRunes {
 		return strings.TrimSpace(string(runes[:headlineRunes])) + "…"

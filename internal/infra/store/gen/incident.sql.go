@@ -98,6 +98,40 @@ func (q *Queries) AddIncidentNote(ctx context.Context, arg AddIncidentNoteParams
 	return err
 }
 
+const deviceEntries = `-- name: DeviceEntries :many
+SELECT body FROM register_entry WHERE tenant = $1 AND device = $2 ORDER BY idx DESC LIMIT $3
+`
+
+type DeviceEntriesParams struct {
+	Tenant string
+	Device string
+	Max    int32
+}
+
+// DeviceEntries are the latest entries about a device.
+func (q *Queries) DeviceEntries(ctx context.Context, arg DeviceEntriesParams) ([][]byte, error) {
+	rows, err := q.db.QueryContext(ctx, deviceEntries, arg.Tenant, arg.Device, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := [][]byte{}
+	for rows.Next() {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return nil, err
+		}
+		items = append(items, body)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const incident = `-- name: Incident :one
 SELECT tenant, id, severity, title, what, campaign, ring, patch, owner, origin, origin_id, subject, response, state, cause, correction, reopened, opened_us, opened_by, changed_us, corrected_us, corrected_by, closed_us, closed_by FROM incident WHERE tenant = $1 AND id = $2
 `
@@ -193,6 +227,66 @@ func (q *Queries) IncidentsOfCampaign(ctx context.Context, tenant string, campai
 	for rows.Next() {
 		var i IncidentsOfCampaignRow
 		if err := rows.Scan(&i.Ring, &i.Severity, &i.Incidents); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const itemsForDiagnosis = `-- name: ItemsForDiagnosis :many
+SELECT x.item, x.state, x.reason, x.packages, x.updated_us, i.name, i.version FROM campaign_device_item x
+JOIN campaign_item i ON i.tenant = x.tenant AND i.campaign = x.campaign AND i.id = x.item
+WHERE x.tenant = $1 AND x.campaign = $2 AND x.device = $3 ORDER BY x.updated_us DESC, x.item LIMIT $4
+`
+
+type ItemsForDiagnosisParams struct {
+	Tenant   string
+	Campaign string
+	Device   string
+	Max      int32
+}
+
+type ItemsForDiagnosisRow struct {
+	Item      string
+	State     string
+	Reason    string
+	Packages  string
+	UpdatedUs int64
+	Name      string
+	Version   string
+}
+
+// ItemsForDiagnosis are the campaign's patches on a device, what moved last first.
+func (q *Queries) ItemsForDiagnosis(ctx context.Context, arg ItemsForDiagnosisParams) ([]ItemsForDiagnosisRow, error) {
+	rows, err := q.db.QueryContext(ctx, itemsForDiagnosis,
+		arg.Tenant,
+		arg.Campaign,
+		arg.Device,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ItemsForDiagnosisRow{}
+	for rows.Next() {
+		var i ItemsForDiagnosisRow
+		if err := rows.Scan(
+			&i.Item,
+			&i.State,
+			&i.Reason,
+			&i.Packages,
+			&i.UpdatedUs,
+			&i.Name,
+			&i.Version,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

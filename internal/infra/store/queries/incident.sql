@@ -53,3 +53,13 @@ LEFT JOIN device_probe b ON b.tenant = x.tenant AND b.device = x.device AND b.na
 WHERE x.tenant = @tenant AND x.campaign = @campaign AND x.amendment = @amendment AND x.position = @position
   AND (@department = '' OR EXISTS (SELECT 1 FROM device_tag k WHERE k.tenant = x.tenant AND k.device = x.device AND k.name = 'department' AND k.value = @department))
   AND (@group_name = '' OR EXISTS (SELECT 1 FROM fleet_group_member m WHERE m.tenant = x.tenant AND m.device = x.device AND m.group_name = @group_name));
+
+-- DeviceEntries are the latest entries about a device.
+-- name: DeviceEntries :many
+SELECT body FROM register_entry WHERE tenant = @tenant AND device = @device ORDER BY idx DESC LIMIT @max;
+
+-- ItemsForDiagnosis are the campaign's patches on a device, what moved last first.
+-- name: ItemsForDiagnosis :many
+SELECT x.item, x.state, x.reason, x.packages, x.updated_us, i.name, i.version FROM campaign_device_item x
+JOIN campaign_item i ON i.tenant = x.tenant AND i.campaign = x.campaign AND i.id = x.item
+WHERE x.tenant = @tenant AND x.campaign = @campaign AND x.device = @device ORDER BY x.updated_us DESC, x.item LIMIT @max;
