@@ -46,6 +46,7 @@ var fragments = []fragment{
 	{"board-holds", page.BoardHolds},
 	{"board-content", page.BoardContent},
 	{"board-amendments", page.BoardAmendments},
+	{"board-incidents", page.BoardIncidents},
 	{"board-tasks", page.BoardTasks},
 	{"board-activity", page.BoardActivity},
 }

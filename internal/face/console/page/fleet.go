@@ -8,6 +8,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
+	"patchring/internal/infra/view"
 )
 
 // Fleet is the list of devices.
@@ -66,8 +67,9 @@ type Device struct {
 	Campaigns    []DeviceCampaign // open ones that concern it
 	Patches      []DevicePatch
 	Holds        []Hold
-	Exceptions   []Exception // in force on it
-	Tasks        []TaskLine  // open manual ones
+	Exceptions   []Exception        // in force on it
+	Tasks        []TaskLine         // open manual ones
+	Incidents    []view.IncidentRow // not closed
 	Events       []Event
 	Policy       DevicePolicy
 }

@@ -23,6 +23,8 @@ type May struct {
 	Freeze   bool // place and end freezes by hand
 	Except   bool // grant and end exceptions
 	Tasks    bool // open and reopen manual tasks
+	// Incidents: open, note, correct, close and reopen them.
+	Incidents bool
 }
 
 // Account is who looks at the page.
@@ -78,6 +80,8 @@ const (
 	Tasks      Section = "tasks"
 	Exceptions Section = "exceptions"
 	CleanUps   Section = "clean_ups"
+	Incidents  Section = "incidents"
+	Tests      Section = "tests"
 )
 
 // Flash is what the last act of this person led to, told once.
@@ -112,6 +116,8 @@ var sections = []navigation{
 	{Calendar, "/calendar", "calendar-days", "k"},
 	{Procedures, "/procedures", "file-text", "o"},
 	{Policies, "/policy", "milestone", "y"},
+	{Incidents, "/incidents", "siren", "i"},
+	{Tests, "/tests", "circle-check", "e"},
 	{Tasks, "/tasks", "list-checks", "m"},
 	{Exceptions, "/exceptions", "shield-alert", "x"},
 	{CleanUps, "/clean-ups", "archive", "n"},
