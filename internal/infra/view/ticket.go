@@ -76,9 +76,9 @@ func (r *Reader) Tickets(ctx context.Context, tenant fleet.TenantID, q TicketQue
 	b.and("t.tenant = ?", tenant)
 	switch which {
 	case "waiting":
-		b.and("o.id IS NOT NULL")
+		b.and("EXISTS (SELECT 1 FROM ticket_outbox w WHERE w.tenant = t.tenant AND w.ticket = t.id)")
 	case "dead":
-		b.and("o.dead_us > 0")
+		b.and("EXISTS (SELECT 1 FROM ticket_outbox w WHERE w.tenant = t.tenant AND w.ticket = t.id AND w.dead_us > 0)")
 	}
 	if after != nil {
 		b.and("(t.created_us, t.id) < (?, ?)", after.N, after.ID)
