@@ -403,9 +403,13 @@ func TestAnActFromAnAlertIsTheCampaignsAndAcknowledges(t *testing.T) {
 	}
 	w.must(w.srv.Watch.Act(t.Context(), "main", w.by, watch.Act{Alert: got.ID, Do: alert.OpenIncident, Severity: "critical", Reason: "le poste est inutilisable"}))
 	w.watched()
-	open, err := w.srv.DB.Read().OpenAlertsOf(t.Context(), "main", alert.DeviceKey(string(pc.id)))
+	opened := w.entries(register.IncidentOpened)
+	if len(opened) != 1 || opened[0].Detail["origin"] != "alert" {
+		t.Fatalf("register: %+v", opened)
+	}
+	open, err := w.srv.DB.Read().OpenAlertsOf(t.Context(), "main", fmt.Sprint("incident:", opened[0].Detail["incident"]))
 	w.must(err)
-	if !slices.ContainsFunc(open, func(a gen.Alert) bool { return a.About == "incident_opened" }) {
+	if len(open) != 1 || open[0].About != "incident_opened" || open[0].Device != string(pc.id) {
 		t.Errorf("the incident is no alert: %+v", open)
 	}
 	w.verifyRegister()

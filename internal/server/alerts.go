@@ -1,14 +1,18 @@
 package server
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/identity"
+	core "patchring/internal/core/incident"
+	"patchring/internal/core/register"
 	"patchring/internal/face/letter"
 	"patchring/internal/service/herald"
+	"patchring/internal/service/incident"
 	"patchring/internal/service/watch"
 )
 
@@ -21,10 +25,24 @@ func (s *Server) openAlerts(key identity.PageKey) {
 	s.Watch = watch.New(watch.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, Told: func() { s.Herald.Wake() },
 		Changed: func(tenant fleet.TenantID) { s.pulse.beat(tenant, allAlerts) },
-		Hold:    s.Conductor.Hold, RollBack: s.Conductor.Rollback, Incident: s.Conductor.Incident,
+		Hold:    s.Conductor.Hold, RollBack: s.Conductor.Rollback, Incident: s.alertIncident,
 	})
 	s.Herald = herald.New(herald.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, Book: s.Watch.Book, Write: letter.Writer{Base: s.URL, Zone: s.zone()}.Write,
 		Secrets: filepath.Join(s.Data, "secrets"), Env: os.LookupEnv, Host: s.Names[0], Key: key, Roots: s.AlertRoots,
 	})
+}
+
+// alertIncident opens an incident from an alert; a second one from the same joins
+// the first while that is not closed.
+func (s *Server) alertIncident(ctx context.Context, tenant fleet.TenantID, by register.Actor, alert string, ask campaign.Incident) error {
+	open := incident.Open{
+		Severity: ask.Severity, What: ask.What, Campaign: ask.Campaign, Ring: ask.Ring, Patch: ask.Patch,
+		Origin: core.Alert, OriginID: alert, Subject: incident.SubjectOfAlert(alert),
+	}
+	if ask.Device != "" {
+		open.Devices = []fleet.DeviceID{ask.Device}
+	}
+	_, err := s.Incidents.Open(ctx, tenant, by, open)
+	return err
 }

@@ -15,6 +15,7 @@ import (
 	"patchring/internal/core/policy"
 	"patchring/internal/core/procedure"
 	"patchring/internal/infra/store/storetest"
+	"patchring/internal/service/incident"
 )
 
 var paris = mustZone("Europe/Paris")
@@ -72,8 +73,13 @@ verification: {days_after_last_ring_opens: 2}
 
 func (w *world) campaign(t *testing.T, month string) campaign.ID {
 	t.Helper()
+	return w.campaignBy(t, procedureText, month)
+}
+
+func (w *world) campaignBy(t *testing.T, text, month string) campaign.ID {
+	t.Helper()
 	w.ask(func() error {
-		_, err := w.srv.Conductor.ApplyProcedure(t.Context(), "main", w.by, "test.yaml", []byte(procedureText))
+		_, err := w.srv.Conductor.ApplyProcedure(t.Context(), "main", w.by, "test.yaml", []byte(text))
 		return err
 	})
 	w.ask(func() error {
@@ -191,25 +197,25 @@ func TestIncidentDoesWhatTheProcedureSays(t *testing.T) {
 	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
 	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
 	c := w.campaign(t, "2026-01")
-	incident := func(severity procedure.Severity, patchName string) campaign.Response {
+	report := func(severity procedure.Severity, patchName string) campaign.Response {
 		t.Helper()
-		ask := campaign.Incident{Campaign: string(c), Severity: severity, What: "payroll does not print"}
+		ask := incident.Open{Campaign: string(c), Severity: severity, What: "payroll does not print"}
 		if patchName != "" {
 			ask.Patch = w.patchID(patchName, "2")
 		}
-		response, err := w.srv.Conductor.Incident(t.Context(), "main", w.by, ask)
+		opened, err := w.srv.Incidents.Open(t.Context(), "main", w.by, ask)
 		w.must(err)
-		return response
+		return opened.Response
 	}
 	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 30*time.Minute)
-	if got := incident(procedure.Minor, ""); got != campaign.RecordOnly {
+	if got := report(procedure.Minor, ""); got != campaign.RecordOnly {
 		t.Errorf("minor: %s, want it recorded only", got)
 	}
 	w.until(time.Date(2026, 1, 13, 22, 0, 0, 0, paris), 30*time.Minute)
 	if pilot.packages["nginx"] != "2" {
 		t.Fatalf("a minor incident stopped the campaign: %v", pilot.packages)
 	}
-	if got := incident(procedure.Critical, "nginx"); got != campaign.RollsBackAll {
+	if got := report(procedure.Critical, "nginx"); got != campaign.RollsBackAll {
 		t.Errorf("critical: %s, want a rollback", got)
 	}
 	w.until(time.Date(2026, 1, 14, 22, 0, 0, 0, paris), 30*time.Minute)
@@ -224,13 +230,13 @@ func TestCriticalIncidentBeforeAnyInstallHolds(t *testing.T) {
 	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
 	c := w.campaign(t, "2026-01")
 	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 30*time.Minute)
-	response, err := w.srv.Conductor.Incident(t.Context(), "main", w.by, campaign.Incident{
+	opened, err := w.srv.Incidents.Open(t.Context(), "main", w.by, incident.Open{
 		Campaign: string(c), Severity: procedure.Critical, What: "the vendor recalls it",
 	})
 	w.must(err)
 	w.until(time.Date(2026, 1, 14, 12, 0, 0, 0, paris), 30*time.Minute)
-	if response != campaign.PlacesHold || len(pilot.installs) > 0 {
-		t.Errorf("response %s, installs %v; want a hold and none", response, pilot.installs)
+	if opened.Response != campaign.PlacesHold || len(pilot.installs) > 0 {
+		t.Errorf("response %s, installs %v; want a hold and none", opened.Response, pilot.installs)
 	}
 }
 

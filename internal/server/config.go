@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"patchring/internal/service/ticket"
 )
 
 // Config is what an operator may set. The zero value with a data directory is
@@ -44,6 +46,9 @@ type Config struct {
 	MeasuresKept Duration `yaml:"measures_kept"`
 	// Metrics shows the last samples at /metrics, to whoever has an API token.
 	Metrics bool `yaml:"metrics"`
+	// Tickets are the tools that incidents are written into. They stand here and
+	// not in a tenant's hands: who runs the server says whom it speaks to.
+	Tickets []ticket.Config `yaml:"tickets"`
 }
 
 // Duration is a time.Duration written as 90s, 5m, 72h.
@@ -106,6 +111,9 @@ func (c Config) With(o Config) Config {
 	if len(o.Names) > 0 {
 		c.Names = o.Names
 	}
+	if len(o.Tickets) > 0 {
+		c.Tickets = o.Tickets
+	}
 	return c
 }
 
@@ -132,6 +140,10 @@ func (c Config) complete() (Config, error) {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			return c, fmt.Errorf("configuration: address %q: write host:port or :port", address)
 		}
+	}
+	var err error
+	if c.Tickets, err = ticket.Check(c.Tickets); err != nil {
+		return c, fmt.Errorf("configuration: %w", err)
 	}
 	if len(c.Names) == 0 {
 		name, err := os.Hostname()

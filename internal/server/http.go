@@ -26,7 +26,7 @@ func (s *Server) handler() (http.Handler, error) {
 	a := api.New(api.Options{
 		Access: s.Access, Sessions: sessions, View: s.View,
 		Conductor: s.Conductor, Foresight: s.Foresight, Roster: s.Roster, Rulebook: s.Rulebook, Survey: s.Survey,
-		Desk: s.Desk, Personal: s.Personal,
+		Desk: s.Desk, Personal: s.Personal, Incidents: s.Incidents, Tests: s.Tests, Tickets: s.Tickets,
 		Cleaner: s.Cleaner, Prober: s.Prober, Catalogue: s.Catalogue, Passport: s.Passport,
 		Watch: s.Watch, Herald: s.Herald,
 		Listen: s.pulse.listen, Backup: s.backup, Clock: s.Clock, Log: s.Log, Version: s.Version,
@@ -36,7 +36,7 @@ func (s *Server) handler() (http.Handler, error) {
 			View: s.View, Why: s.Conductor, Rules: s.Rulebook, Survey: s.Survey, Probers: s.Prober, Clock: s.Clock, Foresight: s.Foresight,
 		},
 		Acts: s.Conductor, Roster: s.Roster, Rulebook: s.Rulebook, Accounts: s.Access,
-		Desk: s.Desk, Personal: s.Personal,
+		Desk: s.Desk, Personal: s.Personal, Incidents: s.Incidents, Tests: s.Tests, Tickets: s.Tickets,
 		Cleaner: s.Cleaner,
 		Alerts:  s.View, Watch: s.Watch, Herald: s.Herald,
 		Sessions: sessions, Listen: s.pulse.listen, Zone: s.zone(), Clock: s.Clock, Log: s.Log,
@@ -46,6 +46,7 @@ func (s *Server) handler() (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.health)
+	mux.HandleFunc("POST /hooks/tickets/{connector}", s.ticketHook)
 	mux.Handle(api.Prefix+"/", a)
 	mux.Handle(wire.EnrollPath, a)
 	if s.Metrics {

@@ -28,18 +28,21 @@ import (
 	"patchring/internal/service/access"
 	"patchring/internal/service/archive"
 	"patchring/internal/service/catalogue"
+	"patchring/internal/service/checklist"
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/gateway"
 	"patchring/internal/service/herald"
+	"patchring/internal/service/incident"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
 	"patchring/internal/service/prober"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 	"patchring/internal/service/survey"
+	"patchring/internal/service/ticket"
 	"patchring/internal/service/waker"
 	"patchring/internal/service/watch"
 	"patchring/wire"
@@ -71,6 +74,9 @@ type Server struct {
 	Rulebook  *rulebook.Rulebook
 	Foresight *foresight.Foresight
 	Desk      *desk.Desk
+	Incidents *incident.Keeper
+	Tests     *checklist.Bench
+	Tickets   *ticket.Clerk
 	Passport  *passport.Office
 	Personal  *personal.Office
 	Survey    *survey.Survey
@@ -204,7 +210,7 @@ func (s *Server) openServices() error {
 		return err
 	}
 	s.Personal = personal.New(personal.Options{
-		DB: s.DB, Clock: s.Clock, Key: key, Base: s.URL, OrderKey: s.Keys.OrderKey, Wake: func() { s.Conductor.Wake() }, Changed: s.pulse.beat,
+		DB: s.DB, Clock: s.Clock, Key: key, Base: s.URL, OrderKey: s.Keys.OrderKey, Wake: func() { s.Conductor.Wake() }, Changed: s.pulse.beat, Broken: s.brokenUpdate,
 	})
 	s.Conductor = conductor.New(conductor.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Publish: s.Bus.Publish, Changed: s.pulse.beat, Link: s.Personal.OrderLink,
@@ -228,6 +234,18 @@ func (s *Server) openServices() error {
 	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock, Replace: s.Conductor.Replace, Wake: s.Conductor.Wake})
 	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Zone: s.zone(), Changed: func() { s.Conductor.Wake(); s.Cleaner.Wake(); s.Prober.Wake() }})
 	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake, Look: s.look})
+	s.Incidents = incident.New(incident.Options{
+		DB: s.DB, Clock: s.Clock, Answer: s.Conductor.AnswerIncident, Tell: s.tellTickets,
+		Wake: func() { s.Conductor.Wake(); s.Tickets.Wake() }, Changed: s.pulse.beat,
+	})
+	if s.Tickets, err = ticket.New(ticket.Options{
+		DB: s.DB, Clock: s.Clock, Log: s.Log, Connectors: s.Config.Tickets, Say: sayTicket, Link: s.incidentURL,
+	}); err != nil {
+		return err
+	}
+	s.Tests = checklist.New(checklist.Options{
+		DB: s.DB, Clock: s.Clock, Procedure: s.Conductor.Procedure, Fail: s.failedTest, Wake: s.Conductor.Wake, Changed: s.pulse.beat,
+	})
 	s.Foresight = foresight.New(foresight.Options{DB: s.DB, Clock: s.Clock, Rules: s.Conductor.Rules})
 	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})
 	s.Catalogue = catalogue.New(catalogue.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Changed: s.Conductor.Wake})
@@ -302,6 +320,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.run("archive", func() error { return s.Archive.Run(ctx) })
 	g.run("watch", func() error { return s.Watch.Run(ctx) })
 	g.run("herald", func() error { return s.Herald.Run(ctx) })
+	g.run("tickets", func() error { return s.Tickets.Run(ctx) })
 	g.run("desk", func() error { return s.Desk.Run(ctx) })
 	g.run("catalogue", func() error { return s.Catalogue.Run(ctx) })
 	g.run("housekeeping", func() error { return s.housekeep(ctx) })

@@ -51,6 +51,9 @@ func ParseRule(text string, from Date) (*Rule, error) {
 	if err := checkMeaning(option, text, from); err != nil {
 		return nil, err
 	}
+	// Without a start the library takes the instant it is called: the same text
+	// read a second later would be another rule.
+	option.Dtstart = Epoch.At(0, time.UTC)
 	built, err := rrule.NewRRule(*option)
 	if err != nil {
 		return nil, refuseRule("see RFC 5545, section 3.3.10", "%v", err)

@@ -3,10 +3,12 @@ package calendar_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"patchring/internal/core/calendar"
@@ -410,4 +412,22 @@ func BenchmarkRule(b *testing.B) {
 			})
 		}
 	}
+}
+
+// Rules are compared with all that they hold: when they were read is not in them.
+func TestTheSameRuleReadLaterIsTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		read := func() *calendar.Rule {
+			r, err := calendar.ParseRule("FREQ=MONTHLY;BYDAY=2SA", calendar.Date{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		before := read()
+		<-time.After(90 * time.Second)
+		if !reflect.DeepEqual(before, read()) {
+			t.Error("it differs")
+		}
+	})
 }

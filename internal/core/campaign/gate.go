@@ -59,7 +59,7 @@ func (r Ring) Judge() (Verdict, []Evidence, []fault.Reason) {
 	} else {
 		reasons = r.failedCriteria()
 	}
-	reasons = append(append(reasons, r.openTasks()...), missingSignOffs(r.Gate.SignOffs, r.SignOffs)...)
+	reasons = append(append(append(reasons, r.lacking()...), r.openTasks()...), missingSignOffs(r.Gate.SignOffs, r.SignOffs)...)
 	switch {
 	case insufficient:
 		return InsufficientEvidence, r.evidence(), reasons
@@ -216,7 +216,7 @@ func (r Ring) evidence() []Evidence {
 		}
 		out = append(out, e)
 	}
-	return out
+	return append(out, r.lackingEvidence()...)
 }
 
 // percent of those expected; 0 when nobody is.

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"patchring/internal/core/checklist"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/procedure"
 )
@@ -45,6 +46,8 @@ type Ring struct {
 	SignOffs  []SignOff
 	Holds     []Hold
 	OpenTasks int // manual tasks bound to the ring that nobody has closed
+	Tests     checklist.Tally
+	Incidents map[procedure.Severity]int // of the ring or of the whole campaign, not closed
 	First     bool
 	Previous  Before
 }

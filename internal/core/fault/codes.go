@@ -158,6 +158,8 @@ const (
 	GateSignOffMissing Code = "gate_sign_off_missing" // role, title
 	GateSignOffRefused Code = "gate_sign_off_refused" // role, by, comment
 	GateTaskOpen       Code = "gate_task_open"        // count
+	GateTestOpen       Code = "gate_test_open"        // count
+	GateTestFailed     Code = "gate_test_failed"      // count
 	GatePassed         Code = "gate_passed"           //
 	Expedited          Code = "expedited"             // by, reason
 

@@ -40,7 +40,7 @@ func readProcedure(r *manifest.Reader, text []byte) Procedure {
 		return Procedure{}
 	}
 	o := r.Object(at, "procedure", "title", "owner", "timezone", "anchor", "perimeter", "content", "rings",
-		"windows", "reboot", "attempts", "retry_after", "unreachable_after", "rollback", "verification", "emergency", "visas")
+		"windows", "reboot", "attempts", "retry_after", "unreachable_after", "rollback", "verification", "emergency", "on_feedback", "visas")
 	o.Need("procedure", "name it with lower-case letters, digits and dashes, for example procedure: workstations")
 	o.Need("title", "say what it is for, for example title: Monthly updates")
 	o.Need("owner", "name the role or team that answers for it")
@@ -60,6 +60,7 @@ func readProcedure(r *manifest.Reader, text []byte) Procedure {
 		RetryAfter:       o.Duration("retry_after", defaultRetryAfter),
 		UnreachableAfter: o.Duration("unreachable_after", DefaultUnreachable),
 		Verification:     readVerification(o),
+		OnFeedback:       manifest.Choice(o, "on_feedback", FeedbackNone, OnFeedbacks()),
 		Visas:            readVisas(o),
 	}
 	p.Perimeter, p.Exclude = readPerimeter(o)

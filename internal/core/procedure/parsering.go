@@ -92,19 +92,21 @@ func readDayTime(o manifest.Object, name string, otherwise calendar.Clock) DayTi
 }
 
 func readGate(r *manifest.Reader, at manifest.Place) Gate {
-	o := r.Object(at, "evidence", "sign_offs")
+	o := r.Object(at, "evidence", "sign_offs", "tests")
 	o.Need("evidence", "write the limits, for example evidence: {min_done_percent: 100}")
 	g := Gate{MinDevices: 1, MinDonePercent: 100}
 	if o.Has("evidence") {
-		in := r.Object(o.Field("evidence"), "min_devices", "min_done_percent", "max_failed", "max_unreachable_percent", "max_not_reached_percent")
+		in := r.Object(o.Field("evidence"), "min_devices", "min_done_percent", "max_failed", "max_unreachable_percent", "max_not_reached_percent", "max_incidents")
 		percent := manifest.Limits{Low: 0, High: 100}
 		g.MinDevices = in.Integer("min_devices", 1, manifest.Limits{Low: 1, High: 1e6})
 		g.MinDonePercent = in.Number("min_done_percent", 100, percent)
 		g.MaxFailed = in.Integer("max_failed", 0, manifest.Limits{Low: 0, High: 1e6})
 		g.MaxUnreachablePercent = in.Number("max_unreachable_percent", 0, percent)
 		g.MaxNotReachedPercent = in.Number("max_not_reached_percent", 0, percent)
+		g.Incidents = readMaxIncidents(in)
 	}
 	g.SignOffs = readSignOffs(o)
+	g.Tests = readTests(o)
 	return g
 }
 

@@ -41,6 +41,7 @@ type Procedure struct {
 	HoldOn       Severity // an incident of this severity or worse holds; never above RollbackOn
 	Verification Verification
 	Emergency    Emergency
+	OnFeedback   OnFeedback // what is made of what somebody says an update broke
 	Visas        []Visa
 
 	// Warnings are what is allowed and probably not meant.
@@ -87,6 +88,10 @@ type Gate struct {
 	MaxUnreachablePercent float64
 	MaxNotReachedPercent  float64
 	SignOffs              []SignOffRule
+	Tests                 []TestRule // all of their items must be ok
+	// Incidents are how many of a severity may be open; MaxIncidents says what
+	// holds for those that the file leaves out.
+	Incidents map[Severity]int
 }
 
 // SignOffRule is one recorded yes a gate asks for. A role signs a gate once.

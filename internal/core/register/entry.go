@@ -55,6 +55,11 @@ const (
 	RollbackRequested  Kind = "rollback_requested"
 	IncidentOpened     Kind = "incident_opened"
 	IncidentClosed     Kind = "incident_closed"
+	IncidentNoted      Kind = "incident_noted" // or more of the same, or another severity
+	IncidentCorrected  Kind = "incident_corrected"
+	IncidentReopened   Kind = "incident_reopened"
+	TestTicked         Kind = "test_ticked"   // an item of a gate's tests, by hand
+	TicketOpened       Kind = "ticket_opened" // of an incident, in somebody else's tool
 	VerificationDone   Kind = "verification_done"
 	EmergencyWindow    Kind = "emergency_window"
 	RegisterExported   Kind = "register_exported"

@@ -10,9 +10,9 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
-	"patchring/internal/core/procedure"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
+	"patchring/internal/service/incident"
 )
 
 // CreateCampaign starts a campaign by hand.
@@ -50,18 +50,13 @@ type Hold struct {
 	Reason string `json:"reason" maxLength:"1000"`
 }
 
-// Incident says that something went wrong.
+// Incident says that something went wrong in a campaign: the short way.
 type Incident struct {
 	Severity string `json:"severity" enum:"minor,major,critical"`
-	What     string `json:"what" maxLength:"1000"`
+	What     string `json:"what" maxLength:"4000"`
 	Ring     string `json:"ring,omitempty" maxLength:"63"`
 	Patch    string `json:"patch,omitempty" maxLength:"300" doc:"known or suspected to be the cause; what follows is then about it alone"`
 	Device   string `json:"device,omitempty" maxLength:"260"`
-}
-
-// Responded is what followed an incident, as the procedure says.
-type Responded struct {
-	Response campaign.Response `json:"response" enum:"recorded,hold,rollback"`
 }
 
 // Resume lifts one hold, or all of the campaign's.
@@ -241,16 +236,14 @@ func (a *API) hold(ctx context.Context, p access.Principal, in *actOn[Hold]) (Ma
 	return Made{ID: id}, err
 }
 
-func (a *API) incident(ctx context.Context, p access.Principal, in *actOn[Incident]) (Responded, error) {
-	device, item, err := a.named(ctx, p, in.Body.Device, in.Body.Patch)
-	if err != nil {
-		return Responded{}, err
+func (a *API) incident(ctx context.Context, p access.Principal, in *actOn[Incident]) (incident.Opened, error) {
+	ask := OpenIncident{
+		Severity: in.Body.Severity, What: in.Body.What, Campaign: in.Campaign, Ring: in.Body.Ring, Patch: in.Body.Patch,
 	}
-	response, err := a.Conductor.Incident(ctx, p.Tenant, p.Actor(), campaign.Incident{
-		Campaign: in.Campaign, Ring: in.Body.Ring, Device: device, Patch: item,
-		Severity: procedure.Severity(in.Body.Severity), What: in.Body.What,
-	})
-	return Responded{response}, err
+	if in.Body.Device != "" {
+		ask.Devices = []string{in.Body.Device}
+	}
+	return a.openIncident(ctx, p, &asked[OpenIncident]{ask})
 }
 
 func (a *API) resume(ctx context.Context, p access.Principal, in *actOn[Resume]) (Counted, error) {

@@ -26,17 +26,20 @@ import (
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
 	"patchring/internal/service/catalogue"
+	"patchring/internal/service/checklist"
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/herald"
+	"patchring/internal/service/incident"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
 	"patchring/internal/service/prober"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 	"patchring/internal/service/survey"
+	"patchring/internal/service/ticket"
 	"patchring/internal/service/watch"
 )
 
@@ -53,6 +56,9 @@ type Options struct {
 	Rulebook  *rulebook.Rulebook
 	Foresight *foresight.Foresight
 	Desk      *desk.Desk
+	Incidents *incident.Keeper
+	Tests     *checklist.Bench
+	Tickets   *ticket.Clerk
 	Cleaner   *cleaner.Cleaner
 	Prober    *prober.Prober
 	Passport  *passport.Office
@@ -130,6 +136,9 @@ func (a *API) register() {
 	a.registerCampaigns()
 	a.registerActs()
 	a.registerDesk()
+	a.registerIncidents()
+	a.registerTests()
+	a.registerTickets()
 	a.registerPersonal()
 	a.registerRegister()
 	a.registerSurvey()

@@ -298,6 +298,8 @@ func bodyFor(operation string) any {
 		"start-emergency": api.StartEmergency{Reason: "x"}, "create-campaign": api.CreateCampaign{Procedure: "x", Now: true}, "hold-campaign": api.Hold{Reason: "x"}, "incident-campaign": api.Incident{Severity: "minor", What: "x"}, "resume-campaign": api.Resume{},
 		"expedite-campaign": api.Expedite{Ring: "R0", Reason: "x"}, "withdraw-campaign": api.Withdraw{Patch: "x", Reason: "x"},
 		"amend-campaign": api.Amend{Patches: []string{"x"}, Reason: "x"}, "rollback-campaign": api.Rollback{}, "close-campaign": api.CloseCampaign{},
+		"open-incident": api.OpenIncident{Severity: "minor"}, "note-incident": api.NoteIncident{}, "correct-incident": api.CorrectIncident{}, "close-incident": api.CorrectIncident{},
+		"reopen-incident": api.ReopenIncident{}, "test-tickets": api.TestTickets{},
 		"place-freeze": api.PlaceFreeze{To: "x", Reason: "x"}, "end-freeze": api.EndFreeze{Reason: "x"}, "make-tasks": api.MakeTasks{Owner: "x"},
 		"check-policy-for-all": api.PolicyFile{File: "x", Text: "x"}, "diff-policy-for-all": api.PolicyFile{File: "x", Text: "x"}, "apply-policy-for-all": api.PolicyFile{File: "x", Text: "x"},
 		"approve-clean-up": api.ApproveCleanUp{Item: "x", Fingerprint: "x"}, "revoke-clean-up": api.RevokeCleanUp{Item: "x"}, "grant-exception": api.GrantException{}, "end-exception": api.EndException{Reason: "x"}, "open-task": api.OpenTask{}, "reopen-task": api.ReopenTask{Reason: "x"},

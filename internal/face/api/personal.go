@@ -65,6 +65,10 @@ func (a *API) registerPersonal() {
 			return a.Personal.Revoke(ctx, p.Tenant, p.Actor(), d.ID, in.Body.Reason)
 		})
 	handle(a, operation{method: http.MethodGet, path: "/feedback", id: "list-feedback", summary: "What people say of the updates on their devices' pages", tag: tag, act: access.See}, a.listFeedback)
+	handle(a, operation{method: http.MethodGet, path: "/feedback/{feedback}", id: "show-feedback", summary: "What somebody said, with what was known of the device then", tag: tag, act: access.See},
+		func(ctx context.Context, p access.Principal, in *OneFeedback) (view.FeedbackDetail, error) {
+			return a.View.FeedbackDetail(ctx, p.Tenant, in.Feedback)
+		})
 	do(a, operation{method: http.MethodPost, path: "/feedback/{feedback}/close", id: "close-feedback", summary: "Somebody has dealt with what was said to be broken", tag: tag, act: access.TaskAct},
 		func(ctx context.Context, p access.Principal, in *struct {
 			OneFeedback

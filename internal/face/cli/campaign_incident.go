@@ -11,13 +11,12 @@ func (c *cli) campaignIncident() *cobra.Command {
 	var severity string
 	cmd := c.verb(verb{
 		use: "incident CAMPAIGN --severity WORD --reason TEXT", short: "Record an incident, and do what the procedure says of its severity", args: 1,
-		long: `The procedure says which severity holds the campaign and which rolls it back, in
-the devices' next windows; a milder one is recorded. With --patch, what follows
-is about that patch alone.`,
+		long: `The short way of "incident create": the procedure says which severity holds and
+which rolls back, in the devices' next windows; a milder one is recorded. With
+--patch, what follows is about that patch alone, and with --ring or --device a
+rollback stays on that ring.`,
 		run: func(ctx context.Context, api *client, args []string) error {
-			var made struct {
-				Response string `json:"response"`
-			}
+			var made openedIncident
 			ask := body{"what": s.reason, "severity": severity}.set("ring", s.ring).set("patch", s.patch).set("device", s.device)
 			if err := api.post(ctx, path("campaigns", args[0], "incident"), ask, &made); err != nil {
 				return err

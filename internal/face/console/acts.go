@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"patchring/internal/core/fault"
+	"patchring/internal/core/incident"
 	"patchring/internal/face/console/page"
 	"patchring/internal/face/console/ui"
 	"patchring/internal/service/access"
@@ -48,6 +49,13 @@ func acts() map[string]act {
 		"/exceptions/{id}/end":            {access.ExceptAct, "done.end_exception", (*Console).endExceptionForm, (*Console).endException},
 		"/clean-ups/approve":              {access.FleetAct, "done.approve_clean_up", (*Console).approveCleanUpForm, (*Console).approveCleanUp},
 		"/clean-ups/revoke":               {access.FleetAct, "done.revoke_clean_up", (*Console).revokeCleanUpForm, (*Console).revokeCleanUp},
+		"/incidents/new":                  {access.Incidents, "", (*Console).incidentForm, (*Console).openIncident},
+		"/incidents/{id}/note":            {access.Incidents, "done.note_incident", (*Console).noteIncidentForm, (*Console).noteIncident},
+		"/incidents/{id}/correct":         {access.Incidents, "done.correct_incident", correctsForm("correct_incident"), corrects(incident.Correct)},
+		"/incidents/{id}/close":           {access.Incidents, "done.close_incident", correctsForm("close_incident"), corrects(incident.Close)},
+		"/incidents/{id}/reopen":          {access.Incidents, "done.reopen_incident", (*Console).reopenIncidentForm, (*Console).reopenIncident},
+		"/campaigns/{id}/tick":            {"", "done.tick", (*Console).tickForm, (*Console).tick},
+		"/tickets/{id}/retry":             {access.Incidents, "done.retry_ticket", (*Console).retryTicketForm, (*Console).retryTicket},
 		"/tasks/new":                      {access.TaskAct, "done.open_task", (*Console).openTaskForm, (*Console).openTask},
 		"/tasks/{id}/close":               {"", "done.close_task", (*Console).closeTaskForm, (*Console).closeTask},
 		"/tasks/{id}/reopen":              {access.TaskAct, "done.reopen_task", (*Console).reopenTaskForm, (*Console).reopenTask},

@@ -22,14 +22,17 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/identity"
 	"patchring/internal/core/patch"
+	"patchring/internal/core/procedure"
 	"patchring/internal/core/register"
 	"patchring/internal/face/console/assets"
 	"patchring/internal/face/console/page"
 	"patchring/internal/face/console/source"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
+	"patchring/internal/service/checklist"
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/desk"
+	"patchring/internal/service/incident"
 	"patchring/internal/service/personal"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
@@ -74,6 +77,10 @@ type Reader interface {
 	Personal(ctx context.Context, who source.Viewer, id fleet.DeviceID) (page.Personal, error)
 	Feedback(ctx context.Context, who source.Viewer, q page.FeedbackQuery) (page.FeedbackList, error)
 	FeedbackOne(ctx context.Context, who source.Viewer, id string) (page.FeedbackLine, error)
+	FeedbackDetail(ctx context.Context, who source.Viewer, id string) (page.FeedbackOne, error)
+	Incidents(ctx context.Context, who source.Viewer, q page.IncidentQuery) (page.Incidents, error)
+	Incident(ctx context.Context, who source.Viewer, id string) (page.Incident, error)
+	Tests(ctx context.Context, who source.Viewer, campaign string, mine bool) (page.Tests, error)
 	Lifecycle(ctx context.Context, who source.Viewer, q page.LifecycleQuery) (page.Lifecycle, error)
 	Suspects(ctx context.Context, who source.Viewer, campaign string) (page.Suspects, error)
 }
@@ -131,6 +138,23 @@ type Desk interface {
 	OpenFindings(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.OpenFindings) (desk.OpenedFindings, error)
 }
 
+// Incidents keeps what went wrong; incident.Keeper does.
+type Incidents interface {
+	Open(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask incident.Open) (incident.Opened, error)
+	Do(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask incident.Do) error
+}
+
+// Tests takes what testers tick; checklist.Bench does.
+type Tests interface {
+	Rule(ctx context.Context, tenant fleet.TenantID, campaign, ring, test string) (procedure.TestRule, error)
+	Tick(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask checklist.Tick) (checklist.Ticked, error)
+}
+
+// Tickets tells tools again; ticket.Clerk does.
+type Tickets interface {
+	Retry(ctx context.Context, tenant fleet.TenantID, id string) error
+}
+
 // Cleaner takes what people approve of clean-ups; cleaner.Cleaner does.
 type Cleaner interface {
 	Approve(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask cleaner.Approve) error
@@ -153,18 +177,21 @@ type Personal interface {
 
 // Options of a console.
 type Options struct {
-	Personal Personal
-	Reader   Reader
-	Alerts   Alerts
-	Watch    Watch
-	Herald   Herald
-	Acts     Acts
-	Roster   Roster
-	Rulebook Rulebook
-	Desk     Desk
-	Cleaner  Cleaner
-	Accounts Accounts
-	Sessions *scs.SessionManager
+	Personal  Personal
+	Reader    Reader
+	Alerts    Alerts
+	Watch     Watch
+	Herald    Herald
+	Acts      Acts
+	Roster    Roster
+	Rulebook  Rulebook
+	Desk      Desk
+	Cleaner   Cleaner
+	Accounts  Accounts
+	Sessions  *scs.SessionManager
+	Incidents Incidents
+	Tests     Tests
+	Tickets   Tickets
 	// Listen tells that a campaign changed, until stop is called; the channel is
 	// closed when the server stops, which ends the stream.
 	Listen func(tenant fleet.TenantID, id campaign.ID) (beats <-chan struct{}, stop func())

@@ -47,6 +47,7 @@ var fragments = []fragment{
 	{"board-alerts", page.BoardAlerts},
 	{"board-content", page.BoardContent},
 	{"board-amendments", page.BoardAmendments},
+	{"board-incidents", page.BoardIncidents},
 	{"board-tasks", page.BoardTasks},
 	{"board-activity", page.BoardActivity},
 }

@@ -78,7 +78,7 @@ func (c *Console) frame(v visit, section ui.Section, title string) ui.Frame {
 func account(p access.Principal) *ui.Account {
 	return &ui.Account{Name: p.Name, Roles: p.Roles, May: ui.May{
 		Run: p.May(access.RunAct), Decide: p.May(access.DecideAct), Fleet: p.May(access.FleetAct),
-		Except: p.May(access.ExceptAct), Tasks: p.May(access.TaskAct), Policies: p.May(access.Policies), Freeze: p.May(access.FreezeAct), Alerts: p.May(access.AlertAct),
+		Except: p.May(access.ExceptAct), Tasks: p.May(access.TaskAct), Policies: p.May(access.Policies), Freeze: p.May(access.FreezeAct), Alerts: p.May(access.AlertAct), Incidents: p.May(access.Incidents),
 	}}
 }
 

@@ -65,7 +65,7 @@ func worldWith(t *testing.T, rules *rulebook.Rulebook) *world {
 		t.Fatal(err)
 	}
 	handler, err := New(Options{
-		Reader: w.reader, Acts: w.acts, Roster: w.acts, Rulebook: rules, Desk: deskLedger{w.acts}, Cleaner: &w.cleaning, Alerts: &w.alerts, Watch: &w.alerts, Herald: &w.alerts, Accounts: w.accounts, Personal: w.pages, Sessions: scs.New(), Zone: zone,
+		Reader: w.reader, Acts: w.acts, Roster: w.acts, Rulebook: rules, Desk: deskLedger{w.acts}, Cleaner: &w.cleaning, Alerts: &w.alerts, Watch: &w.alerts, Herald: &w.alerts, Incidents: incidentLedger{w.acts}, Tests: testLedger{w.acts}, Tickets: ticketLedger{w.acts}, Accounts: w.accounts, Personal: w.pages, Sessions: scs.New(), Zone: zone,
 		Listen: func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return w.beat, func() {} },
 		Clock:  func() time.Time { return stories.Now }, Log: slog.New(slog.DiscardHandler),
 	})
@@ -503,6 +503,32 @@ func (s *storyteller) FeedbackOne(_ context.Context, _ source.Viewer, id string)
 		}
 	}
 	return page.FeedbackLine{}, fault.New(fault.NotFound, "what", "feedback", "name", id)
+}
+
+func (s *storyteller) FeedbackDetail(ctx context.Context, who source.Viewer, id string) (page.FeedbackOne, error) {
+	line, err := s.FeedbackOne(ctx, who, id)
+	out := stories.FeedbackOne()
+	out.FeedbackLine = line
+	return out, err
+}
+
+func (s *storyteller) Incidents(_ context.Context, _ source.Viewer, q page.IncidentQuery) (page.Incidents, error) {
+	out := stories.Incidents()
+	out.Query = q
+	return out, nil
+}
+
+func (s *storyteller) Incident(_ context.Context, _ source.Viewer, id string) (page.Incident, error) {
+	if id == "i-closed" {
+		return stories.ClosedIncident(), nil
+	}
+	return stories.Incident(), nil
+}
+
+func (s *storyteller) Tests(_ context.Context, who source.Viewer, campaign string, mine bool) (page.Tests, error) {
+	out := stories.Tests()
+	out.Campaign, out.Mine = campaign, mine
+	return out, nil
 }
 
 func (s *storyteller) Lifecycle(_ context.Context, _ source.Viewer, q page.LifecycleQuery) (page.Lifecycle, error) {

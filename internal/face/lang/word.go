@@ -68,6 +68,11 @@ const (
 	SecretProblem  Family = "secret_problem"
 	FeedKind       Family = "feed_kind"
 	DeliveryState  Family = "delivery_state"
+	IncidentState  Family = "incident_state"
+	IncidentAct    Family = "incident_act"
+	IncidentOrigin Family = "incident_origin"
+	Response       Family = "response"   // of a campaign to an incident
+	TestState      Family = "test_state" // of an item of a gate's tests
 	role           Family = "role"
 )
 

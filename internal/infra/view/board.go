@@ -29,7 +29,7 @@ func (r *Reader) Board(ctx context.Context, tenant fleet.TenantID, id string) (B
 	var rings []ringOf
 	var items []itemOf
 	var given []signOffOf
-	var e1, e2, e3, e4, e5, e6, e7 error
+	var e1, e2, e3, e4, e5, e6, e7, e8 error
 	b.Amendments, e1 = r.amendments(ctx, tenant, id)
 	rings, e2 = all(ctx, r, ask("rings", ringHead+" WHERE g.tenant = $1 AND g.campaign = $2 ORDER BY g.amendment, g.position", tenant, id), scanRing)
 	items, e3 = r.items(ctx, tenant, id)
@@ -39,7 +39,8 @@ func (r *Reader) Board(ctx context.Context, tenant fleet.TenantID, id string) (B
 	events, e6 = r.Events(ctx, tenant, EventQuery{Campaign: id, Paging: Paging{Limit: boardEvents}})
 	b.Events = events.Rows
 	b.Tasks, e7 = r.openTasks(ctx, tenant, TaskQuery{Campaign: id})
-	if err := errors.Join(e1, e2, e3, e4, e5, e6, e7); err != nil {
+	b.Incidents, e8 = r.openIncidents(ctx, tenant, IncidentQuery{Campaign: id})
+	if err := errors.Join(e1, e2, e3, e4, e5, e6, e7, e8); err != nil {
 		return Board{}, err
 	}
 	p, err := r.procedureOf(ctx, tenant, row)

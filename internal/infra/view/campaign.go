@@ -109,9 +109,10 @@ type Board struct {
 	Zone       string           `json:"zone"`
 	At         time.Time        `json:"at"` // when this was read
 	Amendments []BoardAmendment `json:"amendments"`
-	Holds      []HoldRow        `json:"holds"`  // in force, of the campaign and of the tenant's devices and patches
-	Tasks      []TaskRow        `json:"tasks"`  // open manual ones, at most 50
-	Events     []Event          `json:"events"` // the latest, newest first
+	Holds      []HoldRow        `json:"holds"`     // in force, of the campaign and of the tenant's devices and patches
+	Tasks      []TaskRow        `json:"tasks"`     // open manual ones, at most 50
+	Events     []Event          `json:"events"`    // the latest, newest first
+	Incidents  []IncidentRow    `json:"incidents"` // not closed, at most 20
 	// Emergency is why it is one; not there in any other campaign.
 	Emergency *BoardEmergency `json:"emergency,omitempty"`
 }
@@ -251,6 +252,9 @@ type Today struct {
 
 	OpenFeedback int64         `json:"open_feedback"` // FeedbackQuery.Which
 	Feedback     []FeedbackRow `json:"feedback"`      // the latest of that list, at most 50
+
+	OpenIncidents int64         `json:"open_incidents"` // IncidentQuery.Which
+	Incidents     []IncidentRow `json:"incidents"`      // the latest of that list, at most 20
 }
 
 // UnheldRole is a role whose sign-off a ring's gate needs, or is going to

@@ -27,7 +27,7 @@ func (r *Reader) Device(ctx context.Context, tenant fleet.TenantID, id fleet.Dev
 		DeviceRow: page.Rows[0], MachineID: c.machineID, BootID: c.bootID, Booted: instant(c.bootedUS),
 		Lists: instant(c.listsUS), ScanCause: reason(c.scanCause), RetiredWhy: c.retiredWhy, Capability: c.capability,
 	}
-	var e1, e2, e3, e4, e5, e6, e7, e8 error
+	var e1, e2, e3, e4, e5, e6, e7, e8, e9 error
 	out.Facts, e1 = r.facts(ctx, tenant, id)
 	out.Campaigns, e2 = r.deviceCampaigns(ctx, tenant, id)
 	out.Order, e3 = r.openOrder(ctx, tenant, id)
@@ -36,7 +36,8 @@ func (r *Reader) Device(ctx context.Context, tenant fleet.TenantID, id fleet.Dev
 	out.Tasks, e6 = r.openTasks(ctx, tenant, TaskQuery{Device: id})
 	out.Reboot, e7 = r.pendingReboot(ctx, tenant, id)
 	out.Wake, e8 = r.wake(ctx, tenant, id)
-	if err := errors.Join(e1, e2, e3, e4, e5, e6, e7, e8); err != nil {
+	out.Incidents, e9 = r.openIncidents(ctx, tenant, IncidentQuery{Device: id})
+	if err := errors.Join(e1, e2, e3, e4, e5, e6, e7, e8, e9); err != nil {
 		return DeviceDetail{}, err
 	}
 	out.Patches, err = r.missingOf(ctx, tenant, id, out.Campaigns)

@@ -81,6 +81,7 @@ type DeviceDetail struct {
 	Holds      []HoldRow        `json:"holds"`
 	Exceptions []ExceptionRow   `json:"exceptions"` // in force on it, its groups or everywhere
 	Tasks      []TaskRow        `json:"tasks"`      // open manual ones, at most 50
+	Incidents  []IncidentRow    `json:"incidents"`  // not closed, at most 20
 }
 
 // DeviceFacts are what the device last said of itself.

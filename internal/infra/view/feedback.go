@@ -3,10 +3,13 @@ package view
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"patchring/internal/core/fleet"
+	"patchring/internal/core/incident"
 )
 
 // FeedbackQuery chooses what people said on their devices' pages, the latest
@@ -103,6 +106,50 @@ func (r *Reader) Feedback(ctx context.Context, tenant fleet.TenantID, q Feedback
 		return FeedbackPage{}, err
 	}
 	return pageOf(rows, q.limit(), func(f FeedbackRow) cursor { return cursor{Sort: which, N: f.At.UnixMicro(), ID: f.ID} }), nil
+}
+
+// FeedbackDetail is what was said, with what was known of the device then.
+type FeedbackDetail struct {
+	FeedbackRow
+	Diagnosis *incident.Diagnosis `json:"diagnosis,omitempty"` // of what is broken
+	Incident  *IncidentRef        `json:"incident,omitempty"`  // that is open about it
+}
+
+// FeedbackDetail shows one with its diagnosis.
+func (r *Reader) FeedbackDetail(ctx context.Context, tenant fleet.TenantID, id string) (FeedbackDetail, error) {
+	row, err := r.FeedbackOne(ctx, tenant, id)
+	if err != nil {
+		return FeedbackDetail{}, err
+	}
+	out := FeedbackDetail{FeedbackRow: row}
+	bodies, err := all(ctx, r, ask("diagnosis", "SELECT g.body FROM feedback_diagnosis g WHERE g.tenant = $1 AND g.feedback = $2", tenant, id), scanText)
+	if err != nil {
+		return out, err
+	}
+	if len(bodies) > 0 {
+		out.Diagnosis = &incident.Diagnosis{}
+		if err := json.Unmarshal([]byte(bodies[0]), out.Diagnosis); err != nil {
+			return out, fmt.Errorf("decode the diagnosis of feedback %s: %w", id, err)
+		}
+	}
+	about := ""
+	if row.Patch != nil {
+		about = string(row.Patch.ID)
+	}
+	open, err := all(ctx, r, ask("incident of feedback", `SELECT i.id, i.title FROM incident i
+WHERE i.tenant = $1 AND i.subject = $2 AND i.subject <> '' AND i.state <> 'closed'`, tenant, "feedback/"+row.Campaign.ID+"/"+about), func(rows *sql.Rows) (IncidentRef, error) {
+		var i IncidentRef
+		return i, rows.Scan(&i.ID, &i.Title)
+	})
+	if len(open) > 0 {
+		out.Incident = &open[0]
+	}
+	return out, err
+}
+
+func scanText(rows *sql.Rows) (string, error) {
+	var text string
+	return text, rows.Scan(&text)
 }
 
 // FeedbackOne shows one.

@@ -22,15 +22,15 @@ type Measured struct {
 	Device   DeviceRef       `json:"device"`
 	From     time.Time       `json:"from"`
 	To       time.Time       `json:"to"`
-	Sample   *Sample         `json:"sample,omitempty"` // nil: it has sent none
+	Sample   *LastSample     `json:"sample,omitempty"` // nil: it has sent none
 	TooOld   bool            `json:"too_old"`          // its agent does not measure
 	Measures []MeasureSeries `json:"measures"`
 	Installs []Install       `json:"installs"` // in that time
 	Probes   []ProbeRow      `json:"probes"`
 }
 
-// Sample is the last one that a device took.
-type Sample struct {
+// LastSample is the last one that a device took.
+type LastSample struct {
 	At     time.Time                `json:"at"`
 	Values map[wire.Measure]float64 `json:"values"`
 	Down   []string                 `json:"down,omitempty"` // services that failed or do not run
@@ -140,7 +140,7 @@ type measuringDevice struct {
 	capability int64
 }
 
-func (r *Reader) sample(ctx context.Context, tenant fleet.TenantID, device fleet.DeviceID) (*Sample, error) {
+func (r *Reader) sample(ctx context.Context, tenant fleet.TenantID, device fleet.DeviceID) (*LastSample, error) {
 	rows, err := all(ctx, r, ask("last sample", `SELECT body FROM device_sample WHERE tenant = $1 AND device = $2 AND at_us > 0`, tenant, device), scanSample)
 	if err != nil || len(rows) == 0 {
 		return nil, err
@@ -148,16 +148,16 @@ func (r *Reader) sample(ctx context.Context, tenant fleet.TenantID, device fleet
 	return &rows[0], nil
 }
 
-func scanSample(rows *sql.Rows) (Sample, error) {
+func scanSample(rows *sql.Rows) (LastSample, error) {
 	var body string
 	if err := rows.Scan(&body); err != nil {
-		return Sample{}, err
+		return LastSample{}, err
 	}
 	var s wire.Sample
 	if err := json.Unmarshal([]byte(body), &s); err != nil {
-		return Sample{}, fmt.Errorf("decode a sample: %w", err)
+		return LastSample{}, fmt.Errorf("decode a sample: %w", err)
 	}
-	return Sample{At: instant(s.AtUS), Values: s.Values, Down: s.Down}, nil
+	return LastSample{At: instant(s.AtUS), Values: s.Values, Down: s.Down}, nil
 }
 
 // inOrder lists measures as the wire does.

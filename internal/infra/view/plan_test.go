@@ -106,6 +106,19 @@ func TestNoPageWalksTheFleet(t *testing.T) {
 		_, err := r.CompareMeasures(t.Context(), tenant, CompareQuery{Campaign: "c"})
 		return err
 	}
+	for _, which := range IncidentFilters() {
+		later := Paging{Cursor: cursor{Sort: which, N: 1, ID: "1"}.String()}
+		for name, q := range map[string]IncidentQuery{"all": {}, "later": {Paging: later}, "of a device": {Device: "d"}, "of a campaign": {Campaign: "c"}} {
+			q.Which = which
+			read["incidents "+which+" "+name] = func() error { _, err := r.Incidents(t.Context(), tenant, q); return err }
+		}
+	}
+	read["an incident"] = func() error { _, err := r.Incident(t.Context(), tenant, "i"); return ignored(err) }
+	read["tests"] = func() error { _, err := r.Tests(t.Context(), tenant, TestsQuery{Campaign: "c"}); return err }
+	for _, which := range TicketFilters() {
+		read["tickets "+which] = func() error { _, err := r.Tickets(t.Context(), tenant, TicketQuery{Which: which}); return err }
+	}
+	read["what somebody said"] = func() error { _, err := r.FeedbackDetail(t.Context(), tenant, "f"); return ignored(err) }
 	read["a task"] = func() error { _, err := r.Task(t.Context(), tenant, "t"); return ignored(err) }
 	for name, f := range read {
 		asked = nil

@@ -35,7 +35,7 @@ AND NOT EXISTS (SELECT 1 FROM patch_decision d WHERE d.tenant = p.tenant AND d.s
 	open, e5 = r.Campaigns(ctx, tenant, CampaignQuery{Open: true, Paging: Paging{Limit: todayRows}})
 	t.Campaigns = open.Rows
 	e6 := r.addImpossible(ctx, tenant, &t)
-	return t, errors.Join(append(errs, e1, e2, e3, e4, e5, e6, t.desk(ctx, r, tenant), t.feedback(ctx, r, tenant))...)
+	return t, errors.Join(append(errs, e1, e2, e3, e4, e5, e6, t.desk(ctx, r, tenant), t.feedback(ctx, r, tenant), t.incidents(ctx, r, tenant))...)
 }
 
 func (r *Reader) addGates(ctx context.Context, tenant fleet.TenantID, t *Today) error {

@@ -26,6 +26,7 @@ const (
 	SiteAct    Act = "site"       // what holds for all tenants: its policy and its freezes
 	ExceptAct  Act = "except"     // grant and end exceptions
 	TaskAct    Act = "tasks"      // open, close and reopen every manual task; its owner closes it without
+	Incidents  Act = "incidents"  // open incidents, note, correct, close and reopen them; their tickets
 	FleetAct   Act = "fleet"      // groups, letting clean-ups go, and retiring a device
 	AlertAct   Act = "alerts"     // alert rules, silences, tests, links to feeds, and acknowledging; who must act acknowledges without
 	EnrollAct  Act = "enroll"     // enrolment tokens
@@ -52,6 +53,7 @@ var granted = map[Act][]string{
 	DecideAct:  {Admin, Operator},
 	ExceptAct:  {Admin, Operator},
 	TaskAct:    {Admin, Operator},
+	Incidents:  {Admin, Operator},
 	Procedures: {Admin, Operator},
 	Policies:   {Admin, Operator},
 	FreezeAct:  {Admin, Operator},

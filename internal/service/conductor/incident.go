@@ -3,50 +3,86 @@ package conductor
 import (
 	"context"
 	"errors"
-	"slices"
+	"fmt"
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
-	"patchring/internal/core/procedure"
 	"patchring/internal/core/register"
 	"patchring/internal/infra/store"
+	"patchring/internal/infra/store/gen"
 )
 
-// Incident records that something went wrong, and does at once what the
-// procedure says of its severity, in the same transaction. What names a patch
-// is answered for that patch alone. A rollback with nothing to undo becomes a
-// hold: an incident of that severity never leaves the campaign running.
-func (c *Conductor) Incident(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Incident) (response campaign.Response, err error) {
-	if err := needReason(ask.What); err != nil {
-		return "", err
+// AnswerIncident does at once what the procedure says of an incident's
+// severity, in the transaction of whoever keeps the incident: either both are
+// there after a crash, or neither is. It places the incident first: the ring is
+// that of its device, when none was named. A campaign that is over answers
+// nothing. The caller wakes the conductor after the commit.
+func (c *Conductor) AnswerIncident(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, by register.Actor, ask campaign.Incident) (campaign.Answered, error) {
+	row, err := find(ctx, tx.Queries, tenant, ask.Campaign)
+	if err != nil {
+		return campaign.Answered{}, err
 	}
-	if !slices.Contains(procedure.Severities(), ask.Severity) {
-		return "", fault.New(fault.InvalidField, "field", "severity", "problem", "not_a_choice", "fix", "minor, major, critical")
+	s, err := c.scene(ctx, tx.Queries, row)
+	if err != nil {
+		return campaign.Answered{}, err
 	}
-	err = c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
-		response, err = c.respond(ctx, tx, s, by, ask)
-		return err
-	})
-	return response, err
+	if ask.Ring, err = s.ringOfIncident(ctx, tx, ask); err != nil {
+		return campaign.Answered{}, err
+	}
+	out := campaign.Answered{Campaign: campaign.ID(row.ID), Ring: ask.Ring, Response: campaign.RecordOnly}
+	if ask.Patch != "" {
+		if err := s.knows(ctx, tx, campaign.PlaceHold{Patch: ask.Patch}); err != nil {
+			return out, err
+		}
+	}
+	if row.State == string(campaign.Closed) {
+		return out, nil
+	}
+	if out.Response, err = c.respond(ctx, tx, s, by, ask); err != nil {
+		return out, err
+	}
+	return out, tx.TouchCampaign(ctx, row.Tenant, row.ID)
 }
 
+// ringOfIncident is the ring that was named, or that the device is in.
+func (s *scene) ringOfIncident(ctx context.Context, tx *store.Tx, ask campaign.Incident) (string, error) {
+	if ask.Ring != "" {
+		row, err := s.ringRow(0, ask.Ring)
+		return row.Ring, err
+	}
+	if ask.Device == "" {
+		return "", nil
+	}
+	rows, err := tx.CampaignDevicesIn(ctx, gen.CampaignDevicesInParams{Tenant: s.row.Tenant, Campaign: s.row.ID, Device: string(ask.Device)})
+	if err != nil {
+		return "", fmt.Errorf("read device of the campaign: %w", err)
+	}
+	for _, r := range rows {
+		if r.Amendment == 0 {
+			return ringName(s, r.Position), nil
+		}
+	}
+	return "", nil
+}
+
+// respond carries the plan out. A rollback with nothing to undo leaves its
+// holds: an incident of that severity never leaves the campaign running.
 func (c *Conductor) respond(ctx context.Context, tx *store.Tx, s *scene, by register.Actor, ask campaign.Incident) (campaign.Response, error) {
 	response := campaign.Respond(s.procedure, ask.Severity)
-	c.record(tx, s, register.Entry{
-		Kind: register.IncidentOpened, Actor: by, Ring: ask.Ring, Device: string(ask.Device), Patch: string(ask.Patch),
-		Detail: map[string]any{"severity": string(ask.Severity), "what": ask.What, "response": string(response)},
-	})
 	if response == campaign.RollsBackAll {
-		_, err := c.rollBack(ctx, tx, s, by, campaign.Rollback{Patch: ask.Patch, Reason: ask.What})
-		if !errors.Is(err, fault.New(fault.NothingToDo)) {
+		_, err := c.rollBack(ctx, tx, s, by, campaign.Rollback{Ring: ask.Ring, Patch: ask.Patch, Reason: ask.What})
+		switch {
+		case errors.Is(err, fault.New(fault.NothingToDo)):
+			response = campaign.PlacesHold
+		case err != nil:
 			return response, err
 		}
-		response = campaign.PlacesHold
 	}
-	if response == campaign.PlacesHold {
-		_, err := c.placeHold(ctx, tx, s, by, campaign.PlaceHold{Patch: ask.Patch, Reason: ask.What})
-		return response, err
+	for _, hold := range campaign.HoldsFor(response, ask) {
+		if _, err := c.placeHold(ctx, tx, s, by, hold); err != nil {
+			return response, err
+		}
 	}
 	return response, nil
 }

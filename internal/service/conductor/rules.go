@@ -5,7 +5,9 @@ import (
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/policy"
+	"patchring/internal/core/procedure"
 	"patchring/internal/infra/store"
+	"patchring/internal/infra/store/gen"
 )
 
 // Policies are those in force for a tenant.
@@ -33,4 +35,9 @@ func (c *Conductor) Rules(ctx context.Context, r store.Reads, tenant string) (ru
 		}
 	}
 	return rules, met, err
+}
+
+// Procedure is the version that a campaign runs by; it never changes.
+func (c *Conductor) Procedure(ctx context.Context, q *gen.Queries, of gen.Campaign) (procedure.Procedure, error) {
+	return c.scenes.procedure(ctx, q, of.Tenant, of.ProcedureName, of.ProcedureVersion)
 }

@@ -31,6 +31,7 @@ type scene struct {
 	signOffs  []gen.SignOff
 	rules     policy.Rules
 	tasks     map[string]int  // open manual tasks by ring; those of no ring under ""
+	lacks     lacking         // tests and incidents
 	amended   map[int64]int64 // amendment → created
 	emergency gen.CampaignEmergency
 	pace      pace.Learned // how long past installs of the content took
@@ -89,6 +90,9 @@ func (c *Conductor) scene(ctx context.Context, q *gen.Queries, row gen.Campaign)
 		}
 	}
 	if err := s.load(ctx, q); err != nil {
+		return nil, fmt.Errorf("read campaign %s: %w", row.Name, err)
+	}
+	if err := s.loadLacking(ctx, q, c.Clock()); err != nil {
 		return nil, fmt.Errorf("read campaign %s: %w", row.Name, err)
 	}
 	s.rules.Classes = p.Classes
@@ -232,7 +236,7 @@ func (s *scene) ring(r gen.CampaignRing) campaign.Ring {
 	out := campaign.Ring{
 		Campaign: campaign.ID(s.row.ID), State: campaign.State(s.row.State), Name: r.Ring, Ring: campaign.RingState(r.State),
 		Verdict: campaign.Verdict(r.Verdict), Opens: store.Instant(r.OpensUs), Closes: store.Instant(r.ClosesUs), Opened: store.Instant(r.OpenedUs), SoakUntil: store.Instant(r.SoakUntilUs),
-		Soak: rule.Soak, Expedited: r.ExpeditedBy != "", Gate: rule.Gate, Holds: s.holds, OpenTasks: s.tasks[r.Ring], First: r.Position == 0,
+		Soak: rule.Soak, Expedited: r.ExpeditedBy != "", Gate: rule.Gate, Holds: s.holds, OpenTasks: s.tasks[r.Ring], Tests: s.tests(r), Incidents: s.incidentsOf(r.Ring), First: r.Position == 0,
 		Counters: campaign.Counters{
 			Done: int(r.Done), Failed: int(r.Failed), NotReached: int(r.NotReached), Unreachable: int(r.Unreachable), Exempt: int(r.Exempt),
 		},

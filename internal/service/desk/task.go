@@ -46,33 +46,41 @@ const (
 
 // Open opens a task and returns its id.
 func (d *Desk) Open(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask Open) (id string, err error) {
-	due, err := d.checkTask(&ask)
-	if err != nil {
-		return "", err
-	}
-	if id, err = newID(); err != nil {
-		return "", err
-	}
-	err = d.DB.Write(ctx, func(tx *store.Tx) error {
-		now := d.Clock().UnixMicro()
-		row := gen.Task{
-			Tenant: string(tenant), ID: id, Title: ask.Title, What: ask.What, Patch: string(ask.Patch), Owner: ask.Owner, EscalateTo: ask.EscalateTo,
-			EscalateAfter: int64(ask.After), Proof: string(ask.Proof), DueUs: due.UnixMicro(), CreatedUs: now, OpenedUs: now, Actor: string(by),
-		}
-		if err := bind(ctx, tx, tenant, ask, &row); err != nil {
-			return err
-		}
-		schedule(&row, 0)
-		if err := d.add(ctx, tx, row, by); err != nil {
-			return err
-		}
-		return touchGate(ctx, tx, row)
+	err = d.DB.Write(ctx, func(tx *store.Tx) (err error) {
+		id, err = d.OpenIn(ctx, tx, tenant, by, ask)
+		return err
 	})
 	if err != nil {
 		return "", err
 	}
 	d.Wake()
 	return id, nil
+}
+
+// OpenIn is Open inside a transaction of somebody else, who wakes the conductor
+// after its commit.
+func (d *Desk) OpenIn(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, by register.Actor, ask Open) (string, error) {
+	due, err := d.checkTask(&ask)
+	if err != nil {
+		return "", err
+	}
+	id, err := newID()
+	if err != nil {
+		return "", err
+	}
+	now := d.Clock().UnixMicro()
+	row := gen.Task{
+		Tenant: string(tenant), ID: id, Title: ask.Title, What: ask.What, Patch: string(ask.Patch), Owner: ask.Owner, EscalateTo: ask.EscalateTo,
+		EscalateAfter: int64(ask.After), Proof: string(ask.Proof), DueUs: due.UnixMicro(), CreatedUs: now, OpenedUs: now, Actor: string(by),
+	}
+	if err := bind(ctx, tx, tenant, ask, &row); err != nil {
+		return "", err
+	}
+	schedule(&row, 0)
+	if err := d.add(ctx, tx, row, by); err != nil {
+		return "", err
+	}
+	return id, touchGate(ctx, tx, row)
 }
 
 // add keeps a task and tells the register.

@@ -52,7 +52,9 @@ func (o *Office) Say(ctx context.Context, p identity.Page, f Feedback) error {
 	if err != nil {
 		return err
 	}
+	told := func() {}
 	err = o.DB.Write(ctx, func(tx *store.Tx) error {
+		told = func() {}
 		tenant, device, now := string(p.Tenant), string(p.ID), o.Clock().UnixMicro()
 		n, err := tx.DeviceCampaignItems(ctx, gen.DeviceCampaignItemsParams{Tenant: tenant, Campaign: f.Campaign, Device: device, Patch: string(f.Patch)})
 		if err != nil {
@@ -81,12 +83,29 @@ func (o *Office) Say(ctx context.Context, p identity.Page, f Feedback) error {
 			Tenant: tenant, AtUS: now, Actor: actor, Kind: register.FeedbackGiven, Device: device, Campaign: f.Campaign, Patch: string(f.Patch),
 			Detail: map[string]any{"feedback": id, "says": string(f.Says), "words": f.Words},
 		})
-		return nil
+		if f.Says != Broken {
+			return nil
+		}
+		told, err = o.broken(ctx, tx, gen.Feedback{Tenant: tenant, Campaign: f.Campaign, Device: device, Patch: string(f.Patch), ID: id, Words: f.Words})
+		return err
 	})
 	if err == nil {
+		told()
 		o.Changed(p.Tenant, campaign.ID(f.Campaign))
 	}
 	return err
+}
+
+// broken keeps what is known of the device, and lets the procedure's answer
+// follow, in the transaction of what was said.
+func (o *Office) broken(ctx context.Context, tx *store.Tx, f gen.Feedback) (told func(), err error) {
+	if err := o.diagnose(ctx, tx, f); err != nil {
+		return nil, err
+	}
+	if o.Broken == nil {
+		return func() {}, nil
+	}
+	return o.Broken(ctx, tx, f)
 }
 
 // Close records that somebody has dealt with what was said to be broken.

@@ -44,6 +44,9 @@ type Options struct {
 	Wake func()
 	// Changed tells the faces that a campaign has something new to show.
 	Changed func(fleet.TenantID, campaign.ID)
+	// Broken does what the procedure says of an update that broke something, in
+	// the transaction; told is called after its commit.
+	Broken func(ctx context.Context, tx *store.Tx, f gen.Feedback) (told func(), err error)
 }
 
 // Office of all tenants' pages.

@@ -250,7 +250,7 @@ func (w *Watch) act(ctx context.Context, tenant fleet.TenantID, by register.Acto
 			Campaign: row.Campaign, Device: fleet.DeviceID(row.Device), Patch: patch.ID(row.Patch), Reason: ask.Reason, Now: ask.Now,
 		})
 	case alert.OpenIncident:
-		_, err = w.Incident(ctx, tenant, by, campaign.Incident{
+		err = w.Incident(ctx, tenant, by, row.ID, campaign.Incident{
 			Campaign: row.Campaign, Ring: row.Ring, Device: fleet.DeviceID(row.Device), Patch: patch.ID(row.Patch), Severity: ask.Severity, What: ask.Reason,
 		})
 	}

@@ -41,7 +41,7 @@ type Options struct {
 	// What a person can do from an alert; the conductor does it.
 	Hold     func(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.PlaceHold) (string, error)
 	RollBack func(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Rollback) (campaign.RollbackPlan, error)
-	Incident func(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Incident) (campaign.Response, error)
+	Incident func(ctx context.Context, tenant fleet.TenantID, by register.Actor, alert string, ask campaign.Incident) error
 }
 
 // Watch of all tenants.

@@ -32,6 +32,8 @@ type Board struct {
 	Content          []Item
 	Holds            []Hold
 	Tasks            []TaskLine // open manual ones
+	Incidents        []view.IncidentRow
+	Tests            []view.RingTests // of the rings that have any
 	Feedback         FeedbackTally
 	Said             []FeedbackLine // what is broken and not dealt with, the first few
 	Causes           []Cause        // of failures, most frequent first, of the first few hundred

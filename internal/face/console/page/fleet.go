@@ -1,7 +1,6 @@
 package page
 
 import (
-	"patchring/internal/infra/view"
 	"time"
 
 	"patchring/internal/core/campaign"
@@ -9,6 +8,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
+	"patchring/internal/infra/view"
 )
 
 // Fleet is the list of devices.
@@ -69,8 +69,9 @@ type Device struct {
 	Campaigns    []DeviceCampaign // open ones that concern it
 	Patches      []DevicePatch
 	Holds        []Hold
-	Exceptions   []Exception // in force on it
-	Tasks        []TaskLine  // open manual ones
+	Exceptions   []Exception        // in force on it
+	Tasks        []TaskLine         // open manual ones
+	Incidents    []view.IncidentRow // not closed
 	Events       []Event
 	Policy       DevicePolicy
 }

@@ -5,6 +5,7 @@ import (
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
+	"patchring/internal/infra/view"
 )
 
 // Today is what needs the reader now. Every count is the length of the list
@@ -28,6 +29,8 @@ type Today struct {
 	Late     []TaskLine  // overdue ones of everybody, the first few
 	Overdue  int64       // all of those
 	Expiring []Exception // that end soon
+
+	Incidents []view.IncidentRow // not closed, the first few
 
 	OpenFeedback int64          // said to be broken, not dealt with
 	Feedback     []FeedbackLine // the latest of that, the first few

@@ -82,7 +82,7 @@ func (s *Source) Board(ctx context.Context, who Viewer, id string) (page.Board, 
 		ID:     c.ID, Name: c.Name, State: campaign.State(c.State), Held: c.Held, Origin: campaign.Origin(c.Origin),
 		Procedure: c.Procedure, ProcedureVersion: c.ProcedureVersion, Starts: c.Starts, Verification: c.Verification,
 		Sealed: c.Sealed, Closed: c.Closed, Day: time.Duration(c.DayS) * time.Second, Zone: b.Zone,
-		Holds: holds(b.Holds), Tasks: taskLines(b.Tasks), Events: events(who.Words, b.Events),
+		Holds: holds(b.Holds), Tasks: taskLines(b.Tasks), Incidents: b.Incidents, Events: events(who.Words, b.Events),
 	}
 	for _, a := range b.Amendments {
 		rings := rings(who.Words, a)
@@ -95,6 +95,9 @@ func (s *Source) Board(ctx context.Context, who Viewer, id string) (page.Board, 
 	}
 	out.Emergency = emergency(who.Words, b.Emergency)
 	if out.Causes, err = s.causes(ctx, who, out); err != nil {
+		return out, err
+	}
+	if out.Tests, err = s.View.Tests(ctx, who.Tenant, view.TestsQuery{Campaign: id}); err != nil {
 		return out, err
 	}
 	return out, s.saidOf(ctx, who, &out)

@@ -116,6 +116,7 @@ func (s *Source) desk(ctx context.Context, who Viewer, t view.Today, out *page.T
 	}
 	out.Tasks, out.Overdue, out.Expiring = taskLines(mine), t.OverdueTasks, exceptions(t.Expiring)
 	out.OpenFeedback, out.Feedback = t.OpenFeedback, feedback(t.Feedback[:min(saidOnBoard, len(t.Feedback))])
+	out.Incidents = t.Incidents[:min(lateShown, len(t.Incidents))]
 	out.Late = taskLines(t.LateTasks[:min(lateShown, len(t.LateTasks))])
 	return nil
 }

@@ -65,7 +65,7 @@ func (s *Source) Device(ctx context.Context, who Viewer, id string) (page.Device
 		Alerts: alerts.Rows, DeviceLine: deviceLine(d.DeviceRow), Groups: d.Groups, AgentVersion: d.AgentVersion, Enrolled: d.Enrolled, Booted: d.Booted,
 		Scanned: d.Scanned, Lists: d.Lists, ScanStatus: d.ScanStatus, ScanCause: because(d.ScanCause), DuplicateOf: string(d.DuplicateOf),
 		Retired: d.Retired, RetiredWhy: d.RetiredWhy, Order: order(d.Order), Reboot: reboot(d.Reboot), Wake: woken(d.Wake), Patches: devicePatches(d), Holds: holds(d.Holds),
-		Exceptions: exceptions(d.Exceptions), Tasks: taskLines(d.Tasks), Events: events(who.Words, log.Rows),
+		Exceptions: exceptions(d.Exceptions), Tasks: taskLines(d.Tasks), Incidents: d.Incidents, Events: events(who.Words, log.Rows),
 	}
 	if d.Facts != nil {
 		out.Facts = facts(*d.Facts)

@@ -18,9 +18,10 @@ func Board() page.Board {
 		Procedure: "postes-france", ProcedureVersion: 4,
 		Zone:   "Europe/Paris",
 		Starts: at(13, 19, 0), Verification: at(22, 10, 0), Sealed: at(13, 19, 0),
-		Rings:    []page.Ring{ringR0(), ringR1(), ringGlobal()},
-		Content:  content(),
-		Tasks:    taskLines()[1:2],
+		Rings:     []page.Ring{ringR0(), ringR1(), ringGlobal()},
+		Content:   content(),
+		Tasks:     taskLines()[1:2],
+		Incidents: incidentRows(), Tests: ringTests(),
 		Feedback: page.FeedbackTally{Works: 31, Broken: 2, Open: 1}, Said: brokenLines(),
 		Holds: []page.Hold{{
 			ID: "h1", Campaign: "0197c0aa-6a51-7c4e-9a55-0d4f4f1b8a10", Name: "2026-01", Device: "d-compta-07", DeviceName: "compta-07",

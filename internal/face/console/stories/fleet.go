@@ -83,7 +83,7 @@ func Device() page.Device {
 			Freezes:  []page.PolicyFreeze{{Name: "bilan", Reason: "Bilan", From: at(28, 0, 0), Until: at(31, 0, 0)}},
 			Limits:   []string{"par-site", "parc"},
 		},
-		Holds: Board().Holds, Exceptions: exceptionLines()[:2], Tasks: taskLines()[3:],
+		Holds: Board().Holds, Exceptions: exceptionLines()[:2], Tasks: taskLines()[3:], Incidents: incidentRows()[:1],
 		Events: []page.Event{
 			{Index: 4820, At: Now.Add(-3 * time.Minute), Kind: string(register.OrderResult), Actor: "agent:d-compta-02", Ring: "R1", Reason: fault.Because(fault.DiskFull, "mount", "/var", "need", "1240000000", "free", "192000000")},
 			{Index: 4711, At: at(15, 0, 1), Kind: string(register.OrderIssued), Actor: "system:conductor", Ring: "R1"},

@@ -18,7 +18,7 @@ func Measures(days int) page.Measures {
 	from := Now.Add(-time.Duration(days) * 24 * time.Hour)
 	m := view.Measured{
 		Device: view.DeviceRef{ID: "d-1", Name: "compta-17"}, From: from, To: Now,
-		Sample: &view.Sample{At: Now.Add(-20 * time.Second), Values: map[wire.Measure]float64{wire.MeasureCPU: 41.3, wire.MeasureMemory: 63, wire.MeasureFree: 18.5}, Down: []string{"cups.service", "bluetooth.service"}},
+		Sample: &view.LastSample{At: Now.Add(-20 * time.Second), Values: map[wire.Measure]float64{wire.MeasureCPU: 41.3, wire.MeasureMemory: 63, wire.MeasureFree: 18.5}, Down: []string{"cups.service", "bluetooth.service"}},
 		Installs: []view.Install{
 			{Kind: wire.OrderInstall, Campaign: "c-1", Name: "2026-01", Ended: at(14, 19, 12)}, {Kind: wire.OrderReboot, Ended: at(14, 19, 15)},
 		},

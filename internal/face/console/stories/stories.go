@@ -19,7 +19,7 @@ var Now = time.Date(2026, 1, 15, 9, 42, 0, 0, time.UTC)
 func Operator() *ui.Account {
 	return &ui.Account{
 		Name: "exploitation", Roles: []string{"it", "operator"},
-		May: ui.May{Run: true, Decide: true, Fleet: true, Except: true, Tasks: true, Policies: true, Alerts: true},
+		May: ui.May{Run: true, Decide: true, Fleet: true, Except: true, Tasks: true, Policies: true, Alerts: true, Incidents: true},
 	}
 }
 

@@ -30,7 +30,8 @@ func Today() page.Today {
 			{Campaign: b.ID, Name: b.Name, Ring: "R1", Role: "business", Title: "Tests métier"},
 			{Campaign: "c-2026-02", Name: "2026-02", Ring: "R0", Role: "it", Title: "Tests fonctionnels"},
 		},
-		Tasks: taskLines()[1:], Late: taskLines()[:2], Overdue: 2, Expiring: exceptionLines()[:1],
+		Incidents: incidentRows(),
+		Tasks:     taskLines()[1:], Late: taskLines()[:2], Overdue: 2, Expiring: exceptionLines()[:1],
 		Campaigns: campaignLines()[:2],
 		Dates: []page.Date{
 			{At: at(20, 19, 0), Kind: page.RingOpens, Campaign: b.ID, Name: b.Name, Ring: "GLOBAL"},

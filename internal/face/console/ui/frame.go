@@ -24,6 +24,8 @@ type May struct {
 	Except   bool // grant and end exceptions
 	Tasks    bool // open and reopen manual tasks
 	Alerts   bool // acknowledge and silence any, rules, tests, links to feeds
+	// Incidents: open, note, correct, close and reopen them.
+	Incidents bool
 }
 
 // Account is who looks at the page.
@@ -81,6 +83,8 @@ const (
 	CleanUps   Section = "clean_ups"
 	Probes     Section = "probes"
 	Alerts     Section = "alerts"
+	Incidents  Section = "incidents"
+	Tests      Section = "tests"
 )
 
 // Flash is what the last act of this person led to, told once.
@@ -120,6 +124,8 @@ var sections = []navigation{
 	{Calendar, "/calendar", "calendar-days", "k"},
 	{Procedures, "/procedures", "file-text", "o"},
 	{Policies, "/policy", "milestone", "y"},
+	{Incidents, "/incidents", "siren", "i"},
+	{Tests, "/tests", "circle-check", "e"},
 	{Tasks, "/tasks", "list-checks", "m"},
 	{Exceptions, "/exceptions", "shield-alert", "x"},
 	{CleanUps, "/clean-ups", "archive", "n"},

@@ -529,6 +529,13 @@ type Feedback struct {
 	ClosedWhy string
 }
 
+type FeedbackDiagnosis struct {
+	Tenant   string
+	Feedback string
+	Body     string
+	AtUs     int64
+}
+
 type FleetGroup struct {
 	Tenant    string
 	Name      string
@@ -578,6 +585,49 @@ type Idempotency struct {
 	Status    int64
 	Body      []byte
 	CreatedUs int64
+}
+
+type Incident struct {
+	Tenant      string
+	ID          string
+	Severity    string
+	Title       string
+	What        string
+	Campaign    string
+	Ring        string
+	Patch       string
+	Owner       string
+	Origin      string
+	OriginID    string
+	Subject     string
+	Response    string
+	State       string
+	Cause       string
+	Correction  string
+	Reopened    int64
+	OpenedUs    int64
+	OpenedBy    string
+	ChangedUs   int64
+	CorrectedUs int64
+	CorrectedBy string
+	ClosedUs    int64
+	ClosedBy    string
+}
+
+type IncidentDevice struct {
+	Tenant   string
+	Incident string
+	Device   string
+}
+
+type IncidentNote struct {
+	Tenant   string
+	ID       string
+	Incident string
+	Act      string
+	Text     string
+	Actor    string
+	AtUs     int64
 }
 
 type LifecycleTable struct {
@@ -881,6 +931,48 @@ type Tenant struct {
 	CreatedUs   int64
 	HoldsSerial int64
 	Holds       string
+}
+
+type TestResult struct {
+	Tenant    string
+	Campaign  string
+	Amendment int64
+	Position  int64
+	Test      string
+	Item      int64
+	Outcome   string
+	Remark    string
+	Incident  string
+	Actor     string
+	AtUs      int64
+}
+
+type Ticket struct {
+	Tenant      string
+	ID          string
+	Incident    string
+	Connector   string
+	ExternalID  string
+	ExternalKey string
+	Url         string
+	Status      string
+	Done        int64
+	CreatedUs   int64
+	CheckedUs   int64
+	CheckUs     int64
+}
+
+type TicketOutbox struct {
+	Tenant    string
+	ID        string
+	Ticket    string
+	Act       string
+	Text      string
+	Tries     int64
+	NextUs    int64
+	Error     string
+	DeadUs    int64
+	CreatedUs int64
 }
 
 type WakeAsk struct {
