@@ -92,13 +92,13 @@ func (w *weighing) checkCampaign() Check {
 func (w *weighing) checkContent(item Item, in bool, on *ItemDecision) Check {
 	switch {
 	case w.undo:
-		return link(CheckContent, fault.Because(fault.RollbackAsked, "by", item.By, "reason", item.Why))
+		return link(CheckContent, Asked(item.By, item.Why))
 	case !in || item.Amendment != w.scene.Amendment:
 		return link(CheckContent, fault.Because(fault.NotInContent, "campaign", string(w.scene.Campaign)))
+	case on != nil && on.Reason.Code == fault.RollbackAsked:
+		return link(CheckContent, on.Reason)
 	case item.Withdrawn:
 		return link(CheckContent, fault.Because(fault.ItemWithdrawn, "by", item.By, "reason", item.Why))
-	case on != nil && on.State == patch.RolledBack:
-		return link(CheckContent, fault.Because(fault.RollbackAsked, "by", item.By, "reason", item.Why))
 	default:
 		return link(CheckContent, fault.Reason{})
 	}
@@ -195,6 +195,10 @@ func (w *weighing) checkApplicable(key patch.Key, on *ItemDecision) Check {
 		return link(CheckApplicable, on.Reason)
 	}
 	switch on.Reason.Code {
+	case fault.AwaitingVerify, fault.OtherOrder, fault.RollbackRehearsal, fault.RebootPendingNow:
+		if !w.busyWith(on.Item) {
+			return link(CheckApplicable, on.Reason)
+		}
 	case fault.VersionGone, fault.NotApplicable, fault.ScanStale, fault.ScanRefused, fault.NeverScanned:
 		return link(CheckApplicable, on.Reason)
 	}
@@ -215,6 +219,9 @@ func (w *weighing) checkAttempts(on *ItemDecision) Check {
 	}
 	p := w.progress(on.Item)
 	switch {
+	case p != nil && p.Rehearsal.Stage == RehearsalFailed:
+		item, _ := w.scene.Content.Item(on.Item)
+		return link(CheckAttempts, p.rehearsalFailure(&item))
 	case on.State == patch.Failed:
 		return Check{Name: CheckAttempts, OK: w.proposed(on.Item), Reason: on.Reason, Next: on.Next}
 	case p.owes():

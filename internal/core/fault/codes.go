@@ -75,6 +75,8 @@ const (
 	RebootOrdered     Code = "reboot_ordered"        //
 	RollbackAsked     Code = "rollback_asked"        // by, reason
 	RollbackCannot    Code = "rollback_impossible"   // why
+	RollbackRehearsal Code = "rollback_rehearsal"    //
+	RehearsalFailed   Code = "rehearsal_failed"      // package, cause
 
 	// An agent says what stopped it.
 	LockHeld       Code = "lock_held"       // holder, pid, waited
@@ -158,6 +160,7 @@ const (
 	GateSignOffMissing Code = "gate_sign_off_missing" // role, title
 	GateSignOffRefused Code = "gate_sign_off_refused" // role, by, comment
 	GateTaskOpen       Code = "gate_task_open"        // count
+	GateNotRehearsed   Code = "gate_not_rehearsed"    // have, need, patches
 	GatePassed         Code = "gate_passed"           //
 	Expedited          Code = "expedited"             // by, reason
 

@@ -33,6 +33,9 @@ func (c *Conductor) Incident(ctx context.Context, tenant fleet.TenantID, by regi
 
 func (c *Conductor) respond(ctx context.Context, tx *store.Tx, s *scene, by register.Actor, ask campaign.Incident) (campaign.Response, error) {
 	response := campaign.Respond(s.procedure, ask.Severity)
+	if s.undo() && response == campaign.RollsBackAll {
+		response = campaign.PlacesHold // there is nothing to go back to
+	}
 	c.record(tx, s, register.Entry{
 		Kind: register.IncidentOpened, Actor: by, Ring: ask.Ring, Device: string(ask.Device), Patch: string(ask.Patch),
 		Detail: map[string]any{"severity": string(ask.Severity), "what": ask.What, "response": string(response)},
