@@ -155,9 +155,9 @@ func (w *world) takeFrom(d *device, r *row, ask campaign.Rollback, members map[*
 	ring := w.ring(r.amendment, r.position).Name
 	for i := range r.progress {
 		p := &r.progress[i]
-		begun := r.order != nil && r.order.spec.Kind == wire.OrderInstall && campaign.Begun(r.order.saidStep) &&
+		out := r.order != nil && r.order.spec.Kind == wire.OrderInstall &&
 			slices.ContainsFunc(r.order.spec.Items, func(i wire.Item) bool { return i.ID == string(p.Item) })
-		if !p.ToUndo(begun) || !ask.Covers(ring, d.member.Device, p.Item) {
+		if !p.ToUndo(out) || !ask.Covers(ring, d.member.Device, p.Item) {
 			continue
 		}
 		*p = p.AskedBack(campaign.Asked("user:admin", "rolled back"))

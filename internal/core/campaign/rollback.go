@@ -45,12 +45,12 @@ func Undone(rings []RingState) bool {
 }
 
 // ToUndo tells that a campaign changed something on the device for this item, or
-// is changing it now, by an order that has begun, and that no rollback has it yet.
-func (p *Progress) ToUndo(begun bool) bool {
+// may be changing it by an order that is out, and that no rollback has it yet.
+func (p *Progress) ToUndo(out bool) bool {
 	if p.Rollback || p.State == patch.RolledBack || p.State == patch.NotApplicable {
 		return false
 	}
-	return p.changed() && (p.landed() || begun && p.State == patch.Scheduled)
+	return p.changed() && (p.landed() || out && p.State == patch.Scheduled)
 }
 
 // changed tells that an install of it changes, or changed, a package.

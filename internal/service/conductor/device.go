@@ -86,7 +86,7 @@ type group struct {
 	scenes map[int64]campaign.Scene        // by amendment
 	deltas map[[2]int64]*campaign.Counters // by amendment and position
 	moved  bool
-	// verified are the patches that this batch has found verified.
+	// verified are the patches that are so on a device of this batch.
 	verified []patch.ID
 }
 
@@ -324,6 +324,9 @@ func (g *group) keepItems(ctx context.Context, row gen.CampaignDevice, device ca
 	}
 	inFlight := device.Order != nil && !d.Cancel && !d.Expired
 	for _, item := range d.Items {
+		if item.State == patch.Verified && !slices.Contains(g.verified, item.Item) {
+			g.verified = append(g.verified, item.Item)
+		}
 		before, known := progressOn(device.Progress, item.Item)
 		after := before
 		after.Item = item.Item
@@ -367,7 +370,6 @@ func (g *group) recordItem(row gen.CampaignDevice, item campaign.ItemDecision, n
 	switch {
 	case item.State == patch.Verified:
 		kind = register.PatchVerified
-		g.verified = append(g.verified, item.Item)
 	case item.Reason.Code == fault.Quarantined:
 		kind = register.PatchQuarantined
 	}

@@ -79,11 +79,11 @@ func (c *Conductor) rollBack(ctx context.Context, tx *store.Tx, s *scene, by reg
 	if err != nil {
 		return plan, err
 	}
-	if len(u.devices) == 0 {
-		return plan, fault.New(fault.NothingToDo, "what", "rollback")
-	}
 	if plan, err = u.plan(ctx, tx.Queries, c.Clock()); err != nil {
 		return plan, err
+	}
+	if plan.Items == 0 {
+		return plan, fault.New(fault.NothingToDo, "what", "rollback")
 	}
 	row, err := c.addRollback(ctx, tx, u, by)
 	if err != nil {
@@ -120,7 +120,11 @@ type undoing struct {
 type undoItem struct {
 	gen.ToUndoRow
 	progress campaign.Progress
+	sure     bool // an install of it has begun; else its order is out, and nobody knows yet
 }
+
+// noOrder is the step of an item whose order is not out.
+const noOrder = "none"
 
 func (c *Conductor) undoing(ctx context.Context, q *gen.Queries, s *scene, ask campaign.Rollback) (*undoing, error) {
 	if err := s.notUndo(); err != nil {
@@ -147,19 +151,19 @@ func (c *Conductor) undoing(ctx context.Context, q *gen.Queries, s *scene, ask c
 		if err != nil {
 			return nil, err
 		}
-		if !p.ToUndo(campaign.Begun(wire.Step(r.Step))) {
+		if !p.ToUndo(r.Step != noOrder) {
 			continue
 		}
 		if u.items[i.Device] == nil {
 			u.devices = append(u.devices, i.Device)
 		}
-		u.items[i.Device] = append(u.items[i.Device], undoItem{r, p})
+		u.items[i.Device] = append(u.items[i.Device], undoItem{r, p, p.ToUndo(campaign.Begun(wire.Step(r.Step)))})
 	}
 	return u, nil
 }
 
 func (u *undoing) plan(ctx context.Context, q *gen.Queries, now time.Time) (campaign.RollbackPlan, error) {
-	plan := campaign.RollbackPlan{Devices: len(u.devices), Impossible: []campaign.CannotRollback{}, Exceptions: []campaign.OpenAgain{}}
+	plan := campaign.RollbackPlan{Impossible: []campaign.CannotRollback{}, Exceptions: []campaign.OpenAgain{}}
 	rehearsals, err := q.Rehearsals(ctx, u.row.Tenant, u.row.ID)
 	if err != nil {
 		return plan, fmt.Errorf("read rehearsals: %w", err)
@@ -170,8 +174,11 @@ func (u *undoing) plan(ctx context.Context, q *gen.Queries, now time.Time) (camp
 	}
 	open := map[patch.ID]int{}
 	for _, device := range u.devices {
-		alone := time.Duration(0)
+		alone, before := time.Duration(0), plan.Items
 		for _, i := range u.items[device] {
+			if !i.sure {
+				continue
+			}
 			plan.Items++
 			if why, cannot := campaign.CannotGoBack(i.progress.Packages); cannot {
 				plan.Impossible = append(plan.Impossible, campaign.CannotRollback{
@@ -181,6 +188,9 @@ func (u *undoing) plan(ctx context.Context, q *gen.Queries, now time.Time) (camp
 			}
 			alone += took[string(i.progress.Item)]
 			open[i.progress.Item]++
+		}
+		if plan.Items > before {
+			plan.Devices++
 		}
 		plan.Expected = max(plan.Expected, alone)
 	}

@@ -10,7 +10,7 @@ SELECT * FROM campaign_rollback WHERE tenant = @tenant AND campaign = @campaign;
 -- name: ToUndo :many
 SELECT sqlc.embed(i), c.position, d.name AS device_name, CAST(COALESCE((
   SELECT max(o.step) FROM device_order o
-  WHERE o.tenant = i.tenant AND o.device = i.device AND o.state = 'open' AND o.campaign = i.campaign AND o.amendment = i.amendment AND o.kind = 'install'), '') AS TEXT) AS step
+  WHERE o.tenant = i.tenant AND o.device = i.device AND o.state = 'open' AND o.campaign = i.campaign AND o.amendment = i.amendment AND o.kind = 'install'), 'none') AS TEXT) AS step
 FROM campaign_device_item i
 JOIN campaign_device c ON c.tenant = i.tenant AND c.campaign = i.campaign AND c.amendment = i.amendment AND c.device = i.device
 JOIN device d ON d.tenant = i.tenant AND d.id = i.device
@@ -41,8 +41,9 @@ SELECT i.item, i.amendment, count(*) AS installed,
   CAST(sum(CASE WHEN i.rehearsal <> '' THEN 1 ELSE 0 END) AS BIGINT) AS begun,
   CAST(sum(CASE WHEN i.rehearsal = 'done' THEN 1 ELSE 0 END) AS BIGINT) AS done,
   CAST(max(i.rehearsal_back_us) AS BIGINT) AS back_us
-FROM campaign_device_item i JOIN campaign_device c ON c.tenant = i.tenant AND c.campaign = i.campaign AND c.amendment = i.amendment AND c.device = i.device
-WHERE i.tenant = @tenant AND i.campaign = @campaign AND c.position = 0 AND i.rollback = 0 AND i.packages <> '[]' AND i.rehearsal <> 'moot'
+FROM campaign_amendment a CROSS JOIN campaign_device c CROSS JOIN campaign_device_item i
+WHERE a.tenant = @tenant AND a.campaign = @campaign AND c.tenant = a.tenant AND c.campaign = a.campaign AND c.amendment = a.number AND c.position = 0 AND i.tenant = c.tenant AND i.campaign = c.campaign AND i.device = c.device
+  AND i.amendment = c.amendment AND i.rollback = 0 AND i.packages <> '[]' AND i.rehearsal <> 'moot'
   AND (i.rehearsal <> '' OR i.state IN ('verified', 'installed_pending_reboot'))
 GROUP BY i.item, i.amendment;
 
