@@ -264,17 +264,17 @@ func (w *weighing) decide() DeviceDecision {
 	switch {
 	case w.busy && w.revoked():
 		out.Cancel = true
-		if len(w.eligible) > 0 || !w.waiting.IsZero() {
+		if len(w.eligible)+len(w.rehearse) > 0 || !w.waiting.IsZero() {
 			w.waiting = orElse(w.stop.reason, fault.Because(fault.OrderCancelled))
 		}
 	case w.busy:
 		w.waiting = w.ordered
 		w.lookAt(w.overdue())
-	case len(w.eligible) > 0 && w.broken():
+	case len(w.eligible)+len(w.rehearse) > 0 && w.broken():
 		w.wait(w.ring.Stopped)
 	case len(w.eligible) > 0:
 		w.order(&out)
-	case len(w.rehearse) > 0 && !w.broken():
+	case len(w.rehearse) > 0:
 		w.orderRehearsal(&out)
 	}
 	out.Bucket, out.Reason = w.bucket()

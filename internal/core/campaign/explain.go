@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"slices"
 	"time"
 
 	"patchring/internal/core/fault"
@@ -148,7 +149,7 @@ func (w *weighing) checkRing(key patch.Key) Check {
 		c := link(CheckRing, fault.Because(fault.RingNotOpen, "ring", w.ring.Name, "opens", rfc(w.ring.Opens)))
 		c.Next = w.ring.Opens
 		return c
-	case w.broken() && w.proposed(key.ID()):
+	case w.broken() && (w.proposed(key.ID()) || w.rehearses(key.ID())):
 		return link(CheckRing, w.ring.Stopped)
 	default:
 		return link(CheckRing, fault.Reason{})
@@ -241,6 +242,10 @@ func (w *weighing) proposed(id patch.ID) bool {
 		}
 	}
 	return false
+}
+
+func (w *weighing) rehearses(id patch.ID) bool {
+	return slices.ContainsFunc(w.rehearse, func(i wire.Item) bool { return i.ID == string(id) })
 }
 
 func (w *weighing) checkWindow(on *ItemDecision) Check {

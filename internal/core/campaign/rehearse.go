@@ -234,7 +234,6 @@ func (w *weighing) undoAgain(d *ItemDecision, item *Item, p *Progress) {
 	if d.State != patch.Failed {
 		d.Reason = fault.Because(fault.RollbackRehearsal)
 	}
-	w.wait(fault.Because(fault.RollbackRehearsal))
 	w.rehearse = append(w.rehearse, undoing(item, p))
 }
 
@@ -250,10 +249,11 @@ func (w *weighing) orderRehearsal(out *DeviceDecision) {
 	case w.otherFirst():
 		w.wait(fault.Because(fault.OtherOrder, "campaign", w.device.OtherCampaign))
 	case len(windows) == 0:
-		w.waiting = w.closed()
+		w.wait(w.closed())
 		w.lookAt(w.now.Add(noWindowLook))
 	case w.crowded(windows[0]):
 	default:
+		w.wait(fault.Because(fault.RollbackRehearsal))
 		var ids []patch.ID
 		for _, item := range w.rehearse {
 			ids = append(ids, patch.ID(item.ID))
