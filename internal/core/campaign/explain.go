@@ -283,6 +283,8 @@ func (w *weighing) checkOrder(decision DeviceDecision) Check {
 		return Check{Name: CheckOrder, OK: true, Reason: w.ordered, Next: w.device.Order.Next}
 	case w.device.Rebooting:
 		return link(CheckOrder, fault.Because(fault.RebootOrdered))
+	case len(w.rehearse) > 0 && len(w.eligible) == 0 && w.device.RebootPending:
+		return link(CheckOrder, fault.Because(fault.RebootPendingNow))
 	case w.otherFirst():
 		return link(CheckOrder, fault.Because(fault.OtherOrder, "campaign", w.device.OtherCampaign))
 	default:
