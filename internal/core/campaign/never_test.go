@@ -51,7 +51,7 @@ func (w *world) checkRing(r *ring, d campaign.RingDecision) {
 		if w.now.Before(r.Opens) && !r.Expedited {
 			w.Fatalf("%s: ring %s opens before %s", w.now, r.Name, r.Opens)
 		}
-		if !r.First && !(r.Undo && r.Expedited) && !w.ring(r.amendment, r.position-1).Ring.Ring.Passed() {
+		if !r.First && (!r.Undo || !r.Expedited) && !w.ring(r.amendment, r.position-1).Ring.Ring.Passed() {
 			w.Fatalf("%s: ring %s opens past the gate of the one before", w.now, r.Name)
 		}
 	}
@@ -154,7 +154,7 @@ func (w *world) checkOrder(d *device, r *row, s campaign.Scene, v campaign.Devic
 	switch {
 	case r.order != nil && !got.Expired:
 		w.Fatalf("%s: a second order for %s", w.now, d.member.Name)
-	case v.OtherCampaign != "" && !(v.OtherYields && v.Goal == campaign.RollBack && got.Order.Preempts):
+	case v.OtherCampaign != "" && (!v.OtherYields || v.Goal != campaign.RollBack || !got.Order.Preempts):
 		w.Fatalf("%s: an order for %s, busy with another", w.now, d.member.Name)
 	case len(got.Order.Items) == 0 || len(got.Order.Windows) == 0 || !got.Order.Expires.After(w.now):
 		w.Fatalf("%s: an order of nothing for %s: %+v", w.now, d.member.Name, got.Order)
@@ -170,10 +170,9 @@ func (w *world) checkOrder(d *device, r *row, s campaign.Scene, v campaign.Devic
 		if !ok || item.Key.Version != ordered.Version || item.Amendment != s.Amendment {
 			w.Fatalf("%s: ordered %+v on %s, which is not the content", w.now, ordered, d.member.Name)
 		}
-		switch {
-		case got.Order.Kind == wire.OrderInstall:
+		if got.Order.Kind == wire.OrderInstall {
 			w.checkAllowed(d, r, s, item)
-		default:
+		} else {
 			w.checkUndo(d, r, item)
 		}
 	}

@@ -115,7 +115,7 @@ func (r Ring) standsStill() fault.Reason {
 
 func decidePending(now time.Time, r Ring, d RingDecision) RingDecision {
 	switch {
-	case !r.First && !r.Previous.State.Passed() && !(r.Undo && r.Expedited):
+	case !r.First && !r.Previous.State.Passed() && (!r.Undo || !r.Expedited):
 		d.Reasons = because(fault.Because(fault.RingWaitsPrevious, "ring", r.Previous.Name))
 	case now.Before(r.Opens) && !r.Expedited:
 		d.Reasons = because(fault.Because(fault.RingWaitsCalendar, "opens", rfc(r.Opens)))

@@ -344,7 +344,7 @@ func BoardHead(f ui.Frame, b Board) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if f.Account != nil && f.Account.May.Run && b.Over() {
+		if f.Account != nil && f.Account.May.Run && b.Over() && b.Rollback == nil {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 25, "<div class=\"acts\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -364,7 +364,7 @@ func BoardHead(f ui.Frame, b Board) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if f.Account.May.Run {
-				if b.State == campaign.Verifying {
+				if b.State == campaign.Verifying && b.Rollback == nil {
 					templ_7745c5c3_Err = ui.Open("", "siren", b.catchUp(), f.T("act_emergency.missed")).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err

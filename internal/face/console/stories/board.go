@@ -159,12 +159,13 @@ func RollbackBoard() page.Board {
 	b.ID, b.Name, b.State, b.Held, b.Origin, b.Holds, b.Said = "c-rollback", "2026-01-rollback", campaign.Running, false, campaign.ByRollback, nil, nil
 	b.Feedback = page.FeedbackTally{}
 	b.Rollback = &page.Rollback{
-		Undoes: "c1", Name: "2026-01", Part: "nginx 1.22.1-9+deb12u3", Reason: "la paie n'imprime plus", By: "user:exploitation", ByRing: true,
+		Undoes: "c1", Name: "2026-01", Part: "openssl 3.0.17-1~deb12u3", Reason: "la paie n'imprime plus", By: "user:exploitation", ByRing: true,
 	}
 	for i := range b.Rings {
 		b.Rings[i].Visas, b.Rings[i].RollbackImpossible, b.Rings[i].Reasons = nil, 0, []fault.Reason{fault.Because(fault.GatePassed)}
 	}
-	b.Rings[1].Counters = campaign.Counters{Done: 43, Failed: 1, Unreachable: 2}
+	b.Rings[1].Counters, b.Rings[2].Counters = campaign.Counters{Done: 43, Failed: 1, Unreachable: 2}, campaign.Counters{}
+	b.Rings[2].Reasons = []fault.Reason{fault.Because(fault.RingWaitsPrevious, "ring", "R1")}
 	b.Rings[1].Reasons = []fault.Reason{fault.Because(fault.GateFailedTooMany, "have", "1", "max", "0")}
 	b.Content = b.Content[:1]
 	return b
