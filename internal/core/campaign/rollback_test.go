@@ -175,3 +175,32 @@ func TestCannotGoBack(t *testing.T) {
 		t.Errorf("nothing says that it cannot: %s", why)
 	}
 }
+
+// backIn: the rollback has the item, which its campaign left in a state.
+func (s *situation) backIn(item campaign.Item, state, was patch.State) *campaign.Progress {
+	p := s.progress(item, state)
+	p.Rollback, s.Goal, s.Missing = true, campaign.RollBack, nil
+	p.Found = &campaign.Progress{Item: item.ID, State: was, Attempts: 3, Packages: p.Packages, Rollback: true}
+	return p
+}
+
+func TestTheWholeCampaignGoesBack(t *testing.T) {
+	runDevices(t, []deviceTest{
+		{"what was installed", func(s *situation) {
+			s.backIn(openssl, patch.Scheduled, patch.Verified)
+			s.backIn(nginx, patch.Scheduled, patch.InstalledPendingReboot)
+		}, "not_reached order_in_flight order rollback openssl nginx", "", expiry},
+		{"what failed half way, however often it was tried", func(s *situation) { s.backIn(openssl, patch.Scheduled, patch.Failed) },
+			"not_reached order_in_flight order rollback openssl", "", expiry},
+		{"nothing of it was ever on the device", func(s *situation) { s.backIn(openssl, patch.Scheduled, patch.NotApplicable) }, "exempt rollback_asked", "", time.Time{}},
+		{"its ring is not open yet", func(s *situation) {
+			s.backIn(openssl, patch.Scheduled, patch.Verified)
+			s.ring().State = campaign.RingPending
+		}, "not_reached ring_not_open", "", silence},
+		{"all is back", func(s *situation) { s.backIn(openssl, patch.RolledBack, patch.RolledBack) }, "done", "openssl rolled_back rollback_asked", time.Time{}},
+		{"one is back, one cannot", func(s *situation) {
+			s.backIn(openssl, patch.RolledBack, patch.RolledBack)
+			s.backIn(nginx, patch.Scheduled, patch.Verified).Packages[0].Rollback = wire.RollbackImpossible
+		}, "failed rollback_impossible", "", time.Time{}},
+	})
+}
