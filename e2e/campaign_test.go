@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -70,8 +71,30 @@ func TestCampaignOfTroubles(t *testing.T) {
 			s.version(user, "lab-good") == "1.0" && s.version(other, "lab-good") == "1.0"
 	})
 	for _, ring := range []string{"R0", "R1", "GLOBAL"} {
-		s.awaitNumbers(c, ring, demo.Numbers{Done: 1})
+		s.awaitNumbers(c+"-rollback", ring, demo.Numbers{Done: 1})
+		s.awaitNumbers(c, ring, demo.Numbers{Exempt: 1})
 	}
+	s.verifyRegister()
+}
+
+// The first ring installs, undoes and installs again, on a real host, before its
+// gate lets anyone else have the patch.
+func TestRollbackIsRehearsed(t *testing.T) {
+	s := newSite(t, []string{pilot}, []string{"lab-good"})
+	text := strings.NewReplacer("procedure: e2e\n", "procedure: e2e-rehearsed\n", "rollback: {on_severity: critical}", "rollback: {on_severity: critical, rehearse: true}").Replace(procedureText)
+	must(t, s.admin.ApplyProcedure(t.Context(), "rehearsed.yaml", []byte(text)))
+	c := s.campaign(s.patches("lab-good"), map[string]any{"procedure": "e2e-rehearsed"})
+	s.expedite(c, "R0")
+	s.await("the rehearsal is over", 4*time.Minute, func() bool {
+		var raw []byte
+		return s.admin.Get(t.Context(), "/campaigns/"+url.PathEscape(c), &raw) == nil && strings.Contains(string(raw), `"rollback":"rehearsed"`)
+	})
+	s.wantVersions(pilot, map[string]string{"lab-good": "1.1"})
+	if n := s.upgrades(pilot, "lab-good", "1.0", "1.1"); n != 2 {
+		t.Errorf("dpkg upgraded lab-good %d times, want it installed and installed again", n)
+	}
+	must(t, s.it.Act(t.Context(), c, "sign", map[string]any{"ring": "R0", "role": "it", "yes": true}, nil))
+	s.awaitRing(c, "R0", "done", time.Minute)
 	s.verifyRegister()
 }
 

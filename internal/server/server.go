@@ -19,6 +19,7 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/identity"
+	"patchring/internal/core/patch"
 	"patchring/internal/core/register"
 	"patchring/internal/infra/broker"
 	"patchring/internal/infra/bus"
@@ -214,6 +215,12 @@ func (s *Server) openServices() error {
 	})
 	s.Conductor = conductor.New(conductor.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Publish: s.Bus.Publish, Changed: s.pulse.beat, Link: s.Personal.OrderLink,
+		OpenAgain: func(ctx context.Context, tx *store.Tx, ask conductor.Covered) error {
+			return s.Desk.Cover(ctx, tx, desk.Covered(ask))
+		},
+		Verified: func(ctx context.Context, tx *store.Tx, tenant string, patches []patch.ID) error {
+			return s.Desk.Mended(ctx, tx, tenant, patches)
+		},
 	})
 	s.Cleaner = cleaner.New(cleaner.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Policies: s.Conductor.Policies, Sent: s.Conductor.Wake,

@@ -50,6 +50,7 @@ type fakeDevice struct {
 	breaks   map[string]bool   // name+version whose install fails
 	dies     map[string]bool   // name+version that installs and whose service then fails
 	unkept   map[string]bool   // names whose previous version could not be kept
+	sticks   map[string]bool   // names that no rollback puts back
 	orders   map[string]wire.Order
 	holds    wire.Holds
 	installs []install // everything it ever did
@@ -414,6 +415,8 @@ func (w *world) apply(d *fakeDevice, o wire.Order, item wire.Item) wire.Outcome 
 	for _, c := range item.Packages {
 		d.installs = append(d.installs, install{at: w.now, kind: o.Kind, name: c.Name, version: c.To, inside: inside(o.Windows, w.now)})
 		switch {
+		case o.Kind == wire.OrderRollback && d.sticks[c.Name]:
+			out.State, out.Cause = wire.ItemFailed, &wire.Cause{Code: "package_failed", Args: map[string]string{"package": c.Name}}
 		case o.Kind == wire.OrderRollback:
 			d.packages[c.Name] = c.To
 			out.State = wire.ItemRolledBack

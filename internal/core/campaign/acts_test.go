@@ -69,35 +69,106 @@ func (w *world) addAmendment(keys []patch.Key) {
 	w.touch(everyRow)
 }
 
-// rollBack turns around what was installed.
+// rollBack turns around what was installed, as a campaign of its own.
 func (w *world) rollBack(ask campaign.Rollback) {
-	whole := ask.Patch == "" && ask.Ring == "" && ask.Device == ""
+	number := len(w.amended)
+	back := &undo{id: campaign.ID("back-" + strconv.Itoa(number)), byRing: ask.ByRing, ask: ask}
+	members := map[*device]*row{}
 	for _, d := range w.devices {
 		for _, r := range d.rows {
-			if ask.Device != "" && ask.Device != d.member.Device || ask.Ring != "" && w.ring(r.amendment, r.position).Name != ask.Ring {
-				continue
-			}
-			r.progress = slices.Clone(r.progress)
-			for i := range r.progress {
-				p := &r.progress[i]
-				done := p.State == patch.Verified || p.State == patch.InstalledPendingReboot || p.State == patch.Failed
-				if done && len(p.Packages) > 0 && (ask.Patch == "" || ask.Patch == p.Item) {
-					p.Rollback, p.State, p.Attempts, p.NoEffects, p.Next, p.Updated = true, patch.Scheduled, 0, 0, time.Time{}, w.now
-					p.Reason.Code, p.Reason.Args = "", nil
-					r.goal = campaign.RollBack
-				}
-			}
+			w.takeFrom(d, r, ask, members)
 		}
 	}
 	for _, item := range w.items {
-		if whole || item.ID == ask.Patch {
+		if ask.Patch == item.ID || ask.Whole() {
 			w.withdraw(item.ID, "rolled back")
 		}
+		if slices.ContainsFunc(w.devices, func(d *device) bool { return members[d] != nil && members[d].knows(item.ID) }) {
+			item.Withdrawn, item.By, item.Why, item.Amendment = false, "user:admin", "rolled back", 0
+			back.items = append(back.items, item)
+		}
 	}
-	if whole {
-		w.state = campaign.RollingBack
+	if ask.Whole() {
+		w.place(campaign.Hold{Campaign: campaignID, Actor: "user:admin", Reason: "rolled back"})
+	}
+	if len(members) == 0 {
+		return
+	}
+	if w.undos == nil {
+		w.undos = map[int]*undo{}
+	}
+	w.undos[number] = back
+	w.addRings(w.now)
+	for _, d := range w.devices {
+		w.enlist(d)
+		if r := members[d]; r != nil {
+			r.amendment = number
+			for len(d.rows) <= number { // it is in no ring any more
+				d.rows = append(d.rows, &row{absent: true})
+			}
+			d.rows[number] = r
+			w.count(number, r.position, campaign.NotReached, 1)
+		}
 	}
 	w.touch(everyRow)
+}
+
+// join gives a rollback what an order that was out when it was asked for has
+// brought after it.
+func (w *world) join(d *device, r *row, p *campaign.Progress) {
+	at := slices.IndexFunc(w.items, func(i campaign.Item) bool { return i.ID == p.Item && i.Withdrawn })
+	if r.goal != campaign.Install || at < 0 || !p.ToUndo(false) {
+		return
+	}
+	for number := range w.amended {
+		back := w.undos[number]
+		if back == nil || !back.ask.Everywhere() || !back.ask.Covers("", "", p.Item) {
+			continue
+		}
+		if d.rows[number].absent {
+			d.rows[number] = &row{amendment: number, position: r.position, goal: campaign.RollBack}
+			d.rows[number].decision.Bucket = campaign.NotReached
+			w.count(number, r.position, campaign.NotReached, 1)
+		}
+		if item := w.items[at]; !slices.ContainsFunc(back.items, func(i campaign.Item) bool { return i.ID == item.ID }) {
+			item.Withdrawn, item.By, item.Why, item.Amendment = false, "user:admin", "rolled back", 0
+			back.items = append(slices.Clone(back.items), item)
+		}
+		*p = p.AskedBack(campaign.Asked("user:admin", "rolled back"))
+		d.rows[number].dirty = true
+		d.rows[number].progress = append(d.rows[number].progress, campaign.Progress{
+			Item: p.Item, State: patch.Scheduled, Rollback: true, Packages: p.Packages, Updated: w.now,
+		})
+		return
+	}
+}
+
+func (r *row) knows(id patch.ID) bool {
+	return slices.ContainsFunc(r.progress, func(p campaign.Progress) bool { return p.Item == id })
+}
+
+// takeFrom gives what one row has to undo to the rollback.
+func (w *world) takeFrom(d *device, r *row, ask campaign.Rollback, members map[*device]*row) {
+	if r.absent || r.goal == campaign.RollBack {
+		return
+	}
+	ring := w.ring(r.amendment, r.position).Name
+	for i := range r.progress {
+		p := &r.progress[i]
+		out := r.order != nil && r.order.spec.Kind == wire.OrderInstall &&
+			slices.ContainsFunc(r.order.spec.Items, func(i wire.Item) bool { return i.ID == string(p.Item) })
+		if !p.ToUndo(out) || !ask.Covers(ring, d.member.Device, p.Item) {
+			continue
+		}
+		*p = p.AskedBack(campaign.Asked("user:admin", "rolled back"))
+		if members[d] == nil {
+			members[d] = &row{position: r.position, goal: campaign.RollBack, dirty: true}
+			members[d].decision.Bucket = campaign.NotReached
+		}
+		members[d].progress = append(members[d].progress, campaign.Progress{
+			Item: p.Item, State: patch.Scheduled, Rollback: true, Packages: p.Packages, Updated: w.now,
+		})
+	}
 }
 
 func (w *world) hurry(r *ring) {

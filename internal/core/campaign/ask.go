@@ -77,16 +77,35 @@ type Rollback struct {
 	Device   fleet.DeviceID
 	Patch    patch.ID
 	Reason   string
-	// Now opens an emergency window of this length, recorded as such; zero
-	// rolls back in the devices' next windows.
+	// Now opens an emergency window of this length, recorded as such, before the
+	// devices' own; zero rolls back in those.
 	Now time.Duration
+	// ByRing begins a ring only when nobody of the one before it has failed and
+	// enough of it is done; without it all rings go back together.
+	ByRing bool
 }
 
 // RollbackPlan is what a rollback would do, for the person about to say yes.
 type RollbackPlan struct {
+	Campaign   ID // that carries it out; empty: it was only asked about
+	Name       string
 	Devices    int
 	Items      int
 	Impossible []CannotRollback
+	// Expected is how long a device takes for its part by what was rehearsed, the
+	// slowest of them; 0: nothing of it was.
+	Expected time.Duration
+	// Exceptions are what is open again, and until when somebody answers for it.
+	Exceptions []OpenAgain
+}
+
+// OpenAgain is a patch that a rollback leaves open, under an exception.
+type OpenAgain struct {
+	Patch   patch.ID
+	Name    string
+	Version string
+	Devices int
+	Until   time.Time
 }
 
 // CannotRollback is one package that cannot go back, and why.

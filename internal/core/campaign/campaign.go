@@ -23,16 +23,15 @@ type State string
 
 // States.
 const (
-	Draft       State = "draft" // an emergency that waits for its own sign-offs
-	Scheduled   State = "scheduled"
-	Running     State = "running"
-	Verifying   State = "verifying"    // the verification's date has come
-	RollingBack State = "rolling_back" // the whole campaign is being undone
-	Closed      State = "closed"
+	Draft     State = "draft" // an emergency that waits for its own sign-offs
+	Scheduled State = "scheduled"
+	Running   State = "running"
+	Verifying State = "verifying" // the verification's date has come
+	Closed    State = "closed"
 )
 
 // Active tells whether devices may still receive orders.
-func (s State) Active() bool { return s == Running || s == Verifying || s == RollingBack }
+func (s State) Active() bool { return s == Running || s == Verifying }
 
 // Origin says what created a campaign.
 type Origin string
@@ -42,6 +41,7 @@ const (
 	ByCalendar  Origin = "calendar"
 	ByHand      Origin = "manual"
 	ByEmergency Origin = "emergency"
+	ByRollback  Origin = "rollback" // it undoes what another campaign installed
 )
 
 // Bucket is which of the five numbers counts a device.

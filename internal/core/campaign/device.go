@@ -97,6 +97,7 @@ type Scene struct {
 	Terms     Terms
 	Holds     []Hold
 	Pace      pace.Learned // how long past installs took
+	Rehearse  Rehearse     // on devices of the first ring
 
 	sheet *policy.Sheet
 }
@@ -131,6 +132,9 @@ type ItemDecision struct {
 	// NoEffect: a scan contradicts what was claimed. The caller keeps it as one
 	// more install without effect, by Progress.Contradict.
 	NoEffect bool
+	// Rehearsal is the stage that its rollback's rehearsal has come to; empty: as
+	// it was.
+	Rehearsal RehearsalStage
 }
 
 // DeviceDecision is what a device gets now.
@@ -183,7 +187,8 @@ type weighing struct {
 
 	items    []ItemDecision
 	eligible []wire.Item
-	verified bool // something of the content is on it, or all that was has gone back
+	rehearse []wire.Item // to be undone and installed again, once nothing else is left to install
+	verified bool        // something of the content is on it, or all that was has gone back
 	failed   fault.Reason
 	waiting  fault.Reason
 	exempt   fault.Reason // left out on this device
@@ -192,20 +197,16 @@ type weighing struct {
 	look     time.Time
 }
 
-// weigh looks at every item. A device that is turned around goes back first,
-// and goes on with the rest of the content when nothing is left to undo.
+// weigh looks at every item.
 func weigh(now time.Time, s *Scene, d *Device) weighing {
-	w := weighing{now: now, scene: s, device: d, ring: &s.Rings[d.Position], undo: d.Goal == RollBack || s.State == RollingBack}
+	w := weighing{now: now, scene: s, device: d, ring: &s.Rings[d.Position], undo: d.Goal == RollBack}
 	if w.busy = w.inFlight(); w.busy {
 		w.ordered = d.Order.reason()
 	}
 	w.stop = w.stopped()
 	if w.undo {
-		if left := w.rollback(); left || s.State == RollingBack {
-			return w
-		}
-		w = weighing{now: now, scene: s, device: d, ring: w.ring, busy: w.busy, ordered: w.ordered}
-		w.stop = w.stopped()
+		w.rollback()
+		return w
 	}
 	w.install()
 	return w
@@ -228,14 +229,19 @@ type stop struct {
 	early  bool // nothing can have happened here yet
 }
 
-// stopped: a rollback is stopped by nothing but the campaign's end, because a
-// hold is what usually comes before it.
+// stopped: a rollback is stopped by its end, its ring that is not open yet, and
+// by a hold on itself; not by those on others, because a hold is what usually
+// comes before it.
 func (w *weighing) stopped() stop {
-	s := stop{early: !w.undo && (w.scene.State == Scheduled || !w.ring.State.Opened())}
+	s := stop{early: w.scene.State == Scheduled || !w.ring.State.Opened()}
 	hold, held := heldBy(w.scene.Holds, w.scene.Campaign, w.ring.Name, string(w.device.ID))
 	switch {
 	case w.scene.State == Closed:
 		s.reason = fault.Because(fault.CampaignClosed)
+	case w.undo && held && hold.Campaign == w.scene.Campaign:
+		s.reason = hold.because()
+	case w.undo && s.early:
+		s.reason = fault.Because(fault.RingNotOpen, "ring", w.ring.Name, "opens", "")
 	case w.undo:
 	case w.scene.State == Draft:
 		s.reason = fault.Because(fault.CampaignDraft)
@@ -258,16 +264,18 @@ func (w *weighing) decide() DeviceDecision {
 	switch {
 	case w.busy && w.revoked():
 		out.Cancel = true
-		if len(w.eligible) > 0 || !w.waiting.IsZero() {
+		if len(w.eligible)+len(w.rehearse) > 0 || !w.waiting.IsZero() {
 			w.waiting = orElse(w.stop.reason, fault.Because(fault.OrderCancelled))
 		}
 	case w.busy:
 		w.waiting = w.ordered
 		w.lookAt(w.overdue())
-	case len(w.eligible) > 0 && w.broken():
+	case len(w.eligible)+len(w.rehearse) > 0 && w.broken():
 		w.wait(w.ring.Stopped)
 	case len(w.eligible) > 0:
 		w.order(&out)
+	case len(w.rehearse) > 0:
+		w.orderRehearsal(&out)
 	}
 	out.Bucket, out.Reason = w.bucket()
 	if out.Bucket == NotReached && !w.reachable() {

@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"slices"
 	"time"
 
 	"patchring/internal/core/fault"
@@ -92,13 +93,13 @@ func (w *weighing) checkCampaign() Check {
 func (w *weighing) checkContent(item Item, in bool, on *ItemDecision) Check {
 	switch {
 	case w.undo:
-		return link(CheckContent, fault.Because(fault.RollbackAsked, "by", item.By, "reason", item.Why))
+		return link(CheckContent, Asked(item.By, item.Why))
 	case !in || item.Amendment != w.scene.Amendment:
 		return link(CheckContent, fault.Because(fault.NotInContent, "campaign", string(w.scene.Campaign)))
+	case on != nil && on.Reason.Code == fault.RollbackAsked:
+		return link(CheckContent, on.Reason)
 	case item.Withdrawn:
 		return link(CheckContent, fault.Because(fault.ItemWithdrawn, "by", item.By, "reason", item.Why))
-	case on != nil && on.State == patch.RolledBack:
-		return link(CheckContent, fault.Because(fault.RollbackAsked, "by", item.By, "reason", item.Why))
 	default:
 		return link(CheckContent, fault.Reason{})
 	}
@@ -148,7 +149,7 @@ func (w *weighing) checkRing(key patch.Key) Check {
 		c := link(CheckRing, fault.Because(fault.RingNotOpen, "ring", w.ring.Name, "opens", rfc(w.ring.Opens)))
 		c.Next = w.ring.Opens
 		return c
-	case w.broken() && w.proposed(key.ID()):
+	case w.broken() && (w.proposed(key.ID()) || w.rehearses(key.ID())):
 		return link(CheckRing, w.ring.Stopped)
 	default:
 		return link(CheckRing, fault.Reason{})
@@ -195,6 +196,10 @@ func (w *weighing) checkApplicable(key patch.Key, on *ItemDecision) Check {
 		return link(CheckApplicable, on.Reason)
 	}
 	switch on.Reason.Code {
+	case fault.AwaitingVerify, fault.OtherOrder, fault.RollbackRehearsal, fault.RebootPendingNow:
+		if !w.busyWith(on.Item) {
+			return link(CheckApplicable, on.Reason)
+		}
 	case fault.VersionGone, fault.NotApplicable, fault.ScanStale, fault.ScanRefused, fault.NeverScanned:
 		return link(CheckApplicable, on.Reason)
 	}
@@ -215,6 +220,9 @@ func (w *weighing) checkAttempts(on *ItemDecision) Check {
 	}
 	p := w.progress(on.Item)
 	switch {
+	case p != nil && p.Rehearsal.Stage == RehearsalFailed:
+		item, _ := w.scene.Content.Item(on.Item)
+		return link(CheckAttempts, p.rehearsalFailure(&item))
 	case on.State == patch.Failed:
 		return Check{Name: CheckAttempts, OK: w.proposed(on.Item), Reason: on.Reason, Next: on.Next}
 	case p.owes():
@@ -234,6 +242,10 @@ func (w *weighing) proposed(id patch.ID) bool {
 		}
 	}
 	return false
+}
+
+func (w *weighing) rehearses(id patch.ID) bool {
+	return slices.ContainsFunc(w.rehearse, func(i wire.Item) bool { return i.ID == string(id) })
 }
 
 func (w *weighing) checkWindow(on *ItemDecision) Check {
@@ -271,6 +283,8 @@ func (w *weighing) checkOrder(decision DeviceDecision) Check {
 		return Check{Name: CheckOrder, OK: true, Reason: w.ordered, Next: w.device.Order.Next}
 	case w.device.Rebooting:
 		return link(CheckOrder, fault.Because(fault.RebootOrdered))
+	case len(w.rehearse) > 0 && len(w.eligible) == 0 && w.device.RebootPending:
+		return link(CheckOrder, fault.Because(fault.RebootPendingNow))
 	case w.otherFirst():
 		return link(CheckOrder, fault.Because(fault.OtherOrder, "campaign", w.device.OtherCampaign))
 	default:

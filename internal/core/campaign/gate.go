@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,7 +23,7 @@ const (
 
 // Evidence is one measured fact beside what the gate asks for.
 type Evidence struct {
-	Name string `json:"name"` // devices, done_percent, failed, unreachable_percent, not_reached_percent
+	Name string `json:"name"` // devices, done_percent, failed, unreachable_percent, not_reached_percent, rehearsed
 	Have string `json:"have"`
 	Need string `json:"need"` // with its comparison: ">= 95", "<= 0"
 	OK   bool   `json:"ok"`
@@ -37,6 +38,7 @@ const (
 	EvidenceFailed      = "failed"
 	EvidenceUnreachable = "unreachable_percent"
 	EvidenceNotReached  = "not_reached_percent"
+	EvidenceRehearsed   = "rehearsed"
 )
 
 // SignOff is a recorded yes or no on a gate.
@@ -51,6 +53,9 @@ type SignOff struct {
 // Judge measures the gate: evidence first, then sign-offs. Everything that
 // stands in the way is named, not only the first.
 func (r Ring) Judge() (Verdict, []Evidence, []fault.Reason) {
+	if r.Undo && r.Counters.Expected() == 0 {
+		return Pass, r.evidence(), because(fault.Because(fault.GatePassed))
+	}
 	reasons, insufficient := r.missingEvidence()
 	if insufficient {
 		if stopped := r.Breaker(); !stopped.IsZero() {
@@ -59,7 +64,7 @@ func (r Ring) Judge() (Verdict, []Evidence, []fault.Reason) {
 	} else {
 		reasons = r.failedCriteria()
 	}
-	reasons = append(append(append(reasons, r.lacking()...), r.openTasks()...), missingSignOffs(r.Gate.SignOffs, r.SignOffs)...)
+	reasons = slices.Concat(reasons, r.lacking(), r.Rehearsals.missing(), r.openTasks(), missingSignOffs(r.Gate.SignOffs, r.SignOffs))
 	switch {
 	case insufficient:
 		return InsufficientEvidence, r.evidence(), reasons
@@ -216,7 +221,7 @@ func (r Ring) evidence() []Evidence {
 		}
 		out = append(out, e)
 	}
-	return append(out, r.lackingEvidence()...)
+	return slices.Concat(out, r.lackingEvidence(), r.Rehearsals.evidence())
 }
 
 // percent of those expected; 0 when nobody is.

@@ -67,12 +67,16 @@ func (w *weighing) progress(id patch.ID) *Progress {
 // m is nil when the last scan does not offer it.
 func (w *weighing) weigh(at int, m *Missing, p *Progress) {
 	item := &w.scene.Content.items[at]
+	p = w.restored(p)
 	d := ItemDecision{Item: item.ID, State: patch.Applicable}
 	if p != nil {
 		d.State, d.Reason = p.State, p.Reason
 	}
 	switch {
-	case w.excluded(&d, item), w.settled(&d, item, m, p), w.refused(&d, at, m):
+	case w.undone(&d, item, p), w.excluded(&d, item), w.rehearsing(&d, item, m, p):
+	case w.settled(&d, item, m, p):
+		w.rehearsed(&d, at, p)
+	case w.refused(&d, at, m):
 	case !w.busyWith(item.ID) && (w.guarded(&d, at, m) || w.stopsItem(&d, item, m)):
 		if p.owes() { // stopping it does not undo its failure
 			d.State, d.Reason = patch.Failed, p.failure(w.scene.Terms)
@@ -98,7 +102,7 @@ func (w *weighing) excluded(d *ItemDecision, item *Item) bool {
 }
 
 // settled recognises what needs nothing more, or only a scan: verified and
-// still there, rolled back, installed and waiting for its reboot, or no longer
+// still there, installed and waiting for its reboot, or no longer
 // applicable. A scan from before the last word on the item says nothing of it.
 func (w *weighing) settled(d *ItemDecision, item *Item, m *Missing, p *Progress) bool {
 	if p == nil || w.busyWith(p.Item) {
@@ -110,9 +114,6 @@ func (w *weighing) settled(d *ItemDecision, item *Item, m *Missing, p *Progress)
 		newer = newer && !w.device.ScanAt.Before(w.device.Booted)
 	}
 	switch {
-	case p.State == patch.RolledBack || p.Rollback && p.State == patch.Rebooting:
-		d.State, d.Reason = patch.RolledBack, fault.Because(fault.RollbackAsked, "by", item.By, "reason", item.Why)
-		w.exempt = orElse(w.exempt, d.Reason)
 	case p.State == patch.InstalledPendingReboot && w.device.RebootPending:
 		d.Reason = orElse(p.Reason, fault.Because(fault.RebootPendingNow))
 		w.wait(d.Reason)

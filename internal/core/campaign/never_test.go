@@ -51,7 +51,7 @@ func (w *world) checkRing(r *ring, d campaign.RingDecision) {
 		if w.now.Before(r.Opens) && !r.Expedited {
 			w.Fatalf("%s: ring %s opens before %s", w.now, r.Name, r.Opens)
 		}
-		if r.position > 0 && !w.ring(r.amendment, r.position-1).Ring.Ring.Passed() {
+		if !r.First && (!r.Undo || !r.Expedited) && !w.ring(r.amendment, r.position-1).Ring.Ring.Passed() {
 			w.Fatalf("%s: ring %s opens past the gate of the one before", w.now, r.Name)
 		}
 	}
@@ -69,7 +69,7 @@ func (w *world) checkRing(r *ring, d campaign.RingDecision) {
 func (w *world) stands(r *ring) bool {
 	return w.state != campaign.Running && w.state != campaign.Verifying ||
 		slices.ContainsFunc(w.holds, func(h campaign.Hold) bool {
-			return h.Item == "" && h.Device == "" && (h.Ring == "" || h.Ring == r.Name)
+			return (h.Campaign == "" || h.Campaign == r.Campaign) && h.Item == "" && h.Device == "" && (h.Ring == "" || h.Ring == r.Name)
 		})
 }
 
@@ -79,12 +79,15 @@ func (w *world) checkPassed(r *ring) {
 	var c campaign.Counters
 	for _, d := range w.devices {
 		for _, o := range d.rows {
-			if o.amendment == r.amendment && o.position == r.position {
+			if !o.absent && o.amendment == r.amendment && o.position == r.position {
 				c.Add(o.decision.Bucket, 1)
 			}
 		}
 	}
 	share := func(n int) float64 { return 100 * float64(n) / float64(c.Expected()) }
+	if r.Undo && c.Expected() == 0 {
+		return // nothing to undo there
+	}
 	if c.Expected() == 0 || c.Done+c.Failed < max(1, r.Gate.MinDevices) || c.Failed > r.Gate.MaxFailed ||
 		share(c.Done) < r.Gate.MinDonePercent || share(c.NotReached) > r.Gate.MaxNotReachedPercent || share(c.Unreachable) > r.Gate.MaxUnreachablePercent {
 		w.Fatalf("%s: ring %s passes its gate %+v with %+v", w.now, r.Name, r.Gate, c)
@@ -151,7 +154,7 @@ func (w *world) checkOrder(d *device, r *row, s campaign.Scene, v campaign.Devic
 	switch {
 	case r.order != nil && !got.Expired:
 		w.Fatalf("%s: a second order for %s", w.now, d.member.Name)
-	case v.OtherCampaign != "":
+	case v.OtherCampaign != "" && (!v.OtherYields || v.Goal != campaign.RollBack || !got.Order.Preempts):
 		w.Fatalf("%s: an order for %s, busy with another", w.now, d.member.Name)
 	case len(got.Order.Items) == 0 || len(got.Order.Windows) == 0 || !got.Order.Expires.After(w.now):
 		w.Fatalf("%s: an order of nothing for %s: %+v", w.now, d.member.Name, got.Order)
@@ -164,12 +167,33 @@ func (w *world) checkOrder(d *device, r *row, s campaign.Scene, v campaign.Devic
 	}
 	for _, ordered := range got.Order.Items {
 		item, ok := s.Content.Item(patch.ID(ordered.ID))
-		if !ok || item.Key.Version != ordered.Version || item.Amendment != r.amendment {
+		if !ok || item.Key.Version != ordered.Version || item.Amendment != s.Amendment {
 			w.Fatalf("%s: ordered %+v on %s, which is not the content", w.now, ordered, d.member.Name)
 		}
 		if got.Order.Kind == wire.OrderInstall {
 			w.checkAllowed(d, r, s, item)
+		} else {
+			w.checkUndo(d, r, item)
 		}
+	}
+}
+
+// checkUndo: only what is there goes back, and never twice: for good what a
+// rollback was asked for, to be installed again what is rehearsed in the first
+// ring and nobody asked back.
+func (w *world) checkUndo(d *device, r *row, item campaign.Item) {
+	w.Helper()
+	was := d.original(item.ID)
+	if was == nil || was.State == patch.RolledBack || was.State == patch.NotApplicable {
+		w.Fatalf("%s: ordered %s back on %s, where it is not: %+v", w.now, item.Key, d.member.Name, was)
+	}
+	switch rehearsed := r.goal == campaign.Install; {
+	case rehearsed && (!w.procedure.Rollback.Rehearse || r.position != 0 || was.Rollback || item.Withdrawn):
+		w.Fatalf("%s: rehearses %s on %s: %+v", w.now, item.Key, d.member.Name, was)
+	case rehearsed && (was.Rehearsal.Stage == campaign.ComingAgain || was.Rehearsal.Stage == campaign.RehearsalDone || was.Rehearsal.Stage == campaign.RehearsalFailed):
+		w.Fatalf("%s: rehearses %s on %s again: %+v", w.now, item.Key, d.member.Name, was)
+	case !rehearsed && !was.Rollback:
+		w.Fatalf("%s: takes %s back on %s, and its own campaign does not know", w.now, item.Key, d.member.Name)
 	}
 }
 
@@ -198,6 +222,9 @@ func (w *world) checkAllowed(d *device, r *row, s campaign.Scene, item campaign.
 		}
 	}
 	for _, p := range r.progress {
+		if p.Item == item.ID && (p.Rollback || p.State == patch.RolledBack) {
+			w.Fatalf("%s: ordered %s on %s, where a rollback has it: %+v", w.now, item.Key, d.member.Name, p)
+		}
 		if p.Item == item.ID && (p.Attempts >= s.Terms.Attempts || p.NoEffects >= campaign.Quarantine) {
 			w.Fatalf("%s: ordered %s on %s again after %d attempts, %d without effect", w.now, item.Key, d.member.Name, p.Attempts, p.NoEffects)
 		}
@@ -249,10 +276,10 @@ func (w *world) checkBegin(d *device, o *order) {
 		w.Fatalf("%s: %s acts before the first ring opened", w.now, d.member.Name)
 	}
 	member := d.rows[o.amendment]
-	if o.spec.Kind != wire.OrderInstall || d.away {
+	if d.away {
 		return
 	}
-	if member.windows == nil {
+	if member.windows == nil && o.spec.Kind == wire.OrderInstall {
 		w.checkNotFrozen(d)
 	}
 	if !slices.ContainsFunc(w.windowsOf(d, member), func(i calendar.Interval) bool { return i.Contains(w.now) }) {
@@ -294,7 +321,7 @@ func (w *world) checkNumbers() {
 		n := 0
 		for _, d := range w.devices {
 			for _, o := range d.rows {
-				if o.amendment == r.amendment && o.position == r.position {
+				if !o.absent && o.amendment == r.amendment && o.position == r.position {
 					want.Add(o.decision.Bucket, 1)
 					n++
 				}
@@ -320,6 +347,9 @@ func (w *world) checkIdle() {
 	}
 	for _, d := range w.devices {
 		for _, r := range d.rows {
+			if r.absent {
+				continue
+			}
 			got := campaign.DecideDevice(w.now, w.scene(r.amendment), w.view(d, r))
 			if got.Bucket != r.decision.Bucket || got.Order != nil || got.Cancel && r.order != nil || got.Expired && r.order != nil {
 				w.Fatalf("%s: nobody looked, and %s goes from %s (%s) to %s (%s), order %v, cancel %v, expired %v", w.now, d.member.Name,

@@ -30,21 +30,26 @@ func (w *weighing) order(out *DeviceDecision) {
 			w.lookAt(w.now.Add(noWindowLook))
 			return
 		}
-		if len(w.device.Crowds) > 0 {
-			windows = windows[:1]
-		}
-		out.Order = &OrderSpec{
-			Kind: kind, Items: w.eligible, Windows: windows, Expires: windows[len(windows)-1].End, Preempts: w.device.OtherCampaign != "", Need: need,
-		}
-		w.wait(fault.Because(fault.OrderInFlight, "step", "", "since", rfc(w.now)))
-		w.lookAt(out.Order.Expires)
+		w.write(out, OrderSpec{Kind: kind, Items: w.eligible, Windows: windows, Need: need})
 	}
 }
 
+// write completes an order for windows. A device under a limit gets one for a
+// single window.
+func (w *weighing) write(out *DeviceDecision, o OrderSpec) {
+	if len(w.device.Crowds) > 0 {
+		o.Windows = o.Windows[:1]
+	}
+	o.Expires, o.Preempts = o.Windows[len(o.Windows)-1].End, w.device.OtherCampaign != ""
+	out.Order = &o
+	w.wait(fault.Because(fault.OrderInFlight, "step", "", "since", rfc(w.now)))
+	w.lookAt(o.Expires)
+}
+
 // otherFirst: the device has an order of another campaign, which comes first. An
-// emergency waits only for one that has begun.
+// emergency and a rollback wait only for one that has begun.
 func (w *weighing) otherFirst() bool {
-	return w.device.OtherCampaign != "" && (!w.scene.Rules.Urgent || !w.device.OtherYields)
+	return w.device.OtherCampaign != "" && (!w.scene.Rules.Urgent && !w.undo || !w.device.OtherYields)
 }
 
 // closed is why no window is ahead.
@@ -80,7 +85,7 @@ func (w *weighing) overdue() time.Time {
 }
 
 // revoked tells that the open order must not begin: it is of another goal than
-// the device's, its ring has stopped, its windows are no longer the device's,
+// the device's, a rollback is held, its ring has stopped, its windows are no longer the device's,
 // or an item of it may not be installed any more. An install that has begun is
 // left to its end. Holds revoke nothing: agents know them.
 func (w *weighing) revoked() bool {
@@ -88,7 +93,7 @@ func (w *weighing) revoked() bool {
 	if Begun(o.Step) {
 		return false
 	}
-	if (o.Kind == wire.OrderRollback) != w.undo || w.scene.State == Closed || w.broken() || w.strayed() || w.narrowed() {
+	if w.undo && (o.Kind != wire.OrderRollback || !w.stop.reason.IsZero()) || w.scene.State == Closed || w.broken() || w.strayed() || w.narrowed() {
 		return true
 	}
 	for _, id := range o.Items {

@@ -53,9 +53,8 @@ func TestAnOrderInFlight(t *testing.T) {
 		{"is taken back when nothing approves it any more", func(s *situation) { both(s, wire.StepWait); s.Rules.Classes = nil }, "exempt patch_pending cancel", "", noon},
 		{"is taken back when the content does not have it", func(s *situation) { both(s, wire.StepWait); s.content(nginx) },
 			"not_reached order_cancelled cancel", "", noon},
-		{"is taken back when the device goes back", func(s *situation) {
+		{"is taken back when a rollback has a patch of it", func(s *situation) {
 			both(s, wire.StepWait)
-			s.Goal = campaign.RollBack
 			s.Progress[0].Rollback = true
 		}, "not_reached order_cancelled cancel", "", noon},
 		{"is taken back when the device moves to a ring that is not open", func(s *situation) { both(s, wire.StepWait); s.Position = 2 },
@@ -83,7 +82,7 @@ func TestAnOrderInFlight(t *testing.T) {
 		{"that has begun is left to its end", func(s *situation) { both(s, wire.StepInstall); s.content(gone, nginx) }, "not_reached order_in_flight", "", time.Time{}},
 		{"that quiesces has begun", func(s *situation) { both(s, wire.StepQuiesce); s.content(gone, nginx) }, "not_reached order_in_flight", "", time.Time{}},
 		{"that downloads has not begun", func(s *situation) { both(s, wire.StepDownload); s.content(gone, nginx) }, "not_reached order_cancelled cancel", "", noon},
-		{"that has begun survives its goal", func(s *situation) { both(s, wire.StepReboot); s.State = campaign.RollingBack; s.Progress = nil },
+		{"that has begun survives a rollback", func(s *situation) { both(s, wire.StepReboot); s.Progress[0].Rollback = true },
 			"not_reached order_in_flight", "", time.Time{}},
 
 		{"that is out of time is written again", func(s *situation) { both(s, wire.StepWait).Expires = noon },

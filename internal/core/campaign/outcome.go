@@ -18,11 +18,16 @@ type Progress struct {
 	// Attempts that failed. They stay while the next one runs: until an item is
 	// made good, its device counts as failed.
 	Attempts  int
-	NoEffects int // installs that claimed success and changed nothing
-	Rollback  bool
+	NoEffects int           // installs that claimed success and changed nothing
+	Rollback  bool          // a rollback campaign has it; in one, always
 	Packages  []wire.Change // as reported: From before, To after, with what is known of the rollback
 	Next      time.Time     // no attempt before
 	Updated   time.Time
+	// Found is, in a rollback campaign, where the campaign that goes back has the
+	// item on the device; nil: as it was when it was asked for.
+	Found *Progress
+	// Rehearsal is how far the rehearsal of its rollback has come here.
+	Rehearsal Rehearsal
 }
 
 // Quarantine is after how many installs without effect a patch is left alone
@@ -31,8 +36,8 @@ const Quarantine = 2
 
 // Ordered gives the progress of an item that was put in an order.
 func (p Progress) Ordered(kind wire.OrderKind, item wire.Item, at time.Time) Progress {
-	if kind == wire.OrderRollback && !p.Rollback {
-		p.Rollback, p.Attempts, p.NoEffects = true, 0, 0 // those were of the install
+	if kind == wire.OrderRollback && !p.Rollback && p.Rehearsal.Stage != GoingBack {
+		p.Rehearsal.Stage, p.Attempts, p.NoEffects = GoingBack, 0, 0 // those were of the install
 	}
 	if kind == wire.OrderInstall {
 		p.Packages = p.remember(item.Packages)
@@ -46,6 +51,9 @@ func (p Progress) Ordered(kind wire.OrderKind, item wire.Item, at time.Time) Pro
 
 // Apply gives the progress of an item after its device reported an outcome.
 func (p Progress) Apply(kind wire.OrderKind, o wire.Outcome, t Terms, at time.Time) Progress {
+	if kind == wire.OrderRollback && !p.Rollback {
+		return p.triedBack(o, t, at)
+	}
 	if len(o.Packages) > 0 && kind == wire.OrderInstall {
 		p.Packages = p.remember(o.Packages)
 	}
@@ -60,6 +68,9 @@ func (p Progress) Apply(kind wire.OrderKind, o wire.Outcome, t Terms, at time.Ti
 	case wire.ItemNotApplicable:
 		if kind == wire.OrderRollback { // it is not there: what was asked for
 			return p.become(patch.RolledBack, cause, at)
+		}
+		if p.Rehearsal.Stage == ComingAgain { // it is at its version already
+			return p.become(patch.Verified, fault.Reason{}, at)
 		}
 		return p.become(patch.NotApplicable, cause, at)
 	case wire.ItemSkipped:
@@ -85,7 +96,7 @@ func (p Progress) Refuse(cause fault.Reason, t Terms, at time.Time) Progress {
 	if slices.Contains(notAnAttempt(), cause.Code) {
 		return p.skip(cause, t, at)
 	}
-	return p.fail(cause, t, at)
+	return p.fail(cause, t, at).triedEnough(t, at)
 }
 
 // Contradict gives the progress of an item that a scan offers again after its

@@ -130,7 +130,7 @@ func TestOrdered(t *testing.T) {
 		t.Errorf("a retry: %s", diff)
 	}
 	back := failed.Ordered(wire.OrderRollback, wire.Item{ID: "i", Packages: []wire.Change{{Name: "backwards"}}}, noon)
-	if diff := cmp.Diff(campaign.Progress{Item: "i", State: patch.Scheduled, Rollback: true, Updated: noon}, back); diff != "" {
+	if diff := cmp.Diff(campaign.Progress{Item: "i", State: patch.Scheduled, Rehearsal: campaign.Rehearsal{Stage: campaign.GoingBack}, Updated: noon}, back); diff != "" {
 		t.Errorf("the first attempt to go back: %s", diff)
 	}
 	back.Attempts = 1

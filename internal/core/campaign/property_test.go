@@ -65,6 +65,7 @@ func anyProcedure(t *rapid.T) procedure.Procedure {
 		Attempts:         rapid.IntRange(1, 3).Draw(t, "attempts"),
 		RetryAfter:       time.Duration(rapid.IntRange(1, 30).Draw(t, "retry")) * time.Hour,
 		UnreachableAfter: time.Duration(rapid.IntRange(12, 96).Draw(t, "unreachable")) * time.Hour,
+		Rollback:         procedure.Rollback{Rehearse: rapid.Bool().Draw(t, "rehearse"), RehearseDevices: rapid.IntRange(0, 2).Draw(t, "rehearsing")},
 		Verification:     procedure.Verification{DaysAfterLastRingOpens: rapid.IntRange(1, 3).Draw(t, "verification")},
 	}
 	day := 1
@@ -266,7 +267,7 @@ func (c *chaos) offerOne() {
 }
 
 func (c *chaos) amendOne() {
-	if len(c.amended) == 0 || len(c.amended) > 2 || c.state == campaign.RollingBack {
+	if len(c.amended) == 0 || len(c.amended)-len(c.undos) > 2 {
 		return
 	}
 	c.addAmendment([]patch.Key{keyOf(rapid.SampledFrom(packages).Draw(c.rt, "late"), strconv.Itoa(rapid.IntRange(2, 4).Draw(c.rt, "late version")))})
@@ -292,6 +293,7 @@ func (c *chaos) rollBackSome() {
 		}
 		ask.Device = c.device().member.Device
 	}
+	ask.ByRing = rapid.Bool().Draw(c.rt, "by ring")
 	c.rollBack(ask)
 }
 
@@ -348,6 +350,9 @@ func (c *chaos) moveOne() {
 		return
 	}
 	r, to := d.rows[rapid.IntRange(0, len(d.rows)-1).Draw(c.rt, "row")], rapid.IntRange(0, len(c.procedure.Rings)-1).Draw(c.rt, "to")
+	if r.absent || r.goal == campaign.RollBack {
+		return // nobody moves a device in a rollback
+	}
 	c.count(r.amendment, r.position, r.decision.Bucket, -1)
 	c.count(r.amendment, to, r.decision.Bucket, 1)
 	r.position, r.dirty = to, true
@@ -396,7 +401,7 @@ func (c *chaos) calm() {
 	for _, d := range c.devices {
 		for _, r := range d.rows {
 			b := r.decision
-			if (b.Bucket == campaign.NotReached || b.Bucket == campaign.Unreachable) && !slices.Contains(forPeople, b.Reason.Code) {
+			if !r.absent && (b.Bucket == campaign.NotReached || b.Bucket == campaign.Unreachable) && !slices.Contains(forPeople, b.Reason.Code) {
 				c.Fatalf("%s: with nothing in the way %s is still %s for %s (items %+v)", c.now, d.member.Name, b.Bucket, b.Reason, b.Items)
 			}
 		}

@@ -50,6 +50,10 @@ type Ring struct {
 	Incidents map[procedure.Severity]int // of the ring or of the whole campaign, not closed
 	First     bool
 	Previous  Before
+	// Undo: it is a ring of a rollback. One without anything to undo is passed.
+	Undo bool
+	// Rehearsals of rollbacks that its gate waits for.
+	Rehearsals Rehearsals
 }
 
 // Before is what a ring needs to know of the one before it.
@@ -94,8 +98,8 @@ func DecideRing(now time.Time, r Ring) RingDecision {
 	}
 }
 
-// standsStill: nothing moves a ring before its campaign runs, after its end,
-// while it is undone, or under a hold. A gate that has passed is not taken back.
+// standsStill: nothing moves a ring before its campaign runs, after its end, or
+// under a hold. A gate that has passed is not taken back.
 func (r Ring) standsStill() fault.Reason {
 	switch r.State {
 	case Closed:
@@ -103,8 +107,6 @@ func (r Ring) standsStill() fault.Reason {
 	case Running, Verifying:
 	case Draft:
 		return fault.Because(fault.CampaignDraft)
-	case RollingBack:
-		return fault.Because(fault.RollbackAsked)
 	default:
 		return fault.Because(fault.CampaignNotOpen)
 	}
@@ -116,7 +118,7 @@ func (r Ring) standsStill() fault.Reason {
 
 func decidePending(now time.Time, r Ring, d RingDecision) RingDecision {
 	switch {
-	case !r.First && !r.Previous.State.Passed():
+	case !r.First && !r.Previous.State.Passed() && (!r.Undo || !r.Expedited):
 		d.Reasons = because(fault.Because(fault.RingWaitsPrevious, "ring", r.Previous.Name))
 	case now.Before(r.Opens) && !r.Expedited:
 		d.Reasons = because(fault.Because(fault.RingWaitsCalendar, "opens", rfc(r.Opens)))

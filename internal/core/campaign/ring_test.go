@@ -102,9 +102,22 @@ func TestDecideRing(t *testing.T) {
 			r.Ring, r.Counters, r.State = campaign.RingGate, campaign.Counters{Done: 4}, campaign.Closed
 		},
 			campaign.RingGate, "", []fault.Code{fault.CampaignClosed}, time.Time{}},
-		{"stands still while the campaign is undone", func(r *campaign.Ring) {
-			r.Ring, r.Counters, r.State = campaign.RingGate, campaign.Counters{Done: 4}, campaign.RollingBack
-		}, campaign.RingGate, "", []fault.Code{fault.RollbackAsked}, time.Time{}},
+		{"of a rollback without anything to undo is passed", func(r *campaign.Ring) {
+			r.Ring, r.Counters, r.Undo = campaign.RingGate, campaign.Counters{}, true
+		}, campaign.RingPromoted, campaign.Pass, []fault.Code{fault.GatePassed}, time.Time{}},
+		{"of a rollback waits for the one before it", func(r *campaign.Ring) {
+			r.Ring, r.Undo, r.First, r.Previous = campaign.RingPending, true, false, campaign.Before{Name: "R0", State: campaign.RingOpen}
+		}, campaign.RingPending, "", []fault.Code{fault.RingWaitsPrevious}, time.Time{}},
+		{"of a rollback is opened by a person all the same", func(r *campaign.Ring) {
+			r.Ring, r.Undo, r.First, r.Expedited, r.Previous = campaign.RingPending, true, false, true, campaign.Before{Name: "R0", State: campaign.RingOpen}
+		}, campaign.RingOpen, "", nil, time.Time{}},
+		{"waits for the rehearsals of its rollbacks, and names what is missing", func(r *campaign.Ring) {
+			r.Ring, r.Counters = campaign.RingGate, campaign.Counters{Done: 4}
+			r.Rehearsals = campaign.Rehearsals{Asked: true, Done: 1, Need: 2, Missing: []string{"nginx"}}
+		}, campaign.RingGate, campaign.Stop, []fault.Code{fault.GateNotRehearsed}, time.Time{}},
+		{"passes once they are made", func(r *campaign.Ring) {
+			r.Ring, r.Counters, r.Rehearsals = campaign.RingGate, campaign.Counters{Done: 4}, campaign.Rehearsals{Asked: true, Done: 2, Need: 2}
+		}, campaign.RingPromoted, campaign.Pass, []fault.Code{fault.GatePassed}, time.Time{}},
 		{"goes on after the verification's date", func(r *campaign.Ring) {
 			r.Ring, r.Counters, r.State = campaign.RingGate, campaign.Counters{Done: 4}, campaign.Verifying
 		}, campaign.RingPromoted, campaign.Pass, []fault.Code{fault.GatePassed}, time.Time{}},
@@ -187,7 +200,6 @@ func TestDecideState(t *testing.T) {
 		{"verifies", verification, campaign.Running, campaign.Verifying, time.Time{}},
 		{"is taken up after all of it", verification.Add(time.Hour), campaign.Scheduled, campaign.Running, verification.Add(time.Hour)},
 		{"goes on verifying", verification.Add(time.Hour), campaign.Verifying, campaign.Verifying, time.Time{}},
-		{"rolls back whatever the date", verification.Add(time.Hour), campaign.RollingBack, campaign.RollingBack, time.Time{}},
 		{"stays closed", noon, campaign.Closed, campaign.Closed, time.Time{}},
 	}
 	for _, tt := range tests {

@@ -20,20 +20,10 @@ func (s *situation) goesBack() *campaign.Progress {
 	return p
 }
 
-// allBack: the whole campaign goes back.
-func (s *situation) allBack() {
-	s.State = campaign.RollingBack
-	gone := []campaign.Item{openssl, nginx}
-	for i := range gone {
-		gone[i].Withdrawn, gone[i].By, gone[i].Why = true, "user:admin", "printing is broken"
-	}
-	s.content(gone...)
-}
-
 func TestRollback(t *testing.T) {
 	runDevices(t, []deviceTest{
 		{"is ordered like an install", func(s *situation) { s.goesBack() }, "not_reached order_in_flight order rollback openssl", "openssl scheduled rollback_asked", expiry},
-		{"comes before what else there is to do", func(s *situation) { s.goesBack() }, "not_reached order_in_flight order rollback openssl", "", expiry},
+		{"leaves what else there is to do to others", func(s *situation) { s.goesBack() }, "not_reached order_in_flight order rollback openssl", "", expiry},
 		{"is not stopped by a hold", func(s *situation) { s.goesBack(); s.hold(campaign.Hold{}); s.hold(campaign.Hold{Device: "d1"}) },
 			"not_reached order_in_flight order rollback openssl", "", expiry},
 		{"is not stopped by a stopped ring", func(s *situation) { s.goesBack(); s.ring().Stopped = fault.Because(fault.GateFailedTooMany) },
@@ -46,7 +36,7 @@ func TestRollback(t *testing.T) {
 		{"is under way", func(s *situation) { s.goesBack(); s.ordered(wire.StepInstall, openssl).Kind = wire.OrderRollback },
 			"not_reached order_in_flight", "openssl installing order_in_flight", time.Time{}},
 		{"waits for the install that has begun", func(s *situation) { s.goesBack(); s.ordered(wire.StepInstall, openssl) }, "not_reached order_in_flight", "", time.Time{}},
-		{"takes back the install that has not begun", func(s *situation) { s.goesBack(); s.ordered(wire.StepWait, nginx) }, "not_reached order_cancelled cancel", "", noon},
+		{"takes back an install that has not begun", func(s *situation) { s.goesBack(); s.ordered(wire.StepWait, nginx) }, "not_reached order_cancelled cancel", "", noon},
 		{"says that it cannot be", func(s *situation) {
 			s.goesBack().Packages = []wire.Change{{Name: "openssl", From: "1", To: "2", Rollback: wire.RollbackImpossible, Why: "no_old_package"}}
 		}, "failed rollback_impossible", "openssl failed rollback_impossible", time.Time{}},
@@ -66,12 +56,9 @@ func TestRollback(t *testing.T) {
 		{"waits for the scan after its reboot", func(s *situation) { s.goesBack().State = patch.Rebooting; s.ScanAt = monday }, "not_reached reboot_pending rescan", "", silence},
 		{"waits for a scan that is not from before its reboot", func(s *situation) { s.goesBack().State = patch.Rebooting; s.Booted = noon },
 			"not_reached reboot_pending", "", silence},
-		{"done, the device goes on with the rest", func(s *situation) { s.goesBack().State = patch.RolledBack },
-			"not_reached order_in_flight order install nginx", "nginx applicable, openssl rolled_back rollback_asked", expiry},
-		{"done, the device is left out with it", func(s *situation) { s.goesBack().State = patch.RolledBack; s.Missing = nil },
-			"exempt rollback_asked", "openssl rolled_back rollback_asked", time.Time{}},
-		{"done after its reboot", func(s *situation) { s.goesBack().State = patch.Rebooting; s.Missing = nil },
-			"exempt rollback_asked", "openssl rolled_back rollback_asked", time.Time{}},
+		{"is done", func(s *situation) { s.goesBack().State = patch.RolledBack }, "done", "openssl rolled_back rollback_asked", time.Time{}},
+		{"is done after its reboot", func(s *situation) { s.goesBack().State = patch.Rebooting; s.Missing = nil },
+			"done", "openssl rolled_back rollback_asked", time.Time{}},
 	})
 }
 
@@ -85,30 +72,77 @@ func TestTheRolledBackIsNotInstalledAgain(t *testing.T) {
 			gone := openssl
 			gone.Withdrawn = true
 			s.content(gone, nginx)
-		}, "done", "nginx verified, openssl rolled_back item_withdrawn", time.Time{}},
+		}, "done", "nginx verified, openssl rolled_back rollback_asked", time.Time{}},
 	})
 }
 
-func TestTheWholeCampaignGoesBack(t *testing.T) {
+func TestWhatARollbackHas(t *testing.T) {
+	asked := campaign.Asked("user:admin", "printing is broken")
+	had := func(s *situation, state patch.State) *campaign.Progress {
+		p := s.installed(openssl, state)
+		*p = p.AskedBack(asked)
+		s.Missing = nil
+		return p
+	}
 	runDevices(t, []deviceTest{
-		{"what was installed", func(s *situation) {
-			s.installed(openssl, patch.Verified)
-			s.installed(nginx, patch.InstalledPendingReboot)
-			s.allBack()
-		}, "not_reached order_in_flight order rollback openssl nginx", "", expiry},
-		{"what failed half way, however often it was tried", func(s *situation) {
-			s.failed(openssl, fault.PackageFailed).Attempts = 3
-			s.allBack()
+		{"stays where it is until it is back", func(s *situation) { had(s, patch.Verified) }, "done", "openssl verified rollback_asked", time.Time{}},
+		{"stays failed", func(s *situation) { had(s, patch.Failed).Reason = fault.Because(fault.PackageFailed) }, "failed package_failed", "", time.Time{}},
+		{"is not tried again", func(s *situation) {
+			p := had(s, patch.Failed)
+			p.Reason, p.Attempts = fault.Because(fault.PackageFailed), 1
+			s.Missing = []campaign.Missing{missing("openssl", "1", "2")}
+		}, "failed package_failed", "", time.Time{}},
+		{"is not contradicted by a scan that offers it", func(s *situation) {
+			had(s, patch.Verified).Updated = monday
+			s.Missing = []campaign.Missing{missing("openssl", "1", "2")}
+		}, "done", "", time.Time{}},
+		{"is not installed where it was only ordered", func(s *situation) {
+			had(s, patch.Scheduled)
+			s.Missing = []campaign.Missing{missing("openssl", "1", "2")}
+		},
+			"exempt rollback_asked", "", time.Time{}},
+		{"does not keep the device from the rest", func(s *situation) { had(s, patch.Verified); s.Missing = []campaign.Missing{missing("nginx", "1", "2")} },
+			"not_reached order_in_flight order install nginx", "", expiry},
+		{"is left out once it is back", func(s *situation) { p := had(s, patch.Verified); *p = p.Back(asked) }, "exempt rollback_asked", "openssl rolled_back rollback_asked", time.Time{}},
+	})
+}
+
+func TestARollbackIsConfirmedByAScan(t *testing.T) {
+	back := func(s *situation) *campaign.Progress {
+		p := s.goesBack()
+		p.State, s.Missing = patch.RolledBack, nil
+		return p
+	}
+	runDevices(t, []deviceTest{
+		{"from after it", func(s *situation) { back(s) }, "done", "openssl rolled_back rollback_asked", time.Time{}},
+		{"which is asked for", func(s *situation) { back(s).Updated = noon }, "not_reached awaiting_verification rescan", "openssl verifying awaiting_verification", silence},
+		{"that worked", func(s *situation) { back(s); s.Scan = wire.ScanStale }, "not_reached awaiting_verification", "", silence},
+		{"that lists it as missing again", func(s *situation) { back(s); s.Missing = []campaign.Missing{missing("openssl", "1", "2")} }, "done", "", time.Time{}},
+		{"not by one that still sees the undone version", func(s *situation) { back(s); s.Missing = []campaign.Missing{missing("openssl", "2", "3")} },
+			"failed no_effect", "openssl failed no_effect", noon.Add(4 * time.Hour)},
+		{"that sees another version offered to the old one", func(s *situation) { back(s); s.Missing = []campaign.Missing{missing("openssl", "1", "3")} }, "done", "", time.Time{}},
+		{"again, when its campaign installs it late", func(s *situation) {
+			p := back(s)
+			p.Found = &campaign.Progress{Item: p.Item, State: patch.Verified, Packages: p.Packages}
 		}, "not_reached order_in_flight order rollback openssl", "", expiry},
-		{"not what was only ordered", func(s *situation) { s.progress(openssl, patch.Scheduled); s.allBack() }, "exempt rollback_asked", "", time.Time{}},
-		{"nothing was ever on it", func(s *situation) { s.allBack() }, "exempt rollback_asked", "", time.Time{}},
-		{"its ring never opened", func(s *situation) { s.Position = 2; s.allBack() }, "exempt rollback_asked", "", time.Time{}},
-		{"all is back", func(s *situation) { s.progress(openssl, patch.RolledBack); s.allBack() }, "done", "openssl rolled_back rollback_asked", time.Time{}},
-		{"one is back, one cannot", func(s *situation) {
-			s.progress(openssl, patch.RolledBack)
-			s.progress(nginx, patch.Verified).Packages[0].Rollback = wire.RollbackImpossible
-			s.allBack()
-		}, "failed rollback_impossible", "", time.Time{}},
+		{"not to have been there at all", func(s *situation) {
+			p := s.goesBack()
+			p.Found = &campaign.Progress{Item: p.Item, State: patch.Scheduled, Packages: p.Packages}
+		}, "exempt rollback_asked", "openssl not_applicable not_applicable", time.Time{}},
+	})
+}
+
+func TestARollbackOfItsOwn(t *testing.T) {
+	runDevices(t, []deviceTest{
+		{"waits for its ring", func(s *situation) { s.goesBack(); s.ring().State = campaign.RingPending }, "not_reached ring_not_open", "", silence},
+		{"is stopped by a hold on itself", func(s *situation) { s.goesBack(); s.hold(campaign.Hold{Campaign: "c1"}) }, "not_reached campaign_held", "", silence},
+		{"takes its order back under one", func(s *situation) {
+			s.goesBack()
+			s.ordered(wire.StepWait, openssl).Kind = wire.OrderRollback
+			s.hold(campaign.Hold{Campaign: "c1"})
+		}, "not_reached campaign_held cancel", "", noon},
+		{"takes the place of an order that has not begun", func(s *situation) { s.goesBack(); s.OtherCampaign, s.OtherYields = "c0", true },
+			"not_reached order_in_flight order rollback openssl", "", expiry},
 	})
 }
 
@@ -140,4 +174,33 @@ func TestCannotGoBack(t *testing.T) {
 	if why, cannot := campaign.CannotGoBack([]wire.Change{{Name: "a", Rollback: wire.RollbackReady}, {Name: "b"}}); cannot {
 		t.Errorf("nothing says that it cannot: %s", why)
 	}
+}
+
+// backIn: the rollback has the item, which its campaign left in a state.
+func (s *situation) backIn(item campaign.Item, state, was patch.State) *campaign.Progress {
+	p := s.progress(item, state)
+	p.Rollback, s.Goal, s.Missing = true, campaign.RollBack, nil
+	p.Found = &campaign.Progress{Item: item.ID, State: was, Attempts: 3, Packages: p.Packages, Rollback: true}
+	return p
+}
+
+func TestTheWholeCampaignGoesBack(t *testing.T) {
+	runDevices(t, []deviceTest{
+		{"what was installed", func(s *situation) {
+			s.backIn(openssl, patch.Scheduled, patch.Verified)
+			s.backIn(nginx, patch.Scheduled, patch.InstalledPendingReboot)
+		}, "not_reached order_in_flight order rollback openssl nginx", "", expiry},
+		{"what failed half way, however often it was tried", func(s *situation) { s.backIn(openssl, patch.Scheduled, patch.Failed) },
+			"not_reached order_in_flight order rollback openssl", "", expiry},
+		{"nothing of it was ever on the device", func(s *situation) { s.backIn(openssl, patch.Scheduled, patch.NotApplicable) }, "exempt rollback_asked", "", time.Time{}},
+		{"its ring is not open yet", func(s *situation) {
+			s.backIn(openssl, patch.Scheduled, patch.Verified)
+			s.ring().State = campaign.RingPending
+		}, "not_reached ring_not_open", "", silence},
+		{"all is back", func(s *situation) { s.backIn(openssl, patch.RolledBack, patch.RolledBack) }, "done", "openssl rolled_back rollback_asked", time.Time{}},
+		{"one is back, one cannot", func(s *situation) {
+			s.backIn(openssl, patch.RolledBack, patch.RolledBack)
+			s.backIn(nginx, patch.Scheduled, patch.Verified).Packages[0].Rollback = wire.RollbackImpossible
+		}, "failed rollback_impossible", "", time.Time{}},
+	})
 }

@@ -339,9 +339,13 @@ func (s *story) wantHas(words []string) {
 	}
 }
 
-// is DEVICE BUCKET [REASON] [AMENDMENT]
+// is DEVICE BUCKET [REASON] [in AMENDMENT OR ROLLBACK]
 func (s *story) wantIs(words []string) {
-	got := s.deviceNamed(words[0]).rows[s.amendment(words, 3)].decision
+	number := 0
+	if at := slices.Index(words, "in"); at > 0 {
+		number, words = s.amendment(words, at+1), words[:at]
+	}
+	got := s.deviceNamed(words[0]).rows[number].decision
 	if string(got.Bucket) != words[1] || len(words) > 2 && string(got.Reason.Code) != words[2] {
 		s.wrong("%s is %s %s", words[0], got.Bucket, got.Reason)
 	}

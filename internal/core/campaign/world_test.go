@@ -39,7 +39,8 @@ type world struct {
 	started   time.Time
 	items     []campaign.Item
 	rings     []*ring
-	amended   []time.Time // when each amendment was made; the first is the sealing
+	amended   []time.Time   // when each amendment was made; the first is the sealing
+	undos     map[int]*undo // rollbacks: campaigns of their own, numbered with the amendments
 	holds     []campaign.Hold
 	decisions map[policy.Scope]policy.Decision
 	policies  policy.Policies
@@ -71,9 +72,18 @@ type ring struct {
 	stopped             bool
 }
 
-// row is what is kept of a device for one amendment.
+// undo is a rollback campaign.
+type undo struct {
+	id     campaign.ID
+	byRing bool
+	ask    campaign.Rollback
+	items  []campaign.Item
+}
+
+// row is what is kept of a device for one amendment, or for one rollback.
 type row struct {
 	amendment, position int
+	absent              bool // it is no member: nothing is to be undone on it
 	goal                campaign.Goal
 	windows             []calendar.Interval // an emergency's; nil: the procedure's
 	progress            []campaign.Progress
@@ -189,13 +199,17 @@ func (w *world) start() {
 func (w *world) addRings(start time.Time) {
 	amendment := len(w.amended)
 	w.amended = append(w.amended, w.now)
-	by := start.Sub(w.schedule.Rings[0].Opens)
+	by, back := start.Sub(w.schedule.Rings[0].Opens), w.undos[amendment]
 	for i, span := range w.schedule.Rings {
 		rule := w.procedure.Rings[i]
 		w.rings = append(w.rings, &ring{amendment: amendment, position: i, dirty: true, Ring: campaign.Ring{
 			Campaign: campaignID, Name: span.Ring, Ring: campaign.RingPending, Opens: span.Opens.Add(by), Closes: span.Closes.Add(by),
 			Soak: rule.Soak, Gate: rule.Gate, First: i == 0,
 		}})
+		if back != nil {
+			r := &w.rings[len(w.rings)-1].Ring
+			r.Campaign, r.Undo, r.First, r.Soak, r.Opens, r.Gate = back.id, true, i == 0 || !back.byRing, 0, w.now, campaign.RollbackGate(rule.Gate)
+		}
 	}
 }
 
@@ -205,9 +219,12 @@ func (w *world) enlist(d *device) {
 		return
 	}
 	for amendment := len(d.rows); amendment < len(w.amended); amendment++ {
-		r := &row{amendment: amendment, position: position, goal: campaign.Install, dirty: true}
+		r := &row{amendment: amendment, position: position, goal: campaign.Install, dirty: true, absent: w.undos[amendment] != nil}
 		r.decision.Bucket = campaign.NotReached
 		d.rows = append(d.rows, r)
+		if r.absent {
+			continue
+		}
 		w.count(amendment, position, campaign.NotReached, 1)
 	}
 }
@@ -252,7 +269,7 @@ func (w *world) stepRings() (busy bool) {
 }
 
 func (w *world) decideRing(r *ring) {
-	r.State, r.Holds = w.state, w.holds
+	r.State, r.Holds, r.Rehearsals = w.state, w.holds, w.rehearsals(r)
 	if r.position > 0 {
 		before := w.ring(r.amendment, r.position-1)
 		r.Previous = campaign.Before{Name: before.Name, State: before.Ring.Ring}
@@ -277,6 +294,42 @@ func (w *world) decideRing(r *ring) {
 	}
 }
 
+// rehearsals are those that the gate of a first ring waits for.
+func (w *world) rehearsals(r *ring) campaign.Rehearsals {
+	out := campaign.Rehearsals{Asked: w.procedure.Rollback.Rehearse && r.position == 0 && !r.Undo}
+	if !out.Asked {
+		return out
+	}
+	for _, item := range w.items {
+		could, done := 0, 0
+		for _, d := range w.devices {
+			for _, o := range d.rows {
+				for _, p := range o.progress {
+					if p.Item != item.ID || o.amendment != r.amendment || o.position != 0 || p.Rollback {
+						continue
+					}
+					if _, cannot := campaign.CannotGoBack(p.Packages); cannot || len(p.Packages) == 0 || p.Rehearsal.Stage == campaign.RehearsalMoot ||
+						p.Rehearsal.Stage == "" && p.State != patch.Verified && p.State != patch.InstalledPendingReboot {
+						continue
+					}
+					if could++; p.Rehearsal.Stage == campaign.RehearsalDone {
+						done++
+					}
+				}
+			}
+		}
+		if item.Amendment != r.amendment || item.Withdrawn || could == 0 {
+			continue
+		}
+		if out.Need++; done > 0 {
+			out.Done++
+		} else {
+			out.Missing = append(out.Missing, item.Key.Name)
+		}
+	}
+	return out
+}
+
 // promote brings the content to a ring that opens. What was declined or delayed
 // since leaves the campaign: no ring would have validated it.
 func (w *world) promote(r *ring) {
@@ -298,6 +351,25 @@ func (w *world) rules() policy.Rules {
 }
 
 func (w *world) scene(amendment int) campaign.Scene {
+	s := w.sceneOf(amendment)
+	if back := w.undos[amendment]; back != nil {
+		s.Campaign, s.Content, s.Amendment = back.id, campaign.NewContent(back.items), 0
+		return s
+	}
+	s.Rehearse = campaign.Rehearse{Asked: w.procedure.Rollback.Rehearse, Devices: w.procedure.Rollback.RehearseDevices, Begun: map[patch.ID]int{}}
+	for _, d := range w.devices {
+		for _, r := range d.rows {
+			for _, p := range r.progress {
+				if r.amendment == amendment && p.Rehearsal.Stage != campaign.NotRehearsed {
+					s.Rehearse.Begun[p.Item]++
+				}
+			}
+		}
+	}
+	return s
+}
+
+func (w *world) sceneOf(amendment int) campaign.Scene {
 	s := campaign.Scene{
 		Campaign: campaignID, State: w.state, Sealed: w.amended[amendment], Content: campaign.NewContent(w.items), Amendment: amendment,
 		Rules: w.rules(), Terms: campaign.TermsOf(w.procedure, calendar.Compress{}), Holds: w.holds,
@@ -317,7 +389,7 @@ func (w *world) scene(amendment int) campaign.Scene {
 func (w *world) stepDevice(d *device) (busy bool) {
 	for _, r := range d.rows {
 		for range 50 {
-			if w.state == campaign.Closed || !r.dirty && !due(r.look, w.now) {
+			if r.absent || w.state == campaign.Closed || !r.dirty && !due(r.look, w.now) {
 				break
 			}
 			r.dirty, busy = false, true
@@ -337,12 +409,48 @@ func (w *world) view(d *device, r *row) campaign.Device {
 	if r.order != nil {
 		v.Order = r.order.open()
 	}
+	yields := true
 	for _, other := range d.rows {
 		if other != r && other.order != nil {
 			v.OtherCampaign = string(campaignID)
+			yields = yields && w.undos[r.amendment] != nil && other.order.spec.Kind == wire.OrderInstall && !campaign.Begun(other.order.saidStep)
+		}
+	}
+	v.OtherYields = v.OtherCampaign != "" && yields
+	if w.undos[r.amendment] != nil {
+		v.Progress = slices.Clone(r.progress)
+		for i := range v.Progress {
+			if was := d.original(v.Progress[i].Item); was != nil {
+				found := *was
+				v.Progress[i].Found, v.Progress[i].Packages = &found, found.Packages
+			}
 		}
 	}
 	return v
+}
+
+// original is what the campaign that is undone keeps of an item.
+func (d *device) original(item patch.ID) *campaign.Progress {
+	for _, r := range d.rows {
+		for i := range r.progress {
+			if r.goal == campaign.Install && r.progress[i].Item == item {
+				return &r.progress[i]
+			}
+		}
+	}
+	return nil
+}
+
+// mirror lets the campaign that is undone know what became of an item.
+func (w *world) mirror(d *device, r *row, p campaign.Progress) {
+	was := d.original(p.Item)
+	if w.undos[r.amendment] == nil || was == nil {
+		return
+	}
+	*was, _ = was.Mirrored(p, campaign.Asked("user:admin", "rolled back"))
+	for _, other := range d.rows {
+		other.dirty = true
+	}
 }
 
 const horizon = 15 * 24 * time.Hour
@@ -396,6 +504,9 @@ func (w *world) decideDevice(d *device, r *row) {
 	}
 	for _, item := range got.Items {
 		w.keepItem(r, item, got)
+		if at := slices.IndexFunc(r.progress, func(p campaign.Progress) bool { return p.Item == item.Item }); at >= 0 && item.NoEffect {
+			w.mirror(d, r, r.progress[at])
+		}
 	}
 	if got.Order != nil {
 		w.issue(d, r, got.Order)
@@ -410,6 +521,11 @@ func (w *world) decideDevice(d *device, r *row) {
 
 func (w *world) keepItem(r *row, item campaign.ItemDecision, got campaign.DeviceDecision) {
 	at := slices.IndexFunc(r.progress, func(p campaign.Progress) bool { return p.Item == item.Item })
+	if at >= 0 && item.Rehearsal != "" {
+		r.progress[at].Rehearsal.Stage, r.dirty = item.Rehearsal, true
+		r.progress[at].State, r.progress[at].Reason = item.State, item.Reason
+		w.ring(r.amendment, r.position).dirty = true
+	}
 	switch {
 	case item.NoEffect:
 		r.progress[at] = r.progress[at].Contradict(item.Reason, campaign.TermsOf(w.procedure, calendar.Compress{}), w.now)
@@ -427,6 +543,12 @@ func (w *world) issue(d *device, r *row, spec *campaign.OrderSpec) {
 	}
 	r.order = o
 	d.mailbox = append(d.mailbox, o)
+	for _, other := range d.rows {
+		if spec.Preempts && other != r && other.order != nil {
+			d.cancels = append(d.cancels, other.order.id)
+			other.order = nil
+		}
+	}
 	for _, item := range spec.Items {
 		at := slices.IndexFunc(r.progress, func(p campaign.Progress) bool { return p.Item == patch.ID(item.ID) })
 		if at < 0 {
@@ -462,6 +584,8 @@ func (w *world) report(d *device, e event) {
 			for i := range r.progress {
 				if string(r.progress[i].Item) == o.Item {
 					r.progress[i] = r.progress[i].Apply(e.order.spec.Kind, o, campaign.TermsOf(w.procedure, calendar.Compress{}), w.now)
+					w.mirror(d, r, r.progress[i])
+					w.join(d, r, &r.progress[i])
 				}
 			}
 		}

@@ -75,6 +75,8 @@ const (
 	RebootOrdered     Code = "reboot_ordered"        //
 	RollbackAsked     Code = "rollback_asked"        // by, reason
 	RollbackCannot    Code = "rollback_impossible"   // why
+	RollbackRehearsal Code = "rollback_rehearsal"    //
+	RehearsalFailed   Code = "rehearsal_failed"      // package, cause
 
 	// An agent says what stopped it.
 	LockHeld       Code = "lock_held"       // holder, pid, waited
@@ -160,6 +162,7 @@ const (
 	GateTaskOpen       Code = "gate_task_open"        // count
 	GateTestOpen       Code = "gate_test_open"        // count
 	GateTestFailed     Code = "gate_test_failed"      // count
+	GateNotRehearsed   Code = "gate_not_rehearsed"    // have, need, patches
 	GatePassed         Code = "gate_passed"           //
 	Expedited          Code = "expedited"             // by, reason
 

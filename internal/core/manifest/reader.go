@@ -59,6 +59,9 @@ func (p Place) Value() string { return p.node.Value }
 // IsZero tells a place that nobody looked for.
 func (p Place) IsZero() bool { return p.node == nil }
 
+// Mapping tells that the place has fields of its own.
+func (p Place) Mapping() bool { return p.node.Kind == yaml.MappingNode }
+
 // Empty tells a list without elements.
 func (p Place) Empty() bool { return p.node.Kind == yaml.SequenceNode && len(p.node.Content) == 0 }
 

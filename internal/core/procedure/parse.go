@@ -64,7 +64,7 @@ func readProcedure(r *manifest.Reader, text []byte) Procedure {
 		Visas:            readVisas(o),
 	}
 	p.Perimeter, p.Exclude = readPerimeter(o)
-	p.RollbackOn, p.HoldOn = readIncidents(o)
+	p.RollbackOn, p.HoldOn, p.Rollback = readRollback(o)
 	p.Emergency = readEmergency(o)
 	rings := readRings(o)
 	p.Windows = readWindows(o, p.Zone)
@@ -146,21 +146,62 @@ func readVisas(o manifest.Object) []Visa {
 	return out
 }
 
-// incidents reads the severities that roll back and that hold. Without a word
-// in the file a critical incident holds and nothing rolls back by itself.
-func readIncidents(o manifest.Object) (rollBack, hold Severity) {
+// readRollback reads when and how things go back. Without a word in the file a
+// critical incident holds and nothing rolls back by itself.
+func readRollback(o manifest.Object) (rollBack, hold Severity, how Rollback) {
 	if !o.Has("rollback") {
+		return NoSeverity, Critical, Rollback{ExceptionDays: DefaultExceptionDays, Control: DefaultControl}
+	}
+	in := o.Reader.Object(o.Field("rollback"), "on_severity", "hold_on_severity", "rehearse", "exception_days", "control")
+	rollBack, hold = readIncidents(in)
+	return rollBack, hold, readRehearsal(in)
+}
+
+func readIncidents(in manifest.Object) (rollBack, hold Severity) {
+	if !in.Has("on_severity") {
+		if in.Has("hold_on_severity") {
+			in.Need("on_severity", "write on_severity: critical")
+		}
 		return NoSeverity, Critical
 	}
-	in := o.Reader.Object(o.Field("rollback"), "on_severity", "hold_on_severity")
-	in.Need("on_severity", "write on_severity: critical")
 	rollBack = manifest.Choice(in, "on_severity", NoSeverity, Severities())
 	hold = manifest.Choice(in, "hold_on_severity", rollBack, Severities())
 	if hold.rank() > rollBack.rank() && rollBack != NoSeverity {
-		o.Reader.Refuse(in.Field("hold_on_severity"), fmt.Sprintf("is %s, above the severity that rolls back", hold),
+		in.Reader.Refuse(in.Field("hold_on_severity"), fmt.Sprintf("is %s, above the severity that rolls back", hold),
 			fmt.Sprintf("write %s or a milder one: what rolls back also holds", rollBack))
 	}
 	return rollBack, hold
+}
+
+// Days of the exception that covers what a rollback leaves open: the next
+// month's campaign brings what mends it, as a rule.
+const (
+	DefaultExceptionDays = 30
+	// DefaultControl is in both languages: it is kept as a person's words are.
+	DefaultControl = "Version précédente en place, suivie jusqu'à la vérification d'une plus récente. / " +
+		"The previous version is in place, watched until a newer one is verified."
+	maxExceptionDays   = 365
+	maxRehearseDevices = 1000
+)
+
+// readRehearsal reads what is rehearsed (true, false, or {devices: 2}), and how
+// long what is open again is excepted.
+func readRehearsal(in manifest.Object) Rollback {
+	out := Rollback{Control: DefaultControl}
+	if in.Has("control") {
+		out.Control = in.Text("control")
+	}
+	out.ExceptionDays = in.Integer("exception_days", DefaultExceptionDays, manifest.Limits{Low: 1, High: maxExceptionDays})
+	switch {
+	case !in.Has("rehearse"):
+	case in.Field("rehearse").Mapping():
+		some := in.Reader.Object(in.Field("rehearse"), "devices")
+		some.Need("devices", "write on how many devices each patch is rehearsed, for example rehearse: {devices: 2}")
+		out.Rehearse, out.RehearseDevices = true, some.Integer("devices", 1, manifest.Limits{Low: 1, High: maxRehearseDevices})
+	default:
+		out.Rehearse = in.Boolean("rehearse")
+	}
+	return out
 }
 
 func readPerimeter(o manifest.Object) (perimeter, exclude fleet.Selector) {

@@ -112,6 +112,28 @@ func TestTheServersProcedure(t *testing.T) {
 	}
 }
 
+func TestRollbacksAreRehearsedWhereTheFileSaysSo(t *testing.T) {
+	for text, want := range map[string]procedure.Rollback{
+		"rollback: {rehearse: true}":                                {Rehearse: true, ExceptionDays: procedure.DefaultExceptionDays},
+		"rollback: {rehearse: false, exception_days: 7}":            {ExceptionDays: 7},
+		"rollback: {on_severity: critical, rehearse: {devices: 2}}": {Rehearse: true, RehearseDevices: 2, ExceptionDays: procedure.DefaultExceptionDays},
+		"rollback: {control: the firewall closes the port}":         {ExceptionDays: procedure.DefaultExceptionDays, Control: "the firewall closes the port"},
+		"rollback: {on_severity: critical}":                         {ExceptionDays: procedure.DefaultExceptionDays},
+		"attempts: 3":                                               {ExceptionDays: procedure.DefaultExceptionDays},
+	} {
+		p := parse(t, short+"\n"+text+"\n")
+		if want.Control == "" {
+			want.Control = procedure.DefaultControl
+		}
+		if p.Rollback != want {
+			t.Errorf("%s: got %+v, want %+v", text, p.Rollback, want)
+		}
+		if p.HoldOn != procedure.Critical {
+			t.Errorf("%s: holds on %q", text, p.HoldOn)
+		}
+	}
+}
+
 func TestWhatAFileLeavesOut(t *testing.T) {
 	p := parse(t, short)
 	if want := (procedure.Gate{MinDevices: 2, MinDonePercent: 100}); cmp.Diff(want, p.Rings[0].Gate) != "" {
@@ -217,6 +239,11 @@ func TestRefusals(t *testing.T) {
 		{"owner: IT", "owner: IT\nretry_after: now", "retry_after: \"now\" is not a duration"},
 		{"owner: IT", "owner: IT\nrollback: {on_severity: minor, hold_on_severity: critical}", "rollback.hold_on_severity: is critical, above the severity that rolls back"},
 		{"owner: IT", "owner: IT\nrollback: {hold_on_severity: major}", "rollback.on_severity: is missing"},
+		{"owner: IT", "owner: IT\nrollback: {rehearse: maybe}", "rollback.rehearse:"},
+		{"owner: IT", "owner: IT\nrollback: {rehearse: {devices: 0}}", "rollback.rehearse.devices: 0 is out of range"},
+		{"owner: IT", "owner: IT\nrollback: {rehearse: {}}", "rollback.rehearse.devices: is missing"},
+		{"owner: IT", "owner: IT\nrollback: {rehearse: true, exception_days: 0}", "rollback.exception_days: 0 is out of range"},
+		{"owner: IT", "owner: IT\nrollback: {rehearsal: true}", "rollback.rehearsal"},
 		{"owner: IT", "owner: IT\ncontent: {classes: [unknown]}", "content.classes[0]: \"unknown\" is not known here"},
 		{"owner: IT", "owner: IT\ncontent: {classes: []}", "content.classes: is empty"},
 		{"owner: IT", "owner: IT\nemergency: {day: 2h}", "emergency.sign_offs: is missing"},

@@ -39,6 +39,7 @@ type Procedure struct {
 
 	RollbackOn   Severity // an incident of this severity or worse rolls back; NoSeverity never does
 	HoldOn       Severity // an incident of this severity or worse holds; never above RollbackOn
+	Rollback     Rollback
 	Verification Verification
 	Emergency    Emergency
 	OnFeedback   OnFeedback // what is made of what somebody says an update broke
@@ -106,6 +107,18 @@ type SignOffRule struct {
 type WindowRule struct {
 	For fleet.Selector
 	calendar.Window
+}
+
+// Rollback is what the procedure says of rollbacks beside who starts them.
+type Rollback struct {
+	// Rehearse puts back and installs again, on devices of the first ring, what was
+	// verified there, before the ring's gate lets it go on.
+	Rehearse        bool
+	RehearseDevices int // how many devices for each patch; 0: every one of the ring
+	// ExceptionDays is how long the exception lasts that covers what a rollback
+	// leaves open.
+	ExceptionDays int
+	Control       string // what protects meanwhile, as the exception says it
 }
 
 // Reboot says whether an order may reboot the device.

@@ -53,6 +53,8 @@ const (
 	PatchDecided       Kind = "patch_decided"  // where a device × patch ended, with its reason
 	PatchVerified      Kind = "patch_verified"
 	RollbackRequested  Kind = "rollback_requested"
+	RollbackEnded      Kind = "rollback_ended"     // in the campaign that went back
+	RollbackRehearsed  Kind = "rollback_rehearsed" // on a device, with how long it took
 	IncidentOpened     Kind = "incident_opened"
 	IncidentClosed     Kind = "incident_closed"
 	IncidentNoted      Kind = "incident_noted" // or more of the same, or another severity

@@ -92,6 +92,7 @@ type Rollback struct {
 	Patch  string `json:"patch,omitempty" maxLength:"300"`
 	Reason string `json:"reason,omitempty" maxLength:"1000" doc:"needed unless only the plan is asked for"`
 	Now    string `json:"now,omitempty" doc:"length of an emergency window that opens at once: 2h"`
+	ByRing bool   `json:"by_ring,omitempty" doc:"begin a ring when nobody of the one before it has failed; otherwise all go back together"`
 	Plan   bool   `json:"plan,omitempty" doc:"only say what it would do"`
 }
 
@@ -121,6 +122,18 @@ type RollbackPlan struct {
 	Devices    int              `json:"devices"`
 	Items      int              `json:"items"`
 	Impossible []CannotRollback `json:"impossible"`
+	// ExpectedS is how long the slowest device takes, in seconds, by what was
+	// rehearsed; not there: nothing of it was.
+	ExpectedS  int64             `json:"expected_s,omitempty"`
+	Exceptions []OpenAgain       `json:"exceptions"`         // what is open again
+	Campaign   *view.CampaignRef `json:"campaign,omitempty"` // that carries it out; not there: only the plan was asked for
+}
+
+// OpenAgain is a patch that a rollback leaves open, under an exception.
+type OpenAgain struct {
+	Patch   view.PatchRef `json:"patch"`
+	Devices int           `json:"devices"`
+	Until   time.Time     `json:"until"`
 }
 
 // CannotRollback is one package that cannot go back, and why.
@@ -285,7 +298,7 @@ func (a *API) rollback(ctx context.Context, p access.Principal, in *actOn[Rollba
 	if err != nil {
 		return RollbackPlan{}, err
 	}
-	ask := campaign.Rollback{Campaign: in.Campaign, Ring: in.Body.Ring, Device: device, Patch: item, Reason: in.Body.Reason, Now: now}
+	ask := campaign.Rollback{Campaign: in.Campaign, Ring: in.Body.Ring, Device: device, Patch: item, Reason: in.Body.Reason, Now: now, ByRing: in.Body.ByRing}
 	var plan campaign.RollbackPlan
 	if in.Body.Plan {
 		plan, err = a.Conductor.PlanRollback(ctx, p.Tenant, ask)
@@ -295,9 +308,22 @@ func (a *API) rollback(ctx context.Context, p access.Principal, in *actOn[Rollba
 	if err != nil {
 		return RollbackPlan{}, err
 	}
-	out := RollbackPlan{Devices: plan.Devices, Items: plan.Items, Impossible: []CannotRollback{}}
+	return planned(plan), nil
+}
+
+func planned(plan campaign.RollbackPlan) RollbackPlan {
+	out := RollbackPlan{
+		Devices: plan.Devices, Items: plan.Items, Impossible: []CannotRollback{}, Exceptions: []OpenAgain{},
+		ExpectedS: int64((plan.Expected + time.Second - 1) / time.Second),
+	}
+	if plan.Campaign != "" {
+		out.Campaign = &view.CampaignRef{ID: string(plan.Campaign), Name: plan.Name}
+	}
+	for _, e := range plan.Exceptions {
+		out.Exceptions = append(out.Exceptions, OpenAgain{Patch: view.PatchRef{ID: e.Patch, Name: e.Name, Version: e.Version}, Devices: e.Devices, Until: e.Until})
+	}
 	for _, c := range plan.Impossible {
 		out.Impossible = append(out.Impossible, CannotRollback{Device: view.DeviceRef{ID: c.Device, Name: c.Name}, Package: c.Package, Why: c.Why})
 	}
-	return out, nil
+	return out
 }

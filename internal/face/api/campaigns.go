@@ -17,7 +17,7 @@ type OneCampaign struct {
 type CampaignList struct {
 	Paged
 	Open  bool   `query:"open" doc:"only those that are not closed"`
-	State string `query:"state" enum:"draft,scheduled,running,verifying,rolling_back,closed"`
+	State string `query:"state" enum:"draft,scheduled,running,verifying,closed"`
 }
 
 // RingDeviceList are the parameters of the list of a ring's devices.

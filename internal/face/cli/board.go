@@ -46,6 +46,7 @@ func (t boardText) render(b view.Board) string {
 	if b.Emergency != nil {
 		t.emergency(&out, b.Emergency)
 	}
+	t.rollback(&out, b)
 	for _, a := range b.Amendments {
 		if a.Number > 0 {
 			fmt.Fprintf(&out, "\n%s  %s\n", bold.Render(t.words.T("board.amendment", "n", t.words.Number(a.Number))), a.Reason)
@@ -211,6 +212,9 @@ func (t boardText) items(out *strings.Builder, a view.BoardAmendment) {
 	fmt.Fprintf(out, "\n%s (%s)\n", w.T("board.content"), w.Number(int64(len(a.Items))))
 	for _, it := range a.Items {
 		line := "  " + it.Patch.Name + " " + it.Patch.Version + " → " + it.Ring
+		if back := t.wayBack(it); back != "" {
+			line += "  ↩ " + back
+		}
 		if it.Withdrawn != nil {
 			line = faintStyle().Render("  "+it.Patch.Name+" "+it.Patch.Version) + "  " + w.T("board.withdrawn", "by", w.Actor(it.Withdrawn.By), "reason", it.Withdrawn.Reason)
 		}

@@ -65,7 +65,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("LATER", time.Now().AddDate(0, 0, 60).Format(time.DateOnly))
 			return os.WriteFile(filepath.Join(env.WorkDir, "secret"), []byte(site.srv.First.Password+"\n"), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "lacking": lacking, "unkept": unkept, "halt": halt, "serve": again, "flip": flip, "mode": mode, "keep": keep, "counted": counted},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "lacking": lacking, "unkept": unkept, "installed": installed, "halt": halt, "serve": again, "flip": flip, "mode": mode, "keep": keep, "counted": counted},
 	})
 }
 
@@ -221,6 +221,17 @@ func again(ts *testscript.TestScript, _ bool, _ []string) {
 // unkept CAMPAIGN DEVICE: the device has installed openssl in the campaign, and
 // could not keep the version before.
 func unkept(ts *testscript.TestScript, _ bool, args []string) {
+	hasOpenssl(ts, args, wire.Change{Name: "openssl", Rollback: wire.RollbackImpossible, Why: "no_old_package"}, campaign.Rehearsal{})
+}
+
+// installed CAMPAIGN DEVICE: the device has installed openssl in the campaign,
+// whose rollback was rehearsed in four minutes.
+func installed(ts *testscript.TestScript, _ bool, args []string) {
+	hasOpenssl(ts, args, wire.Change{Name: "openssl", From: "3.0.1", To: "3.0.22-1", Rollback: wire.RollbackReady},
+		campaign.Rehearsal{Stage: campaign.RehearsalDone, Back: 4 * time.Minute})
+}
+
+func hasOpenssl(ts *testscript.TestScript, args []string, change wire.Change, rehearsal campaign.Rehearsal) {
 	s := of(ts)
 	ctx := context.Background()
 	key := patch.Key{Provider: "apt", Name: "openssl", Version: "3.0.22-1", Suite: "bookworm-security"}
@@ -232,7 +243,7 @@ func unkept(ts *testscript.TestScript, _ bool, args []string) {
 		of := gen.CampaignDevice{Tenant: "main", Campaign: c.ID, Device: "id-" + args[1]}
 		_, err = tx.AddCampaignDevice(ctx, gen.AddCampaignDeviceParams{Tenant: of.Tenant, Campaign: of.Campaign, Device: of.Device, DueUs: math.MaxInt64})
 		before := campaign.Progress{Item: key.ID(), State: patch.Scheduled}
-		after := campaign.Progress{Item: key.ID(), State: patch.Verified, Packages: []wire.Change{{Name: "openssl", Rollback: wire.RollbackImpossible, Why: "no_old_package"}}}
+		after := campaign.Progress{Item: key.ID(), State: patch.Verified, Packages: []wire.Change{change}, Rehearsal: rehearsal}
 		return errors.Join(err,
 			tx.AddItem(ctx, gen.AddItemParams{Tenant: "main", Campaign: c.ID, ID: string(key.ID()), Provider: key.Provider, Name: key.Name, Version: key.Version, Suite: key.Suite}),
 			tx.MoveItem(ctx, of, before, after))

@@ -160,15 +160,31 @@ func (c *Console) rollbackForm(v visit) (ui.Form, error) {
 			{Value: "", Label: v.words.T("act_rollback.windows")},
 			{Value: "1h", Label: v.words.T("act_rollback.now", "length", v.words.Duration(time.Hour))},
 			{Value: "4h", Label: v.words.T("act_rollback.now", "length", v.words.Duration(4*time.Hour))},
+		}},
+		ui.Field{Name: "how", Kind: ui.Select, Label: v.words.T("act_rollback.how"), Options: []ui.Option{
+			{Value: "", Label: v.words.T("act_rollback.together")},
+			{Value: byRing, Label: v.words.T("act_rollback.by_ring")},
 		}}, v.why())
 	return fm, nil
 }
+
+const byRing = "by_ring"
 
 // impossibleShown bounds the packages named; their number is told in full.
 const impossibleShown = 5
 
 func (v visit) planWords(plan campaign.RollbackPlan) string {
 	out := v.words.N("act_rollback.plan", int64(plan.Devices), "items", v.words.Number(int64(plan.Items)))
+	if plan.Expected > 0 {
+		out += " " + v.words.T("act_rollback.expected", "length", v.words.Duration(plan.Expected))
+	}
+	if n := len(plan.Exceptions); n > 0 {
+		var open []string
+		for _, e := range plan.Exceptions[:min(impossibleShown, n)] {
+			open = append(open, e.Name+" "+e.Version)
+		}
+		out += " " + v.words.N("act_rollback.exceptions", int64(n), "until", v.words.Moment(plan.Exceptions[0].Until), "names", v.words.List(open))
+	}
 	if len(plan.Impossible) == 0 {
 		return out
 	}
@@ -182,7 +198,10 @@ func (v visit) planWords(plan campaign.RollbackPlan) string {
 func (v visit) rollback() (campaign.Rollback, error) {
 	ask := campaign.Rollback{
 		Campaign: v.PathValue("id"), Ring: v.FormValue("ring"), Device: fleet.DeviceID(v.FormValue("device")),
-		Patch: patch.ID(v.FormValue("item")), Reason: v.FormValue("reason"),
+		Patch: patch.ID(v.FormValue("item")), Reason: v.FormValue("reason"), ByRing: v.FormValue("how") == byRing,
+	}
+	if how := v.FormValue("how"); how != "" && how != byRing {
+		return ask, invalid("how", "not_a_choice", byRing)
 	}
 	if when := v.FormValue("when"); when != "" {
 		length, err := time.ParseDuration(when)

@@ -238,15 +238,19 @@ func TestARollbackSaysFirstWhatCannotGoBack(t *testing.T) {
 	w := newWorld(t)
 	v := w.as(t, "exploitation")
 	form := v.get("/campaigns/c1/rollback?ring=R1")
-	for _, want := range []string{"56 devices go back", "301 patches", "1 package cannot go back: compta-02 (libc6)"} {
+	for _, want := range []string{"56 devices go back", "301 patches", "1 package cannot go back: compta-02 (libc6)",
+		"A device takes about 4", "1 patch is open again, under an exception until", "nginx 1.22.1-9", "Ring after ring"} {
 		if !strings.Contains(form.body, want) {
 			t.Errorf("the form lacks %q", want)
 		}
 	}
-	v.post("/campaigns/c1/rollback", "ring", "R1", "when", "1h", "reason", "régression")
+	v.post("/campaigns/c1/rollback", "ring", "R1", "when", "1h", "how", "by_ring", "reason", "régression")
 	ask := w.acts.last(t).(campaign.Rollback)
-	if ask.Ring != "R1" || ask.Now.Hours() != 1 {
+	if ask.Ring != "R1" || ask.Now.Hours() != 1 || !ask.ByRing {
 		t.Errorf("asked %+v", ask)
+	}
+	if got := v.post("/campaigns/c1/rollback", "how", "slowly", "reason", "r"); got.status != http.StatusBadRequest {
+		t.Errorf("status %d for an order of rings that there is not, want 400", got.status)
 	}
 	if got := v.post("/campaigns/c1/rollback", "when", "never", "reason", "r"); got.status != http.StatusBadRequest {
 		t.Errorf("status %d for a length that does not parse, want 400", got.status)

@@ -40,6 +40,7 @@ type fragment struct {
 var fragments = []fragment{
 	{"board-head", page.BoardHead},
 	{"board-emergency", page.BoardEmergency},
+	{"board-rollback", page.BoardRollback},
 	{"board-summary", page.BoardSummary},
 	{"board-rings", page.BoardRings},
 	{"board-causes", page.BoardCauses},

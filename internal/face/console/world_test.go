@@ -254,7 +254,9 @@ func (l *ledger) Amend(_ context.Context, _ fleet.TenantID, by register.Actor, a
 }
 
 func (l *ledger) PlanRollback(context.Context, fleet.TenantID, campaign.Rollback) (campaign.RollbackPlan, error) {
-	return campaign.RollbackPlan{Devices: 56, Items: 301, Impossible: []campaign.CannotRollback{{Device: "d-compta-02", Name: "compta-02", Package: "libc6", Why: "no_old_package"}}}, nil
+	return campaign.RollbackPlan{Devices: 56, Items: 301, Expected: 4 * time.Minute, Exceptions: []campaign.OpenAgain{
+		{Name: "nginx", Version: "1.22.1-9", Devices: 56, Until: stories.Now.AddDate(0, 0, 30)},
+	}, Impossible: []campaign.CannotRollback{{Device: "d-compta-02", Name: "compta-02", Package: "libc6", Why: "no_old_package"}}}, nil
 }
 
 func (l *ledger) Rollback(ctx context.Context, t fleet.TenantID, by register.Actor, ask campaign.Rollback) (campaign.RollbackPlan, error) {

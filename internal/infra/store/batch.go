@@ -44,7 +44,8 @@ FROM device WHERE tenant = $1 AND id IN (`
 FROM missing m JOIN patch p ON p.tenant = m.tenant AND p.id = m.patch WHERE m.tenant = $1 AND m.device IN (`
 	batchGroups = `SELECT device, group_name FROM fleet_group_member WHERE tenant = $1 AND device IN (`
 	batchTraits = `SELECT device, traits FROM device_traits WHERE tenant = $1 AND device IN (`
-	batchItems  = `SELECT device, campaign, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us
+	batchItems  = `SELECT device, campaign, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us,
+  rehearsal, rehearsal_back_us, rehearsal_again_us, rehearsal_why
 FROM campaign_device_item WHERE tenant = $1 AND device IN (`
 	batchOrders = `SELECT id, device, serial, campaign, amendment, kind, step, cause, next_us, issued_us, expires_us, envelope
 FROM device_order WHERE tenant = $1 AND state = 'open' AND device IN (`
@@ -161,7 +162,7 @@ func (b Batch) scanMissing(rows *sql.Rows) error {
 func (b Batch) scanItem(rows *sql.Rows) error {
 	var i gen.CampaignDeviceItem
 	err := rows.Scan(&i.Device, &i.Campaign, &i.Item, &i.Amendment, &i.State, &i.Reason, &i.Attempts, &i.NoEffects,
-		&i.Rollback, &i.Packages, &i.NextUs, &i.UpdatedUs)
+		&i.Rollback, &i.Packages, &i.NextUs, &i.UpdatedUs, &i.Rehearsal, &i.RehearsalBackUs, &i.RehearsalAgainUs, &i.RehearsalWhy)
 	b.Items[i.Device] = append(b.Items[i.Device], i)
 	return err
 }

@@ -18,8 +18,14 @@ func Progress(i gen.CampaignDeviceItem) (campaign.Progress, error) {
 		Item: patch.ID(i.Item), State: patch.State(i.State), Attempts: int(i.Attempts), NoEffects: int(i.NoEffects),
 		Rollback: i.Rollback == 1, Next: Instant(i.NextUs), Updated: Instant(i.UpdatedUs),
 	}
+	p.Rehearsal = campaign.Rehearsal{
+		Stage: campaign.RehearsalStage(i.Rehearsal), Back: time.Duration(i.RehearsalBackUs) * time.Microsecond, Again: time.Duration(i.RehearsalAgainUs) * time.Microsecond,
+	}
 	var err error
 	if p.Reason, err = ReasonFrom(i.Reason); err != nil {
+		return p, err
+	}
+	if p.Rehearsal.Why, err = ReasonFrom(i.RehearsalWhy); err != nil {
 		return p, err
 	}
 	if err := json.Unmarshal([]byte(i.Packages), &p.Packages); err != nil {
@@ -31,6 +37,10 @@ func Progress(i gen.CampaignDeviceItem) (campaign.Progress, error) {
 // deviceItem is the row of an item's progress; of names its place.
 func deviceItem(of gen.CampaignDevice, p campaign.Progress) (gen.PutDeviceItemParams, error) {
 	reason, err := ReasonText(p.Reason)
+	if err != nil {
+		return gen.PutDeviceItemParams{}, err
+	}
+	why, err := ReasonText(p.Rehearsal.Why)
 	if err != nil {
 		return gen.PutDeviceItemParams{}, err
 	}
@@ -49,6 +59,7 @@ func deviceItem(of gen.CampaignDevice, p campaign.Progress) (gen.PutDeviceItemPa
 		Tenant: of.Tenant, Campaign: of.Campaign, Device: of.Device, Item: string(p.Item), Amendment: of.Amendment,
 		State: string(p.State), Reason: reason, Attempts: int64(p.Attempts), NoEffects: int64(p.NoEffects), Rollback: rollback,
 		Packages: string(packages), NextUs: Micros(p.Next), UpdatedUs: Micros(p.Updated), RollbackImpossible: rollbackImpossible(p),
+		Rehearsal: string(p.Rehearsal.Stage), RehearsalBackUs: p.Rehearsal.Back.Microseconds(), RehearsalAgainUs: p.Rehearsal.Again.Microseconds(), RehearsalWhy: why,
 	}, nil
 }
 

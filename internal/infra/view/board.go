@@ -59,6 +59,9 @@ func (r *Reader) Board(ctx context.Context, tenant fleet.TenantID, id string) (B
 		return Board{}, err
 	}
 	b.put(p, rings, items, given, held)
+	if err := r.addRollbacks(ctx, tenant, &b); err != nil {
+		return Board{}, err
+	}
 	return b, r.addSamples(ctx, tenant, &b)
 }
 
@@ -170,6 +173,7 @@ func (b *Board) put(p procedure.Procedure, rings []ringOf, items []itemOf, given
 		}
 	}
 	for _, g := range rings {
+		g.undo = campaign.Origin(b.Campaign.Origin) == campaign.ByRollback // evidence alone
 		if g.amendment == 0 {
 			b.Campaign.Rings = append(b.Campaign.Rings, g.ring.RingBrief)
 		}
@@ -192,6 +196,9 @@ func slots(p procedure.Procedure, g ringOf, given []signOffOf, held map[string]b
 	i := slices.IndexFunc(p.Rings, func(ring procedure.Ring) bool { return ring.Name == g.ring.Ring })
 	if i < 0 {
 		return manifest.Text{}, []SignOffSlot{}
+	}
+	if g.undo {
+		return p.Rings[i].Title, []SignOffSlot{}
 	}
 	return p.Rings[i].Title, slotsOf(p.Rings[i].Gate.SignOffs, g.amendment, g.ring.Position, given, held)
 }

@@ -115,6 +115,9 @@ type Board struct {
 	Incidents  []IncidentRow    `json:"incidents"` // not closed, at most 20
 	// Emergency is why it is one; not there in any other campaign.
 	Emergency *BoardEmergency `json:"emergency,omitempty"`
+	// Rollback is what a rollback undoes; not there in any other campaign.
+	Rollback  *BoardRollback `json:"rollback,omitempty"`
+	Rollbacks []RollbackRef  `json:"rollbacks"` // of this campaign
 }
 
 // BoardAmendment is the sealed content (number 0) or a later addition: what it
@@ -136,6 +139,12 @@ type BoardItem struct {
 	Promoted  int64      `json:"promoted"`       // position of the furthest ring it may reach
 	Ring      string     `json:"ring,omitempty"` // that ring's name
 	Withdrawn *Withdrawn `json:"withdrawn,omitempty"`
+	// Rollback is how ready it is to go back, by what the first ring knows, and by
+	// every device that cannot; empty: nothing of it was installed yet.
+	Rollback           campaign.Readiness `json:"rollback,omitempty"`
+	RollbackS          int64              `json:"rollback_s,omitempty"`          // how long that took at most when it was rehearsed, in seconds
+	RollbackImpossible int64              `json:"rollback_impossible,omitempty"` // on how many devices
+	RollbackWhy        *fault.Reason      `json:"rollback_why,omitempty"`        // on one of them
 }
 
 // Withdrawn says who took an item out, and why.

@@ -92,6 +92,7 @@ type ringOf struct {
 	campaign  string
 	amendment int64
 	ring      BoardRing
+	undo      bool // of a rollback
 }
 
 func scanRing(rows *sql.Rows) (ringOf, error) {

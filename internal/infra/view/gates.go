@@ -31,7 +31,7 @@ func (r *Reader) heldRoles(ctx context.Context, tenant fleet.TenantID) (map[stri
 }
 
 const aheadText = ` JOIN campaign c ON c.tenant = g.tenant AND c.id = g.campaign
-WHERE g.tenant = $1 AND c.state NOT IN ('closed', 'rolling_back') AND g.state NOT IN ('promoted', 'done')
+WHERE g.tenant = $1 AND c.state <> 'closed' AND g.state NOT IN ('promoted', 'done')
 ORDER BY g.campaign DESC, g.amendment, g.position LIMIT 200`
 
 // unheld lists the sign-offs of open campaigns, also of rings that have not

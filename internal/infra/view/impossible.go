@@ -60,6 +60,7 @@ func (r *Reader) withImpossible(ctx context.Context, tenant fleet.TenantID, only
 	var b builder
 	b.and("c.tenant = ?", tenant)
 	b.and("c.state <> 'closed'")
+	b.and("c.origin <> 'rollback'") // those are counted where they were installed
 	b.and("EXISTS (SELECT 1 FROM campaign_ring g WHERE g.tenant = c.tenant AND g.campaign = c.id AND g.rollback_impossible > 0)")
 	if after != nil {
 		b.and("c.id >= ?", after.Provider)
@@ -91,5 +92,5 @@ func scanImpossible(rows *sql.Rows) (ImpossibleRollback, error) {
 // countImpossible adds up the rings' own counts.
 func (r *Reader) countImpossible(ctx context.Context, tenant fleet.TenantID) (int64, error) {
 	return r.count(ctx, ask("impossible rollbacks", `SELECT coalesce(sum(g.rollback_impossible), 0) FROM campaign c
-JOIN campaign_ring g ON g.tenant = c.tenant AND g.campaign = c.id WHERE c.tenant = $1 AND c.state <> 'closed'`, tenant))
+JOIN campaign_ring g ON g.tenant = c.tenant AND g.campaign = c.id WHERE c.tenant = $1 AND c.state <> 'closed' AND c.origin <> 'rollback'`, tenant))
 }

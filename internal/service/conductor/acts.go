@@ -222,6 +222,9 @@ func (c *Conductor) Expedite(ctx context.Context, tenant fleet.TenantID, by regi
 			Reason: fault.Because(fault.Expedited, "by", string(by), "reason", ask.Reason), Detail: map[string]any{"amendment": ask.Amendment},
 		})
 		if ask.Device != "" {
+			if err := s.notUndo(); err != nil {
+				return err
+			}
 			return c.moveDevice(ctx, tx, s, ring, ask.Device)
 		}
 		_, err = tx.ExpediteRing(ctx, gen.ExpediteRingParams{
@@ -238,6 +241,9 @@ func (c *Conductor) Withdraw(ctx context.Context, tenant fleet.TenantID, by regi
 		return err
 	}
 	return c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
+		if err := s.notUndo(); err != nil {
+			return err
+		}
 		return c.withdraw(ctx, tx, s, by, ask)
 	})
 }
@@ -265,6 +271,9 @@ func (c *Conductor) Amend(ctx context.Context, tenant fleet.TenantID, by registe
 		return 0, err
 	}
 	err = c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
+		if err := s.notUndo(); err != nil {
+			return err
+		}
 		items, err := c.amendItems(ctx, tx, s, ask)
 		if err != nil {
 			return err
@@ -343,23 +352,28 @@ func (c *Conductor) copyRings(ctx context.Context, tx *store.Tx, s *scene, numbe
 // is recorded as such.
 func (c *Conductor) Close(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Close) error {
 	return c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
-		now := c.Clock().UnixMicro()
-		orders, err := tx.CancelOrders(ctx, s.row.Tenant, s.row.ID)
-		if err != nil {
-			return fmt.Errorf("read open orders: %w", err)
-		}
-		for _, o := range orders {
-			if _, err := tx.CloseOrder(ctx, gen.CloseOrderParams{Tenant: o.Tenant, ID: o.ID, State: orderCancelled, Step: o.Step, StepUs: now}); err != nil {
-				return fmt.Errorf("cancel order %s: %w", o.ID, err)
-			}
-		}
-		detail := s.fiveNumbers()
-		detail["why"], detail["cancelled_orders"] = ask.Reason, len(orders)
-		c.record(tx, s, register.Entry{Kind: register.CampaignClosed, Actor: by, Detail: detail})
-		s.row.State, s.row.ClosedUs = string(campaign.Closed), now
-		if err := c.setState(ctx, tx, s.row); err != nil {
-			return err
-		}
-		return tx.ParkCampaignDevices(ctx, s.row.Tenant, s.row.ID)
+		return c.closeCampaign(ctx, tx, s, by, ask.Reason)
 	})
+}
+
+func (c *Conductor) closeCampaign(ctx context.Context, tx *store.Tx, s *scene, by register.Actor, reason string) error {
+	now := c.Clock().UnixMicro()
+	orders, err := tx.CancelOrders(ctx, s.row.Tenant, s.row.ID)
+	if err != nil {
+		return fmt.Errorf("read open orders: %w", err)
+	}
+	for _, o := range orders {
+		if _, err := tx.CloseOrder(ctx, gen.CloseOrderParams{Tenant: o.Tenant, ID: o.ID, State: orderCancelled, Step: o.Step, StepUs: now}); err != nil {
+			return fmt.Errorf("cancel order %s: %w", o.ID, err)
+		}
+	}
+	detail := s.fiveNumbers()
+	detail["why"], detail["cancelled_orders"] = reason, len(orders)
+	c.record(tx, s, register.Entry{Kind: register.CampaignClosed, Actor: by, Detail: detail})
+	c.tellUndone(tx, s, by, detail)
+	s.row.State, s.row.ClosedUs = string(campaign.Closed), now
+	if err := c.setState(ctx, tx, s.row); err != nil {
+		return err
+	}
+	return tx.ParkCampaignDevices(ctx, s.row.Tenant, s.row.ID)
 }

@@ -21,6 +21,7 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/identity"
+	"patchring/internal/core/patch"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 	"patchring/wire"
@@ -38,6 +39,11 @@ type Options struct {
 	Publish func(ctx context.Context, tenant fleet.TenantID, subject string, payload []byte) error
 	// Link is the address of a device's page, as it goes with an order.
 	Link func(ctx context.Context, q *gen.Queries, d identity.Device, expires time.Time) (string, error)
+	// OpenAgain excepts what a rollback leaves open, in its transaction.
+	OpenAgain func(ctx context.Context, tx *store.Tx, ask Covered) error
+	// Verified hears which patches were found verified on devices: what a rollback
+	// had left open may be mended by one.
+	Verified func(ctx context.Context, tx *store.Tx, tenant string, patches []patch.ID) error
 	// Changed tells the faces that a campaign has something new to show.
 	Changed func(fleet.TenantID, campaign.ID)
 }

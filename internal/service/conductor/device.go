@@ -86,6 +86,8 @@ type group struct {
 	scenes map[int64]campaign.Scene        // by amendment
 	deltas map[[2]int64]*campaign.Counters // by amendment and position
 	moved  bool
+	// verified are the patches that are so on a device of this batch.
+	verified []patch.ID
 }
 
 func (c *Conductor) decideGroup(ctx context.Context, tx *store.Tx, s *scene, rows []gen.CampaignDevice) (bool, error) {
@@ -113,6 +115,11 @@ func (c *Conductor) decideGroup(ctx context.Context, tx *store.Tx, s *scene, row
 			return false, fmt.Errorf("device %s: %w", r.Device, err)
 		}
 	}
+	if len(g.verified) > 0 && c.Verified != nil {
+		if err := c.Verified(ctx, tx, s.row.Tenant, g.verified); err != nil {
+			return false, fmt.Errorf("tell what is verified: %w", err)
+		}
+	}
 	return g.moved, g.writeDeltas(ctx)
 }
 
@@ -136,8 +143,14 @@ func (g *group) decide(ctx context.Context, row gen.CampaignDevice) error {
 		if orderID, err = g.issue(ctx, row, device, &d, limits); err != nil {
 			return err
 		}
+		if d.Order != nil {
+			g.begun(row, device, d.Order)
+		}
 	}
 	if err := g.keepItems(ctx, row, device, d, now); err != nil {
+		return err
+	}
+	if err := g.join(ctx, row, device); err != nil {
 		return err
 	}
 	if d.Rescan && g.batch.Devices[row.Device].ScanWanted == 0 {
@@ -179,6 +192,9 @@ func (g *group) known(ctx context.Context, row gen.CampaignDevice, now time.Time
 		return d, err
 	}
 	if d.Progress, err = progressOf(g.batch.Items[row.Device], row); err != nil {
+		return d, err
+	}
+	if err := g.foundOn(row.Device, d.Progress); err != nil {
 		return d, err
 	}
 	for _, o := range g.batch.Orders[row.Device] {
@@ -230,21 +246,14 @@ func (g *group) paced(d *campaign.Device, now time.Time) error {
 	return nil
 }
 
-// openings are the row's own windows (an emergency window given with a
-// rollback), or those of the campaign for this device.
+// openings are those of the campaign for this device, after the row's own (an
+// emergency window given with a rollback).
 func (g *group) openings(row gen.CampaignDevice, dr gen.Device, match policy.Match, now time.Time) (openings, error) {
-	if row.Windows != "" {
-		var own []interval
-		if err := json.Unmarshal([]byte(row.Windows), &own); err != nil {
-			return openings{}, fmt.Errorf("read windows: %w", err)
-		}
-		return openings{windows: clip(own, now)}, nil
-	}
 	m, err := memberOf(dr, g.batch.Groups[row.Device])
 	if err != nil {
 		return openings{}, err
 	}
-	return g.scene.openingsFor(m, match, now), nil
+	return withOwn(row.Windows, g.scene.openingsFor(m, match, now), now)
 }
 
 func missingOf(rows []store.MissingPatch) ([]campaign.Missing, error) {
@@ -315,6 +324,9 @@ func (g *group) keepItems(ctx context.Context, row gen.CampaignDevice, device ca
 	}
 	inFlight := device.Order != nil && !d.Cancel && !d.Expired
 	for _, item := range d.Items {
+		if item.State == patch.Verified && !slices.Contains(g.verified, item.Item) {
+			g.verified = append(g.verified, item.Item)
+		}
 		before, known := progressOn(device.Progress, item.Item)
 		after := before
 		after.Item = item.Item
@@ -325,6 +337,9 @@ func (g *group) keepItems(ctx context.Context, row gen.CampaignDevice, device ca
 		case item.NoEffect:
 			after = before.Contradict(item.Reason, g.scene.terms(), now)
 			g.recordItem(row, item, now)
+		case item.Rehearsal != "":
+			after.State, after.Reason, after.Rehearsal.Stage = item.State, item.Reason, item.Rehearsal
+			g.recordRehearsal(row, after)
 		case !known && (!item.Counted || item.State == patch.Applicable):
 			continue
 		case !item.Counted && before.Attempts > 0:
@@ -338,6 +353,12 @@ func (g *group) keepItems(ctx context.Context, row gen.CampaignDevice, device ca
 			g.recordItem(row, item, now)
 		}
 		if err := g.tx.MoveItem(ctx, row, before, after); err != nil {
+			return err
+		}
+		if !g.scene.undo() {
+			continue
+		}
+		if err := g.tx.Mirror(ctx, row, after, now.UnixMicro()); err != nil {
 			return err
 		}
 	}

@@ -225,18 +225,18 @@ func (s *scene) only(ctx context.Context, tx *store.Tx, candidates []campaign.Ca
 }
 
 // other tells of an order of another campaign that the device has: whether an
-// emergency may take its place. Of several, all have to give way.
+// emergency, or a rollback, may take its place. Of several, all have to give way.
 func (g *group) other(ctx context.Context, o gen.DeviceOrder, d *campaign.Device) error {
 	yielded := d.OtherCampaign == "" || d.OtherYields
 	d.OtherCampaign, d.OtherYields = o.Campaign, false
-	if !yielded || !g.scene.rules.Urgent || campaign.Begun(wire.Step(o.Step)) || wire.OrderKind(o.Kind) != wire.OrderInstall {
+	if !yielded || !g.scene.rules.Urgent && !g.scene.undo() || campaign.Begun(wire.Step(o.Step)) || wire.OrderKind(o.Kind) != wire.OrderInstall {
 		return nil
 	}
 	origin, err := g.reads.CampaignOrigin(ctx, g.scene.row.Tenant, o.Campaign)
 	if err != nil {
 		return fmt.Errorf("read campaign %s: %w", o.Campaign, err)
 	}
-	d.OtherYields = campaign.Origin(origin) != campaign.ByEmergency
+	d.OtherYields = campaign.Origin(origin) != campaign.ByEmergency || g.scene.undo()
 	return nil
 }
 

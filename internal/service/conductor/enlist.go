@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"patchring/internal/core/campaign"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 )
@@ -17,8 +18,8 @@ const enlistBatch = 1000
 // Crash story: the place reached is written with the rings given up to it, so
 // the next start goes on from there.
 func (c *Conductor) enlist(ctx context.Context, row gen.Campaign) error {
-	if row.StartsUs > c.Clock().UnixMicro() {
-		return nil
+	if row.StartsUs > c.Clock().UnixMicro() || campaign.Origin(row.Origin) == campaign.ByRollback {
+		return nil // the members of a rollback are those that have something to undo
 	}
 	for {
 		page, err := c.DB.Read().DevicesToEnlist(ctx, gen.DevicesToEnlistParams{Tenant: row.Tenant, Arrival: row.Enlisted, Max: enlistBatch})

@@ -70,6 +70,9 @@ func (s *scene) ringOfIncident(ctx context.Context, tx *store.Tx, ask campaign.I
 // holds: an incident of that severity never leaves the campaign running.
 func (c *Conductor) respond(ctx context.Context, tx *store.Tx, s *scene, by register.Actor, ask campaign.Incident) (campaign.Response, error) {
 	response := campaign.Respond(s.procedure, ask.Severity)
+	if s.undo() && response == campaign.RollsBackAll {
+		response = campaign.PlacesHold // there is nothing to go back to
+	}
 	if response == campaign.RollsBackAll {
 		_, err := c.rollBack(ctx, tx, s, by, campaign.Rollback{Ring: ask.Ring, Patch: ask.Patch, Reason: ask.What})
 		switch {

@@ -22,8 +22,8 @@ func (c *Conductor) Replace(ctx context.Context, tx *store.Tx, d gen.Device, gro
 	}
 	out := []campaign.Place{}
 	for _, row := range open {
-		if row.Enlisted < d.Arrival {
-			continue // not considered yet: it will be, as it is then
+		if row.Enlisted < d.Arrival || campaign.Origin(row.Origin) == campaign.ByRollback {
+			continue // not considered yet: it will be, as it is then; a rollback has its members
 		}
 		s, err := c.scene(ctx, tx.Queries, row)
 		if err != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
+	"strconv"
 	"time"
+
+	"github.com/google/uuid"
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
@@ -20,164 +22,215 @@ import (
 // longestEmergency bounds the window that a rollback may open for itself.
 const longestEmergency = 24 * time.Hour
 
-// PlanRollback says what a rollback would do, and which packages cannot go
-// back, before anyone says yes.
-func (c *Conductor) PlanRollback(ctx context.Context, tenant fleet.TenantID, ask campaign.Rollback) (campaign.RollbackPlan, error) {
-	row, err := find(ctx, c.DB.Read(), tenant, ask.Campaign)
-	if err != nil {
-		return campaign.RollbackPlan{}, err
-	}
-	s, err := c.scene(ctx, c.DB.Read(), row)
-	if err != nil {
-		return campaign.RollbackPlan{}, err
-	}
-	chosen, err := c.toRollBack(ctx, c.DB.Read(), s, ask)
-	if err != nil {
-		return campaign.RollbackPlan{}, err
-	}
-	return planOf(chosen)
-}
-
-func planOf(chosen []gen.InstalledItemsRow) (campaign.RollbackPlan, error) {
-	plan := campaign.RollbackPlan{Items: len(chosen), Impossible: []campaign.CannotRollback{}}
-	devices := map[string]bool{}
-	for _, i := range chosen {
-		devices[i.Device] = true
-		var packages []wire.Change
-		if err := json.Unmarshal([]byte(i.Packages), &packages); err != nil {
-			return plan, fmt.Errorf("read packages of %s on %s: %w", i.Item, i.Device, err)
-		}
-		for _, p := range packages {
-			if p.Rollback == wire.RollbackImpossible {
-				plan.Impossible = append(plan.Impossible, campaign.CannotRollback{
-					Device: fleet.DeviceID(i.Device), Name: i.DeviceName, Package: p.Name, Why: p.Why,
-				})
-			}
-		}
-	}
-	plan.Devices = len(devices)
-	return plan, nil
-}
-
-// toRollBack are the installed items that an ask is about.
-func (c *Conductor) toRollBack(ctx context.Context, q *gen.Queries, s *scene, ask campaign.Rollback) ([]gen.InstalledItemsRow, error) {
-	position := int64(-1)
-	if ask.Ring != "" {
-		ring, err := s.ringRow(0, ask.Ring)
-		if err != nil {
-			return nil, err
-		}
-		position = ring.Position
-	}
-	installed, err := q.InstalledItems(ctx, s.row.Tenant, s.row.ID)
-	if err != nil {
-		return nil, fmt.Errorf("read what was installed: %w", err)
-	}
-	var chosen []gen.InstalledItemsRow
-	for _, i := range installed {
-		if position >= 0 && i.Position != position || ask.Device != "" && i.Device != string(ask.Device) ||
-			ask.Patch != "" && i.Item != string(ask.Patch) {
-			continue
-		}
-		if changed, err := touched(i); err != nil {
-			return nil, err
-		} else if changed {
-			chosen = append(chosen, i)
-		}
-	}
-	return chosen, nil
-}
-
-// touched leaves out what was never changed on the device: a failure before
-// the install or after which the old version was restored, or what has gone
-// back already.
-func touched(i gen.InstalledItemsRow) (bool, error) {
-	if i.State == string(patch.RolledBack) {
-		return false, nil
-	}
-	var packages []wire.Change
-	if err := json.Unmarshal([]byte(i.Packages), &packages); err != nil {
-		return false, fmt.Errorf("read packages of %s on %s: %w", i.Item, i.Device, err)
-	}
-	return slices.ContainsFunc(packages, func(p wire.Change) bool { return p.From != p.To }), nil
-}
-
-// Rollback orders it: the chosen items go back on every chosen device, watched
-// like an install. What is rolled back everywhere is withdrawn, or the next
-// decision would install it again.
-func (c *Conductor) Rollback(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Rollback) (plan campaign.RollbackPlan, err error) {
-	if err := needReason(ask.Reason); err != nil {
+// PlanRollback says what a rollback would do, how long it takes by what was
+// rehearsed, which packages cannot go back and what is open again after it,
+// before anyone says yes.
+func (c *Conductor) PlanRollback(ctx context.Context, tenant fleet.TenantID, ask campaign.Rollback) (plan campaign.RollbackPlan, err error) {
+	if err := checkRollback(ask); err != nil {
 		return plan, err
 	}
-	if ask.Now < 0 || ask.Now > longestEmergency {
-		return plan, fault.New(fault.InvalidField, "field", "now", "problem", "out_of_range", "fix", "1m – 24h")
-	}
-	err = c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
-		plan, err = c.rollBack(ctx, tx, s, by, ask)
+	err = c.DB.Snapshot(ctx, func(r store.Reads) error {
+		row, err := find(ctx, r.Queries, tenant, ask.Campaign)
+		if err != nil {
+			return err
+		}
+		s, err := c.scene(ctx, r.Queries, row)
+		if err != nil {
+			return err
+		}
+		u, err := c.undoing(ctx, r.Queries, s, ask)
+		if err != nil {
+			return err
+		}
+		plan, err = u.plan(ctx, r.Queries, c.Clock())
 		return err
 	})
 	return plan, err
 }
 
+func checkRollback(ask campaign.Rollback) error {
+	if ask.Now < 0 || ask.Now > longestEmergency {
+		return fault.New(fault.InvalidField, "field", "now", "problem", "out_of_range", "fix", "1m – 24h")
+	}
+	return nil
+}
+
+// Rollback starts the campaign that puts the chosen items back. What is rolled
+// back everywhere is withdrawn, or the next decision would install it again.
+func (c *Conductor) Rollback(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Rollback) (plan campaign.RollbackPlan, err error) {
+	if err := needReason(ask.Reason); err != nil {
+		return plan, err
+	}
+	if err := checkRollback(ask); err != nil {
+		return plan, err
+	}
+	err = c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
+		plan, err = c.rollBack(ctx, tx, s, by, ask)
+		return err
+	})
+	if err == nil {
+		c.Changed(tenant, plan.Campaign)
+	}
+	return plan, err
+}
+
 func (c *Conductor) rollBack(ctx context.Context, tx *store.Tx, s *scene, by register.Actor, ask campaign.Rollback) (plan campaign.RollbackPlan, err error) {
-	chosen, err := c.toRollBack(ctx, tx.Queries, s, ask)
+	u, err := c.undoing(ctx, tx.Queries, s, ask)
 	if err != nil {
 		return plan, err
 	}
-	if len(chosen) == 0 {
+	if plan, err = u.plan(ctx, tx.Queries, c.Clock()); err != nil {
+		return plan, err
+	}
+	if plan.Items == 0 {
 		return plan, fault.New(fault.NothingToDo, "what", "rollback")
 	}
-	if plan, err = planOf(chosen); err != nil {
-		return plan, err
+	row, err := c.addRollback(ctx, tx, u, by)
+	if err != nil {
+		return plan, fmt.Errorf("create the rollback of %s: %w", s.row.Name, err)
 	}
+	plan.Campaign, plan.Name = campaign.ID(row.ID), row.Name
 	c.record(tx, s, register.Entry{
-		Kind: register.RollbackRequested, Actor: by, Ring: ask.Ring, Device: string(ask.Device), Patch: string(ask.Patch),
-		Reason: fault.Because(fault.RollbackAsked, "by", string(by), "reason", ask.Reason),
-		Detail: map[string]any{"devices": plan.Devices, "items": plan.Items, "impossible": len(plan.Impossible), "now": int64(ask.Now / time.Second)},
+		Kind: register.RollbackRequested, Actor: by, Ring: u.ask.Ring, Device: string(ask.Device), Patch: string(ask.Patch),
+		Reason: campaign.Asked(string(by), ask.Reason),
+		Detail: map[string]any{
+			"devices": plan.Devices, "items": plan.Items, "impossible": len(plan.Impossible), "now": int64(ask.Now / time.Second),
+			"rollback": row.ID, "name": row.Name, "by_ring": ask.ByRing,
+		},
 	})
-	if err := c.markRollback(ctx, tx, s, ask, chosen); err != nil {
+	if err := c.fillRollback(ctx, tx, u, row, by); err != nil {
 		return plan, err
 	}
-	return plan, c.stopContent(ctx, tx, s, by, ask)
+	if c.OpenAgain != nil {
+		if err := c.OpenAgain(ctx, tx, u.cover(row, by, plan.Exceptions)); err != nil {
+			return plan, fmt.Errorf("except what is open again: %w", err)
+		}
+	}
+	return plan, c.stopContent(ctx, tx, s, by, u.ask)
 }
 
-// markRollback gives the devices their new goal, and their emergency window.
-func (c *Conductor) markRollback(ctx context.Context, tx *store.Tx, s *scene, ask campaign.Rollback, chosen []gen.InstalledItemsRow) error {
-	now := c.Clock()
-	windows := ""
-	if ask.Now > 0 {
-		text, err := json.Marshal(wholeSeconds([]interval{{Start: now, End: now.Add(ask.Now)}}))
+// undoing is what an ask is about: the items to undo, by device.
+type undoing struct {
+	*scene
+	ask     campaign.Rollback
+	devices []string
+	items   map[string][]undoItem
+}
+
+type undoItem struct {
+	gen.ToUndoRow
+	progress campaign.Progress
+	sure     bool // an install of it has begun; else its order is out, and nobody knows yet
+}
+
+// noOrder is the step of an item whose order is not out.
+const noOrder = "none"
+
+func (c *Conductor) undoing(ctx context.Context, q *gen.Queries, s *scene, ask campaign.Rollback) (*undoing, error) {
+	if err := s.notUndo(); err != nil {
+		return nil, err
+	}
+	if ask.Ring != "" {
+		ring, err := s.ringRow(0, ask.Ring)
 		if err != nil {
-			return fmt.Errorf("encode window: %w", err)
+			return nil, err
 		}
-		windows = string(text)
-		c.record(tx, s, register.Entry{
-			Kind: register.EmergencyWindow, Ring: ask.Ring, Device: string(ask.Device),
-			Detail: map[string]any{"from": now.UnixMicro(), "to": now.Add(ask.Now).UnixMicro()},
-		})
+		ask.Ring = ring.Ring
 	}
-	type member struct {
-		device    string
-		amendment int64
+	rows, err := q.ToUndo(ctx, s.row.Tenant, s.row.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read what was installed: %w", err)
 	}
-	members := map[member]bool{}
-	for _, i := range chosen {
-		members[member{i.Device, i.Amendment}] = true
-		if err := tx.SetItemRollback(ctx, gen.SetItemRollbackParams{
-			Tenant: s.row.Tenant, Campaign: s.row.ID, Device: i.Device, Item: i.Item, UpdatedUs: now.UnixMicro(),
-		}); err != nil {
-			return fmt.Errorf("mark %s on %s: %w", i.Item, i.Device, err)
+	u := &undoing{scene: s, ask: ask, items: map[string][]undoItem{}}
+	for _, r := range rows {
+		i := r.CampaignDeviceItem
+		if !ask.Covers(ringName(s, r.Position), fleet.DeviceID(i.Device), patch.ID(i.Item)) {
+			continue
+		}
+		p, err := store.Progress(i)
+		if err != nil {
+			return nil, err
+		}
+		if !p.ToUndo(r.Step != noOrder) {
+			continue
+		}
+		if u.items[i.Device] == nil {
+			u.devices = append(u.devices, i.Device)
+		}
+		u.items[i.Device] = append(u.items[i.Device], undoItem{r, p, p.ToUndo(campaign.Begun(wire.Step(r.Step)))})
+	}
+	return u, nil
+}
+
+func (u *undoing) plan(ctx context.Context, q *gen.Queries, now time.Time) (campaign.RollbackPlan, error) {
+	plan := campaign.RollbackPlan{Impossible: []campaign.CannotRollback{}, Exceptions: []campaign.OpenAgain{}}
+	rehearsals, err := q.Rehearsals(ctx, u.row.Tenant, u.row.ID)
+	if err != nil {
+		return plan, fmt.Errorf("read rehearsals: %w", err)
+	}
+	took := map[string]time.Duration{}
+	for _, r := range rehearsals {
+		took[r.Item] = time.Duration(r.BackUs) * time.Microsecond
+	}
+	open := map[patch.ID]int{}
+	for _, device := range u.devices {
+		alone, before := time.Duration(0), plan.Items
+		for _, i := range u.items[device] {
+			if !i.sure {
+				continue
+			}
+			plan.Items++
+			if why, cannot := campaign.CannotGoBack(i.progress.Packages); cannot {
+				plan.Impossible = append(plan.Impossible, campaign.CannotRollback{
+					Device: fleet.DeviceID(device), Name: i.DeviceName, Package: why.Args["package"], Why: why.Args["why"],
+				})
+				continue
+			}
+			alone += took[string(i.progress.Item)]
+			open[i.progress.Item]++
+		}
+		if plan.Items > before {
+			plan.Devices++
+		}
+		plan.Expected = max(plan.Expected, alone)
+	}
+	until := now.AddDate(0, 0, u.procedure.Rollback.ExceptionDays)
+	for _, item := range u.scene.items {
+		if n := open[item.ID]; n > 0 {
+			plan.Exceptions = append(plan.Exceptions, campaign.OpenAgain{
+				Patch: item.ID, Name: item.Key.Name, Version: item.Key.Version, Devices: n, Until: until,
+			})
 		}
 	}
-	for m := range members {
-		if _, err := tx.SetGoal(ctx, gen.SetGoalParams{
-			Tenant: s.row.Tenant, Campaign: s.row.ID, Amendment: m.amendment, Device: m.device,
-			Goal: string(campaign.RollBack), Windows: windows,
-		}); err != nil {
-			return fmt.Errorf("turn device %s around: %w", m.device, err)
-		}
+	return plan, nil
+}
+
+// Covered is what a rollback leaves open, to be excepted in its transaction.
+type Covered struct {
+	Tenant   string
+	Rollback string // the campaign's id
+	Name     string
+	Owner    string
+	Reason   string
+	Control  string
+	By       register.Actor
+	Until    time.Time
+	Patches  []patch.ID
+	// Ring, Device: only that part of the fleet; both empty: everyone.
+	Ring    string
+	Device  string
+	Devices []string // its members
+}
+
+func (u *undoing) cover(row gen.AddCampaignParams, by register.Actor, open []campaign.OpenAgain) Covered {
+	out := Covered{
+		Tenant: row.Tenant, Rollback: row.ID, Name: row.Name, Owner: u.procedure.Owner, Reason: u.ask.Reason,
+		Control: u.procedure.Rollback.Control, By: by, Ring: u.ask.Ring, Device: string(u.ask.Device), Devices: u.devices,
 	}
-	return nil
+	for _, o := range open {
+		out.Patches, out.Until = append(out.Patches, o.Patch), o.Until
+	}
+	return out
 }
 
 // stopContent keeps what goes back from being installed again: a rollback of
@@ -186,137 +239,187 @@ func (c *Conductor) markRollback(ctx context.Context, tx *store.Tx, s *scene, as
 func (c *Conductor) stopContent(ctx context.Context, tx *store.Tx, s *scene, by register.Actor, ask campaign.Rollback) error {
 	switch {
 	case ask.Ring != "" || ask.Device != "":
-		return nil
+		_, err := tx.TouchCampaignDevices(ctx, s.row.Tenant, s.row.ID)
+		return err
 	case ask.Patch != "":
 		err := c.withdraw(ctx, tx, s, by, campaign.Withdraw{Patch: ask.Patch, Reason: ask.Reason})
 		if fault.CodeOf(err) == fault.NotFound {
 			return nil // withdrawn before: that is how it came to be rolled back
 		}
 		return err
-	default:
-		s.row.State = string(campaign.RollingBack)
-		for _, item := range s.items {
-			if item.Withdrawn {
-				continue
-			}
-			if err := c.withdraw(ctx, tx, s, by, campaign.Withdraw{Patch: item.ID, Reason: ask.Reason}); err != nil {
-				return err
-			}
-		}
-		return c.setState(ctx, tx, s.row)
 	}
+	for _, item := range s.items {
+		if item.Withdrawn {
+			continue
+		}
+		if err := c.withdraw(ctx, tx, s, by, campaign.Withdraw{Patch: item.ID, Reason: ask.Reason}); err != nil {
+			return err
+		}
+	}
+	_, err := c.placeHold(ctx, tx, s, by, campaign.PlaceHold{Reason: ask.Reason})
+	return err
 }
 
-// Why explains one device, or one patch on it, by the rules that decide.
-func (c *Conductor) Why(ctx context.Context, tenant fleet.TenantID, device fleet.DeviceID, id patch.ID) ([]Explanation, error) {
-	var out []Explanation
-	err := c.DB.Snapshot(ctx, func(r store.Reads) error {
-		if _, err := r.Device(ctx, string(tenant), string(device)); store.IsNone(err) {
-			return fault.New(fault.DeviceUnknown, "device", string(device))
-		} else if err != nil {
-			return fmt.Errorf("read device %s: %w", device, err)
-		}
-		rows, err := r.CampaignDevicesOfDevice(ctx, string(tenant), string(device))
-		if err != nil {
-			return fmt.Errorf("read campaigns of device %s: %w", device, err)
-		}
-		for _, row := range rows {
-			explained, err := c.explain(ctx, r, row, id)
-			if err != nil {
-				return err
-			}
-			out = append(out, explained...)
-		}
-		return nil
-	})
-	return out, err
-}
-
-// Explanation is the chain for one patch in one campaign, and what it amounts to.
-type Explanation struct {
-	Campaign  string           `json:"campaign"`
-	Amendment int              `json:"amendment"`
-	Ring      string           `json:"ring"`
-	Bucket    campaign.Bucket  `json:"bucket"`
-	Patch     patch.Key        `json:"patch"`
-	State     patch.State      `json:"state"`
-	Reason    fault.Reason     `json:"reason"`
-	Next      time.Time        `json:"next"`
-	Chain     []campaign.Check `json:"chain"`
-}
-
-func (c *Conductor) explain(ctx context.Context, r store.Reads, row gen.CampaignDevice, id patch.ID) ([]Explanation, error) {
-	crow, err := r.Campaign(ctx, row.Tenant, row.Campaign)
+// addRollback adds the campaign with its rings, which are the other's.
+func (c *Conductor) addRollback(ctx context.Context, tx *store.Tx, u *undoing, by register.Actor) (row gen.AddCampaignParams, err error) {
+	id, err := uuid.NewV7()
 	if err != nil {
-		return nil, fmt.Errorf("read campaign %s: %w", row.Campaign, err)
+		return row, fmt.Errorf("make a campaign id: %w", err)
 	}
-	if crow.State == string(campaign.Closed) && id == "" {
-		return nil, nil
-	}
-	s, err := c.scene(ctx, r.Queries, crow)
+	name, err := freeName(ctx, tx, u.row)
 	if err != nil {
-		return nil, err
+		return row, err
 	}
-	batch, err := r.Batch(ctx, row.Tenant, []string{row.Device})
-	if err != nil {
-		return nil, err
-	}
-	if err := s.readSoftware(ctx, r, &batch); err != nil {
-		return nil, err
-	}
-	if s.pace, err = r.Pace(ctx, row.Tenant, row.Campaign); err != nil {
-		return nil, err
-	}
-	g := group{Conductor: c, reads: r, scene: s, batch: batch}
 	now := c.Clock()
-	d, _, err := g.device(ctx, row, now)
+	schedule := u.backSchedule(now)
+	text, err := json.Marshal(schedule)
 	if err != nil {
-		return nil, err
+		return row, fmt.Errorf("encode schedule: %w", err)
 	}
-	view := s.devices(row.Amendment)
-	decision := campaign.DecideDevice(now, view, d)
-	var out []Explanation
-	for _, key := range subjects(view, d, decision, id) {
-		e := Explanation{
-			Campaign: crow.Name, Amendment: int(row.Amendment), Ring: ringName(s, row.Position), Bucket: decision.Bucket,
-			Patch: key, Chain: campaign.Explain(now, view, d, key), State: patch.NotApplicable, Next: decision.Look,
-		}
-		for _, item := range decision.Items {
-			if item.Item == key.ID() {
-				e.State, e.Reason, e.Next = item.State, item.Reason, item.Next
-			}
-		}
-		// An item has no reason of its own when it waits for what stops the whole
-		// device: then the chain says what that is.
-		if blocking, blocked := campaign.Blocking(e.Chain); blocked && e.Reason.IsZero() && e.State != patch.Verified {
-			e.Reason, e.Next = blocking.Reason, blocking.Next
-		}
-		out = append(out, e)
+	row = gen.AddCampaignParams{
+		Tenant: u.row.Tenant, ID: id.String(), Name: name, ProcedureName: u.row.ProcedureName, ProcedureVersion: u.row.ProcedureVersion,
+		State: string(campaign.Running), Origin: string(campaign.ByRollback), Schedule: string(text), Patches: "[]", DayUs: u.row.DayUs,
+		StartsUs: now.UnixMicro(), VerificationUs: schedule.Verification.UnixMicro(), CreatedUs: now.UnixMicro(), Actor: string(by),
 	}
-	return out, nil
+	if err := tx.AddCampaign(ctx, row); err != nil {
+		return row, err
+	}
+	if err := tx.SetCampaignState(ctx, gen.SetCampaignStateParams{
+		Tenant: row.Tenant, ID: row.ID, State: row.State, StartedUs: row.CreatedUs, SealedUs: row.CreatedUs,
+	}); err != nil {
+		return row, err
+	}
+	if err := c.addAmendment(ctx, tx, row.Tenant, row.ID, 0, by, u.ask.Reason); err != nil {
+		return row, err
+	}
+	for i, r := range schedule.Rings {
+		if err := addRing(ctx, tx, row.Tenant, row.ID, 0, i, r); err != nil {
+			return row, err
+		}
+	}
+	back := gen.AddRollbackParams{
+		Tenant: row.Tenant, Campaign: row.ID, Undoes: u.row.ID, Ring: u.ask.Ring, Device: string(u.ask.Device), Item: string(u.ask.Patch),
+		Reason: u.ask.Reason, AskedBy: string(by),
+	}
+	if u.ask.ByRing {
+		back.ByRing = 1
+	}
+	return row, tx.AddRollback(ctx, back)
 }
 
-// subjects are the patches to explain: the one asked for, or every one that
-// concerns the device.
-func subjects(view campaign.Scene, d campaign.Device, decision campaign.DeviceDecision, id patch.ID) []patch.Key {
-	seen := map[patch.ID]bool{}
-	var keys []patch.Key
-	add := func(key patch.Key) {
-		if !seen[key.ID()] && (id == "" || key.ID() == id) {
-			seen[key.ID()] = true
-			keys = append(keys, key)
+// freeName is the other campaign's, with a number from the second rollback on.
+func freeName(ctx context.Context, tx *store.Tx, of gen.Campaign) (string, error) {
+	for n := 1; ; n++ {
+		name := of.Name + "-rollback"
+		if n > 1 {
+			name += "-" + strconv.Itoa(n)
+		}
+		_, err := tx.CampaignByName(ctx, of.Tenant, name)
+		if store.IsNone(err) {
+			return name, nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("read campaign %s: %w", name, err)
 		}
 	}
-	for _, i := range decision.Items {
-		if item, ok := view.Content.Item(i.Item); ok {
-			add(item.Key)
+}
+
+// fillRollback gives it its content, its members, and what is to be undone on
+// each of them.
+func (c *Conductor) fillRollback(ctx context.Context, tx *store.Tx, u *undoing, row gen.AddCampaignParams, by register.Actor) error {
+	now := c.Clock()
+	windows, err := u.ownWindows(now)
+	if err != nil {
+		return err
+	}
+	members, content := map[int64]int64{}, map[patch.ID]bool{}
+	for _, device := range u.devices {
+		position := u.items[device][0].Position
+		if _, err := tx.AddUndoDevice(ctx, gen.AddUndoDeviceParams{
+			Tenant: row.Tenant, Campaign: row.ID, Device: device, Position: position, Windows: windows, UpdatedUs: now.UnixMicro(),
+		}); err != nil {
+			return fmt.Errorf("add device %s: %w", device, err)
+		}
+		members[position]++
+		for _, i := range u.items[device] {
+			content[i.progress.Item] = true
 		}
 	}
-	for _, m := range d.Missing {
-		add(m.Key)
+	var items []campaign.Item
+	for _, item := range u.scene.items {
+		if content[item.ID] {
+			items = append(items, item)
+		}
 	}
-	if item, ok := view.Content.Item(id); ok {
-		add(item.Key)
+	back := &scene{row: gen.Campaign{Tenant: row.Tenant, ID: row.ID, Name: row.Name}}
+	if err := c.addItems(ctx, tx, back, 0, items); err != nil {
+		return err
 	}
-	return keys
+	if err := tx.PromoteItems(ctx, gen.PromoteItemsParams{Tenant: row.Tenant, Campaign: row.ID, Promoted: int64(len(u.schedule.Rings) - 1)}); err != nil {
+		return fmt.Errorf("promote the content: %w", err)
+	}
+	for position, n := range members {
+		if err := tx.AddRingCounts(ctx, gen.AddRingCountsParams{Tenant: row.Tenant, Campaign: row.ID, Position: position, NotReached: n}); err != nil {
+			return fmt.Errorf("count ring: %w", err)
+		}
+	}
+	c.record(tx, back, register.Entry{Kind: register.CampaignCreated, Actor: by, Detail: map[string]any{
+		"name": row.Name, "procedure": row.ProcedureName, "version": row.ProcedureVersion, "origin": row.Origin, "schedule": row.Schedule,
+		"undoes": u.row.ID, "undoes_name": u.row.Name, "ring": u.ask.Ring, "device": string(u.ask.Device), "patch": string(u.ask.Patch),
+		"why": u.ask.Reason, "by_ring": u.ask.ByRing, "items": itemTexts(items),
+	}})
+	if u.ask.Now > 0 {
+		c.record(tx, back, register.Entry{
+			Kind: register.EmergencyWindow, Ring: u.ask.Ring, Device: string(u.ask.Device),
+			Detail: map[string]any{"from": now.UnixMicro(), "to": now.Add(u.ask.Now).UnixMicro()},
+		})
+	}
+	return c.takeItems(ctx, tx, u, row, by)
+}
+
+func (u *undoing) ownWindows(now time.Time) (string, error) {
+	if u.ask.Now == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(wholeSeconds([]interval{{Start: now, End: now.Add(u.ask.Now)}}))
+	if err != nil {
+		return "", fmt.Errorf("encode window: %w", err)
+	}
+	return string(text), nil
+}
+
+// takeItems lets the other campaign leave them alone from here on.
+func (c *Conductor) takeItems(ctx context.Context, tx *store.Tx, u *undoing, row gen.AddCampaignParams, by register.Actor) error {
+	now, why := c.Clock(), campaign.Asked(string(by), u.ask.Reason)
+	for _, device := range u.devices {
+		for _, i := range u.items[device] {
+			was := i.CampaignDeviceItem
+			of := gen.CampaignDevice{Tenant: was.Tenant, Campaign: was.Campaign, Amendment: was.Amendment, Device: device}
+			if err := takeItem(ctx, tx, of, taken{rollback: row.ID, progress: i.progress, why: why, at: now}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// taken is an item that goes over to a rollback.
+type taken struct {
+	rollback string
+	progress campaign.Progress
+	why      fault.Reason
+	at       time.Time
+}
+
+func takeItem(ctx context.Context, tx *store.Tx, of gen.CampaignDevice, t taken) error {
+	p := t.progress
+	if err := tx.MoveItem(ctx, of, p, p.AskedBack(t.why)); err != nil {
+		return fmt.Errorf("take %s on %s: %w", p.Item, of.Device, err)
+	}
+	undo := campaign.Progress{Item: p.Item, State: patch.Scheduled, Reason: t.why, Rollback: true, Packages: p.Packages, Updated: t.at}
+	of.Campaign, of.Amendment = t.rollback, 0
+	if err := tx.MoveItem(ctx, of, campaign.Progress{}, undo); err != nil {
+		return fmt.Errorf("ask %s back on %s: %w", p.Item, of.Device, err)
+	}
+	return nil
 }

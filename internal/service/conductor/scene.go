@@ -21,21 +21,24 @@ import (
 // scene is one campaign as read in one transaction: what rings and devices are
 // decided on, but for themselves.
 type scene struct {
-	row       gen.Campaign
-	procedure procedure.Procedure
-	schedule  procedure.Schedule
-	windows   []calendar.Interval // explicit ones; nil: the procedure's rules
-	items     []campaign.Item
-	rings     []gen.CampaignRing
-	holds     []campaign.Hold
-	signOffs  []gen.SignOff
-	rules     policy.Rules
-	tasks     map[string]int  // open manual tasks by ring; those of no ring under ""
-	lacks     lacking         // tests and incidents
-	amended   map[int64]int64 // amendment → created
-	emergency gen.CampaignEmergency
-	pace      pace.Learned // how long past installs of the content took
-	cache     map[devicePlace]openings
+	row        gen.Campaign
+	procedure  procedure.Procedure
+	schedule   procedure.Schedule
+	windows    []calendar.Interval // explicit ones; nil: the procedure's rules
+	items      []campaign.Item
+	rings      []gen.CampaignRing
+	holds      []campaign.Hold
+	signOffs   []gen.SignOff
+	rules      policy.Rules
+	tasks      map[string]int  // open manual tasks by ring; those of no ring under ""
+	lacks      lacking         // tests and incidents
+	amended    map[int64]int64 // amendment → created
+	emergency  gen.CampaignEmergency
+	pace       pace.Learned // how long past installs of the content took
+	cache      map[devicePlace]openings
+	rollback   gen.CampaignRollback   // what it undoes, if it does
+	goingBack  []gen.CampaignRollback // the open rollbacks of it
+	rehearsals []gen.RehearsalsRow
 	// settingsOf are what policies say of the devices of a match; counted is how
 	// many devices each bandwidth has.
 	settingsOf map[policy.Match]policy.Settings
@@ -98,6 +101,12 @@ func (c *Conductor) scene(ctx context.Context, q *gen.Queries, row gen.Campaign)
 	s.rules.Classes = p.Classes
 	if err := s.loadEmergency(ctx, q); err != nil {
 		return nil, fmt.Errorf("read why campaign %s is an emergency: %w", row.Name, err)
+	}
+	if err := s.loadRollback(ctx, q); err != nil {
+		return nil, fmt.Errorf("read what campaign %s undoes: %w", row.Name, err)
+	}
+	if err := s.loadRehearsals(ctx, q); err != nil {
+		return nil, err
 	}
 	if s.rules.Policies, err = c.scenes.policies(ctx, q, row.Tenant, c.Clock()); err != nil {
 		return nil, err
@@ -200,7 +209,7 @@ func (s *scene) devices(amendment int64) campaign.Scene {
 	out := campaign.Scene{
 		Campaign: campaign.ID(s.row.ID), State: campaign.State(s.row.State), Sealed: s.sealed(amendment),
 		Content: campaign.NewContent(s.items), Amendment: int(amendment), Rules: s.rules,
-		Terms: s.terms(), Holds: s.holds, Pace: s.pace,
+		Terms: s.terms(), Holds: s.holds, Pace: s.pace, Rehearse: s.rehearse(),
 	}
 	for _, r := range s.rings {
 		if r.Amendment == amendment {
@@ -250,6 +259,10 @@ func (s *scene) ring(r gen.CampaignRing) campaign.Ring {
 		}
 	}
 	out.SignOffs = s.signOffsOn(r.Amendment, r.Position)
+	if out.First {
+		out.Rehearsals = s.rehearsed(r.Amendment)
+	}
+	s.undoRing(&out, r.Position)
 	return out
 }
 

@@ -23,6 +23,9 @@ import (
 // say yes.
 func (c *Conductor) Sign(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Sign) error {
 	return c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
+		if err := s.notUndo(); err != nil {
+			return err
+		}
 		ring, err := s.ringRow(ask.Amendment, ask.Ring)
 		if err != nil {
 			return err

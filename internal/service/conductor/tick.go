@@ -82,7 +82,13 @@ func (c *Conductor) advance(ctx context.Context, tx *store.Tx, s *scene) (time.T
 		}
 	}
 	ringLook, err := c.decideRings(ctx, tx, s)
-	return sooner(look, ringLook), err
+	if err != nil {
+		return time.Time{}, err
+	}
+	if over, err := c.ended(ctx, tx, s); over || err != nil {
+		return time.Time{}, err
+	}
+	return sooner(look, ringLook), nil
 }
 
 // enter records a change of the campaign's own state.

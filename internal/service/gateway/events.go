@@ -185,10 +185,11 @@ func (g *Gateway) result(ctx context.Context, tx *store.Tx, d gen.Device, e wire
 	if err != nil {
 		return err
 	}
+	took := tookEach(*e.Result)
 	for _, o := range e.Result.Outcomes {
 		o = cleanOutcome(o)
 		err := g.progress(ctx, tx, row, o.Item, func(p campaign.Progress) campaign.Progress {
-			return p.Apply(wire.OrderKind(row.Kind), o, terms, g.Clock())
+			return p.Apply(wire.OrderKind(row.Kind), o, terms, g.Clock()).Timed(took)
 		})
 		if err != nil {
 			return err
@@ -288,7 +289,14 @@ func (g *Gateway) progress(ctx context.Context, tx *store.Tx, row gen.DeviceOrde
 			return err
 		}
 		of := gen.CampaignDevice{Tenant: r.Tenant, Campaign: r.Campaign, Amendment: r.Amendment, Device: r.Device}
-		return tx.MoveItem(ctx, of, p, f(p))
+		after := f(p)
+		if err := tx.MoveItem(ctx, of, p, after); err != nil {
+			return err
+		}
+		if wire.OrderKind(row.Kind) != wire.OrderRollback || !after.Rollback {
+			return nil
+		}
+		return tx.Mirror(ctx, of, after, g.nowUS())
 	}
 	return nil // an item the order does not have: the agent's word alone adds nothing
 }

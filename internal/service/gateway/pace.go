@@ -42,6 +42,16 @@ func (g *Gateway) learn(ctx context.Context, tx *store.Tx, d gen.Device, row gen
 	return g.addSample(ctx, tx, d.Tenant, pace.Key{Model: model}, pace.Sample{Device: d.ID, Reboot: sample.Reboot})
 }
 
+// tookEach is the share of an order's time that each of its patches took: with
+// its reboot, for that is what people wait for.
+func tookEach(r wire.Result) time.Duration {
+	all := milliseconds(r.DownloadMS) + milliseconds(r.InstallMS)
+	if all == 0 { // not measured apart
+		all = milliseconds(min(r.DurationS, pace.Longest.Milliseconds()) * 1000)
+	}
+	return all/time.Duration(max(1, len(r.Outcomes))) + milliseconds(r.RebootMS)
+}
+
 func milliseconds(n int64) time.Duration {
 	return time.Duration(min(max(n, 0), pace.Longest.Milliseconds()+1)) * time.Millisecond
 }

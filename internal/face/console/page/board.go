@@ -39,6 +39,22 @@ type Board struct {
 	Causes           []Cause        // of failures, most frequent first, of the first few hundred
 	Events           []Event        // newest first, the last few
 	Emergency        *Emergency     // nil: it is none
+	Rollback         *Rollback      // what it undoes; nil: it is no rollback
+	Rollbacks        []RollbackLine // of this campaign
+}
+
+// Rollback is what a rollback undoes.
+type Rollback struct {
+	Undoes, Name string // the campaign
+	Part         string // of it: a patch, a ring, a device; empty: everything
+	Reason, By   string
+	ByRing       bool
+}
+
+// RollbackLine names a rollback of a campaign.
+type RollbackLine struct {
+	ID, Name, Reason string
+	State            campaign.State
 }
 
 // Emergency is why a campaign is one, and what its start waits for.
@@ -131,6 +147,15 @@ type Item struct {
 	Amendment int64
 	Promoted  string // the furthest ring it may reach; empty: none yet
 	Withdrawn *Withdrawn
+	Rollback  WayBack
+}
+
+// WayBack is how ready an item is to go back.
+type WayBack struct {
+	Readiness  campaign.Readiness
+	Took       time.Duration // when it was rehearsed
+	Impossible int64         // on how many devices
+	Why        fault.Reason  // on one of them
 }
 
 // Withdrawn says who took an item out, and why.

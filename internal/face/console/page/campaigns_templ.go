@@ -14,7 +14,7 @@ import (
 	"patchring/internal/face/lang"
 )
 
-var campaignStates = []campaign.State{"", campaign.Draft, campaign.Scheduled, campaign.Running, campaign.Verifying, campaign.RollingBack, campaign.Closed}
+var campaignStates = []campaign.State{"", campaign.Draft, campaign.Scheduled, campaign.Running, campaign.Verifying, campaign.Closed}
 
 // CampaignsPage is the list of campaigns.
 func CampaignsPage(f ui.Frame, v Campaigns) templ.Component {

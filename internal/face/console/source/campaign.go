@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"patchring/internal/core/calendar"
@@ -94,6 +95,7 @@ func (s *Source) Board(ctx context.Context, who Viewer, id string) (page.Board, 
 		out.Amendments = append(out.Amendments, page.Amendment{Number: a.Number, Reason: a.Reason, By: a.Actor, At: a.Created, Rings: rings})
 	}
 	out.Emergency = emergency(who.Words, b.Emergency)
+	out.Rollback, out.Rollbacks = rollback(b)
 	if out.Causes, err = s.causes(ctx, who, out); err != nil {
 		return out, err
 	}
@@ -171,12 +173,40 @@ func items(a view.BoardAmendment) []page.Item {
 		out[i] = page.Item{
 			ID: string(it.Patch.ID), Name: it.Patch.Name, Version: it.Patch.Version, Provider: it.Provider, Suite: it.Suite,
 			Amendment: a.Number, Promoted: it.Ring,
+			Rollback: page.WayBack{Readiness: it.Rollback, Took: time.Duration(it.RollbackS) * time.Second, Impossible: it.RollbackImpossible},
+		}
+		if it.RollbackWhy != nil {
+			out[i].Rollback.Why = *it.RollbackWhy
 		}
 		if w := it.Withdrawn; w != nil {
 			out[i].Withdrawn = &page.Withdrawn{By: w.By, Reason: w.Reason, At: w.At}
 		}
 	}
 	return out
+}
+
+func rollback(b view.Board) (*page.Rollback, []page.RollbackLine) {
+	var lines []page.RollbackLine
+	for _, r := range b.Rollbacks {
+		lines = append(lines, page.RollbackLine{ID: r.ID, Name: r.Name, Reason: r.Reason, State: campaign.State(r.State)})
+	}
+	r := b.Rollback
+	if r == nil {
+		return nil, lines
+	}
+	var parts []string
+	if r.Patch != nil {
+		parts = append(parts, r.Patch.Name+" "+r.Patch.Version)
+	}
+	if r.Ring != "" {
+		parts = append(parts, r.Ring)
+	}
+	if r.Device != nil {
+		parts = append(parts, r.Device.Name)
+	}
+	return &page.Rollback{
+		Undoes: r.Undoes.ID, Name: r.Undoes.Name, Part: strings.Join(parts, ", "), Reason: r.Reason, By: r.By, ByRing: r.ByRing,
+	}, lines
 }
 
 func holds(rows []view.HoldRow) []page.Hold {

@@ -33,6 +33,7 @@ func All() []Story {
 		{Name: "board", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Page: show(page.BoardPage, Board())},
 		{Name: "board-closed", Section: ui.Campaigns, Title: "nav.campaigns", Account: Reader(), Page: show(page.BoardPage, ClosedBoard())},
 		{Name: "board-new", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Flash: true, Page: show(page.BoardPage, NewBoard())},
+		{Name: "board-rollback", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Page: show(page.BoardPage, RollbackBoard())},
 		{Name: "board-emergency", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Page: show(page.BoardPage, EmergencyBoard())},
 		{Name: "suspects", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Page: show(page.SuspectsPage, Suspects())},
 		{Name: "suspects-none", Section: ui.Campaigns, Title: "nav.campaigns", Account: Reader(), Page: show(page.SuspectsPage, page.Suspects{Campaign: "c1", Name: "2026-01"})},

@@ -88,9 +88,10 @@ func evidence(devices, done, failed, unreachable, notReached string, ok bool) []
 
 func content() []page.Item {
 	return []page.Item{
-		{ID: "p-openssl", Name: "openssl", Version: "3.0.17-1~deb12u3", Provider: "apt", Suite: "bookworm-security", Promoted: "R1"},
-		{ID: "p-linux", Name: "linux-signed-amd64", Version: "6.1.158+1", Provider: "apt", Suite: "bookworm-security", Promoted: "R1"},
-		{ID: "p-glibc", Name: "glibc", Version: "2.36-9+deb12u13", Provider: "apt", Suite: "bookworm-security", Promoted: "R1"},
+		{ID: "p-openssl", Name: "openssl", Version: "3.0.17-1~deb12u3", Provider: "apt", Suite: "bookworm-security", Promoted: "R1", Rollback: page.WayBack{Readiness: campaign.RollbackRehearsed, Took: 4 * time.Minute}},
+		{ID: "p-linux", Name: "linux-signed-amd64", Version: "6.1.158+1", Provider: "apt", Suite: "bookworm-security", Promoted: "R1", Rollback: page.WayBack{Readiness: campaign.RollbackReady}},
+		{ID: "p-glibc", Name: "glibc", Version: "2.36-9+deb12u13", Provider: "apt", Suite: "bookworm-security", Promoted: "R1",
+			Rollback: page.WayBack{Readiness: campaign.RollbackImpossible, Impossible: 2, Why: fault.Because(fault.RollbackCannot, "package", "libc6", "why", "no_old_package")}},
 		{ID: "p-firefox", Name: "firefox-esr", Version: "140.5.0esr-1~deb12u1", Provider: "apt", Suite: "bookworm-security", Promoted: "R0", Amendment: 1},
 		{ID: "p-cups", Name: "cups", Version: "2.4.2-3+deb12u9", Provider: "apt", Suite: "bookworm-security", Promoted: "R0", Withdrawn: &page.Withdrawn{By: "user:exploitation", Reason: "imprimantes de l'étage 3 muettes", At: at(14, 10, 3)}},
 		{ID: "p-agent", Name: "gestion-parc", Version: "4.2.1", Provider: "apt", Suite: "bookworm-security", Promoted: "R1"},
@@ -149,6 +150,25 @@ func EmergencyBoard() page.Board {
 		},
 		Missing: []fault.Reason{fault.Because(fault.GateSignOffMissing, "role", "it")},
 	}
+	return b
+}
+
+// RollbackBoard is a rollback by rings: the first is back, the next has one
+// device that cannot.
+func RollbackBoard() page.Board {
+	b := Board()
+	b.ID, b.Name, b.State, b.Held, b.Origin, b.Holds, b.Said = "c-rollback", "2026-01-rollback", campaign.Running, false, campaign.ByRollback, nil, nil
+	b.Feedback = page.FeedbackTally{}
+	b.Rollback = &page.Rollback{
+		Undoes: "c1", Name: "2026-01", Part: "openssl 3.0.17-1~deb12u3", Reason: "la paie n'imprime plus", By: "user:exploitation", ByRing: true,
+	}
+	for i := range b.Rings {
+		b.Rings[i].Visas, b.Rings[i].RollbackImpossible, b.Rings[i].Reasons = nil, 0, []fault.Reason{fault.Because(fault.GatePassed)}
+	}
+	b.Rings[1].Counters, b.Rings[2].Counters = campaign.Counters{Done: 43, Failed: 1, Unreachable: 2}, campaign.Counters{}
+	b.Rings[2].Reasons = []fault.Reason{fault.Because(fault.RingWaitsPrevious, "ring", "R1")}
+	b.Rings[1].Reasons = []fault.Reason{fault.Because(fault.GateFailedTooMany, "have", "1", "max", "0")}
+	b.Content = b.Content[:1]
 	return b
 }
 

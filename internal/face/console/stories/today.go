@@ -63,7 +63,7 @@ func campaignLines() []page.CampaignLine {
 	return []page.CampaignLine{
 		{ID: Board().ID, Name: "2026-01", Procedure: "postes-france", State: campaign.Running, Ring: "R1",
 			Counters: Board().Total(), Starts: at(13, 19, 0), Verification: at(22, 10, 0)},
-		{ID: "c-urgence", Name: "2026-01-urgence-openssl", Procedure: "urgence", State: campaign.RollingBack, Held: true, Ring: "GLOBAL",
+		{ID: "c-urgence", Name: "2026-01-urgence-openssl", Procedure: "urgence", State: campaign.Running, Held: true, Ring: "GLOBAL",
 			Counters: campaign.Counters{Done: 411, Failed: 9, NotReached: 3, Unreachable: 12}, Starts: at(9, 14, 0), Verification: at(11, 14, 0)},
 		{ID: "c-2025-12", Name: "2025-12", Procedure: "postes-france", State: campaign.Closed, Ring: "GLOBAL",
 			Counters: campaign.Counters{Done: 12399, Failed: 4, NotReached: 6, Unreachable: 55, Exempt: 21},

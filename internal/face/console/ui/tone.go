@@ -41,8 +41,6 @@ func OfCampaign(s campaign.State) Tone {
 	switch s {
 	case campaign.Running, campaign.Verifying:
 		return Busy
-	case campaign.RollingBack:
-		return Bad
 	case campaign.Draft:
 		return Warn
 	case campaign.Closed:

@@ -861,7 +861,7 @@ func (q *Queries) CountUnscanned(ctx context.Context, arg CountUnscannedParams) 
 }
 
 const deviceItems = `-- name: DeviceItems :many
-SELECT tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, rollback_impossible FROM campaign_device_item WHERE tenant = $1 AND campaign = $2 AND device = $3 ORDER BY item
+SELECT tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, rollback_impossible, rehearsal, rehearsal_back_us, rehearsal_again_us, rehearsal_why FROM campaign_device_item WHERE tenant = $1 AND campaign = $2 AND device = $3 ORDER BY item
 `
 
 type DeviceItemsParams struct {
@@ -894,6 +894,10 @@ func (q *Queries) DeviceItems(ctx context.Context, arg DeviceItemsParams) ([]Cam
 			&i.NextUs,
 			&i.UpdatedUs,
 			&i.RollbackImpossible,
+			&i.Rehearsal,
+			&i.RehearsalBackUs,
+			&i.RehearsalAgainUs,
+			&i.RehearsalWhy,
 		); err != nil {
 			return nil, err
 		}
@@ -1088,74 +1092,6 @@ func (q *Queries) HoldsInForce(ctx context.Context, tenant string) ([]Hold, erro
 	return items, nil
 }
 
-const installedItems = `-- name: InstalledItems :many
-SELECT i.tenant, i.campaign, i.device, i.item, i.amendment, i.state, i.reason, i.attempts, i.no_effects, i.rollback, i.packages, i.next_us, i.updated_us, i.rollback_impossible, c.position, d.name AS device_name FROM campaign_device_item i
-JOIN campaign_device c ON c.tenant = i.tenant AND c.campaign = i.campaign AND c.amendment = i.amendment AND c.device = i.device
-JOIN device d ON d.tenant = i.tenant AND d.id = i.device
-WHERE i.tenant = $1 AND i.campaign = $2 AND d.retired_us = 0
-  AND i.state IN ('verified', 'installed_pending_reboot', 'failed', 'rolled_back')
-ORDER BY i.device, i.item
-`
-
-type InstalledItemsRow struct {
-	Tenant             string
-	Campaign           string
-	Device             string
-	Item               string
-	Amendment          int64
-	State              string
-	Reason             string
-	Attempts           int64
-	NoEffects          int64
-	Rollback           int64
-	Packages           string
-	NextUs             int64
-	UpdatedUs          int64
-	RollbackImpossible int64
-	Position           int64
-	DeviceName         string
-}
-
-func (q *Queries) InstalledItems(ctx context.Context, tenant string, campaign string) ([]InstalledItemsRow, error) {
-	rows, err := q.db.QueryContext(ctx, installedItems, tenant, campaign)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []InstalledItemsRow{}
-	for rows.Next() {
-		var i InstalledItemsRow
-		if err := rows.Scan(
-			&i.Tenant,
-			&i.Campaign,
-			&i.Device,
-			&i.Item,
-			&i.Amendment,
-			&i.State,
-			&i.Reason,
-			&i.Attempts,
-			&i.NoEffects,
-			&i.Rollback,
-			&i.Packages,
-			&i.NextUs,
-			&i.UpdatedUs,
-			&i.RollbackImpossible,
-			&i.Position,
-			&i.DeviceName,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const items = `-- name: Items :many
 SELECT i.tenant, i.campaign, i.id, i.amendment, i.provider, i.name, i.version, i.suite, i.promoted, i.withdrawn_us, i.withdrawn_by, i.withdrawn_reason, CAST(COALESCE(p.class, '') AS TEXT) AS class, CAST(COALESCE(p.origin, '') AS TEXT) AS origin,
   CAST(COALESCE(p.summary, '') AS TEXT) AS summary, CAST(COALESCE(p.download_bytes, 0) AS BIGINT) AS download_bytes,
@@ -1223,7 +1159,7 @@ func (q *Queries) Items(ctx context.Context, tenant string, campaign string) ([]
 }
 
 const itemsOfDevice = `-- name: ItemsOfDevice :many
-SELECT tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, rollback_impossible FROM campaign_device_item WHERE tenant = $1 AND device = $2 ORDER BY campaign, item
+SELECT tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, rollback_impossible, rehearsal, rehearsal_back_us, rehearsal_again_us, rehearsal_why FROM campaign_device_item WHERE tenant = $1 AND device = $2 ORDER BY campaign, item
 `
 
 func (q *Queries) ItemsOfDevice(ctx context.Context, tenant string, device string) ([]CampaignDeviceItem, error) {
@@ -1250,6 +1186,10 @@ func (q *Queries) ItemsOfDevice(ctx context.Context, tenant string, device strin
 			&i.NextUs,
 			&i.UpdatedUs,
 			&i.RollbackImpossible,
+			&i.Rehearsal,
+			&i.RehearsalBackUs,
+			&i.RehearsalAgainUs,
+			&i.RehearsalWhy,
 		); err != nil {
 			return nil, err
 		}
@@ -1610,11 +1550,15 @@ func (q *Queries) PromoteItems(ctx context.Context, arg PromoteItemsParams) erro
 }
 
 const putDeviceItem = `-- name: PutDeviceItem :exec
-INSERT INTO campaign_device_item (tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, rollback_impossible)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+INSERT INTO campaign_device_item (tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, rollback_impossible,
+  rehearsal, rehearsal_back_us, rehearsal_again_us, rehearsal_why)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+  $15, $16, $17, $18)
 ON CONFLICT (tenant, campaign, device, item) DO UPDATE SET state = excluded.state, reason = excluded.reason,
   attempts = excluded.attempts, no_effects = excluded.no_effects, rollback = excluded.rollback,
-  packages = excluded.packages, next_us = excluded.next_us, updated_us = excluded.updated_us, rollback_impossible = excluded.rollback_impossible
+  packages = excluded.packages, next_us = excluded.next_us, updated_us = excluded.updated_us, rollback_impossible = excluded.rollback_impossible,
+  rehearsal = excluded.rehearsal, rehearsal_back_us = excluded.rehearsal_back_us, rehearsal_again_us = excluded.rehearsal_again_us,
+  rehearsal_why = excluded.rehearsal_why
 `
 
 type PutDeviceItemParams struct {
@@ -1632,6 +1576,10 @@ type PutDeviceItemParams struct {
 	NextUs             int64
 	UpdatedUs          int64
 	RollbackImpossible int64
+	Rehearsal          string
+	RehearsalBackUs    int64
+	RehearsalAgainUs   int64
+	RehearsalWhy       string
 }
 
 func (q *Queries) PutDeviceItem(ctx context.Context, arg PutDeviceItemParams) error {
@@ -1650,6 +1598,10 @@ func (q *Queries) PutDeviceItem(ctx context.Context, arg PutDeviceItemParams) er
 		arg.NextUs,
 		arg.UpdatedUs,
 		arg.RollbackImpossible,
+		arg.Rehearsal,
+		arg.RehearsalBackUs,
+		arg.RehearsalAgainUs,
+		arg.RehearsalWhy,
 	)
 	return err
 }
@@ -1901,65 +1853,12 @@ func (q *Queries) SetEnlisted(ctx context.Context, arg SetEnlistedParams) error 
 	return err
 }
 
-const setGoal = `-- name: SetGoal :execrows
-UPDATE campaign_device SET goal = $1, windows = $2, due_us = 0
-WHERE tenant = $3 AND campaign = $4 AND amendment = $5 AND device = $6
-`
-
-type SetGoalParams struct {
-	Goal      string
-	Windows   string
-	Tenant    string
-	Campaign  string
-	Amendment int64
-	Device    string
-}
-
-func (q *Queries) SetGoal(ctx context.Context, arg SetGoalParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, setGoal,
-		arg.Goal,
-		arg.Windows,
-		arg.Tenant,
-		arg.Campaign,
-		arg.Amendment,
-		arg.Device,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
 const setHolds = `-- name: SetHolds :exec
 UPDATE tenant SET holds = $1 WHERE id = $2
 `
 
 func (q *Queries) SetHolds(ctx context.Context, holds string, iD string) error {
 	_, err := q.db.ExecContext(ctx, setHolds, holds, iD)
-	return err
-}
-
-const setItemRollback = `-- name: SetItemRollback :exec
-UPDATE campaign_device_item SET rollback = 1, state = 'scheduled', reason = '', attempts = 0, next_us = 0, updated_us = $1
-WHERE tenant = $2 AND campaign = $3 AND device = $4 AND item = $5
-`
-
-type SetItemRollbackParams struct {
-	UpdatedUs int64
-	Tenant    string
-	Campaign  string
-	Device    string
-	Item      string
-}
-
-func (q *Queries) SetItemRollback(ctx context.Context, arg SetItemRollbackParams) error {
-	_, err := q.db.ExecContext(ctx, setItemRollback,
-		arg.UpdatedUs,
-		arg.Tenant,
-		arg.Campaign,
-		arg.Device,
-		arg.Item,
-	)
 	return err
 }
 
@@ -2067,7 +1966,7 @@ func (q *Queries) SignOffs(ctx context.Context, tenant string, campaign string) 
 const touchActiveDevices = `-- name: TouchActiveDevices :execrows
 UPDATE campaign_device SET due_us = 0 WHERE due_us > 0 AND EXISTS (
   SELECT 1 FROM campaign c WHERE c.tenant = campaign_device.tenant AND c.id = campaign_device.campaign
-  AND c.state IN ('running', 'verifying', 'rolling_back'))
+  AND c.state IN ('running', 'verifying'))
 `
 
 func (q *Queries) TouchActiveDevices(ctx context.Context) (int64, error) {

@@ -10,8 +10,8 @@ import (
 )
 
 const addException = `-- name: AddException :exec
-INSERT INTO exception (tenant, id, device, group_name, scope, patch, owner, reason, control, from_us, until_us, remind_us, actor)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO exception (tenant, id, device, group_name, scope, patch, owner, reason, control, from_us, until_us, remind_us, actor, rollback)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 `
 
 type AddExceptionParams struct {
@@ -28,6 +28,7 @@ type AddExceptionParams struct {
 	UntilUs   int64
 	RemindUs  int64
 	Actor     string
+	Rollback  string
 }
 
 func (q *Queries) AddException(ctx context.Context, arg AddExceptionParams) error {
@@ -45,6 +46,7 @@ func (q *Queries) AddException(ctx context.Context, arg AddExceptionParams) erro
 		arg.UntilUs,
 		arg.RemindUs,
 		arg.Actor,
+		arg.Rollback,
 	)
 	return err
 }
@@ -188,7 +190,7 @@ func (q *Queries) EndException(ctx context.Context, arg EndExceptionParams) (int
 }
 
 const exception = `-- name: Exception :one
-SELECT tenant, id, device, group_name, scope, patch, owner, reason, control, from_us, until_us, remind_us, actor, ended_us, ended_by, ended_why FROM exception WHERE tenant = $1 AND id = $2
+SELECT tenant, id, device, group_name, scope, patch, owner, reason, control, from_us, until_us, remind_us, actor, ended_us, ended_by, ended_why, rollback FROM exception WHERE tenant = $1 AND id = $2
 `
 
 func (q *Queries) Exception(ctx context.Context, tenant string, iD string) (Exception, error) {
@@ -211,12 +213,13 @@ func (q *Queries) Exception(ctx context.Context, tenant string, iD string) (Exce
 		&i.EndedUs,
 		&i.EndedBy,
 		&i.EndedWhy,
+		&i.Rollback,
 	)
 	return i, err
 }
 
 const exceptionsInForce = `-- name: ExceptionsInForce :many
-SELECT tenant, id, device, group_name, scope, patch, owner, reason, control, from_us, until_us, remind_us, actor, ended_us, ended_by, ended_why FROM exception WHERE tenant = $1 AND ended_us = 0 AND until_us > $2 ORDER BY until_us, id
+SELECT tenant, id, device, group_name, scope, patch, owner, reason, control, from_us, until_us, remind_us, actor, ended_us, ended_by, ended_why, rollback FROM exception WHERE tenant = $1 AND ended_us = 0 AND until_us > $2 ORDER BY until_us, id
 `
 
 // ExceptionsInForce are those that decide; the end of each is known before it comes.
@@ -246,6 +249,7 @@ func (q *Queries) ExceptionsInForce(ctx context.Context, tenant string, nowUs in
 			&i.EndedUs,
 			&i.EndedBy,
 			&i.EndedWhy,
+			&i.Rollback,
 		); err != nil {
 			return nil, err
 		}
@@ -261,7 +265,7 @@ func (q *Queries) ExceptionsInForce(ctx context.Context, tenant string, nowUs in
 }
 
 const exceptionsOver = `-- name: ExceptionsOver :many
-SELECT tenant, id, device, group_name, scope, patch, owner, reason, control, from_us, until_us, remind_us, actor, ended_us, ended_by, ended_why FROM exception WHERE tenant = $1 AND ended_us = 0 AND until_us <= $2 ORDER BY until_us, id LIMIT $3
+SELECT tenant, id, device, group_name, scope, patch, owner, reason, control, from_us, until_us, remind_us, actor, ended_us, ended_by, ended_why, rollback FROM exception WHERE tenant = $1 AND ended_us = 0 AND until_us <= $2 ORDER BY until_us, id LIMIT $3
 `
 
 type ExceptionsOverParams struct {
@@ -297,6 +301,7 @@ func (q *Queries) ExceptionsOver(ctx context.Context, arg ExceptionsOverParams) 
 			&i.EndedUs,
 			&i.EndedBy,
 			&i.EndedWhy,
+			&i.Rollback,
 		); err != nil {
 			return nil, err
 		}

@@ -181,6 +181,10 @@ type CampaignDeviceItem struct {
 	NextUs             int64
 	UpdatedUs          int64
 	RollbackImpossible int64
+	Rehearsal          string
+	RehearsalBackUs    int64
+	RehearsalAgainUs   int64
+	RehearsalWhy       string
 }
 
 type CampaignEmergency struct {
@@ -232,6 +236,18 @@ type CampaignRing struct {
 	Unreachable        int64
 	Exempt             int64
 	RollbackImpossible int64
+}
+
+type CampaignRollback struct {
+	Tenant   string
+	Campaign string
+	Undoes   string
+	Ring     string
+	Device   string
+	Item     string
+	Reason   string
+	AskedBy  string
+	ByRing   int64
 }
 
 type CleanUpApproval struct {
@@ -451,6 +467,7 @@ type Exception struct {
 	EndedUs   int64
 	EndedBy   string
 	EndedWhy  string
+	Rollback  string
 }
 
 type Feed struct {

@@ -219,7 +219,7 @@ func (q *Queries) RebootStarts(ctx context.Context, tenant string, fromUs int64)
 
 const rulingCampaign = `-- name: RulingCampaign :many
 SELECT c.id FROM campaign_device d JOIN campaign c ON c.tenant = d.tenant AND c.id = d.campaign
-WHERE d.tenant = $1 AND d.device = $2 AND d.amendment = 0 AND c.state IN ('running', 'verifying', 'rolling_back')
+WHERE d.tenant = $1 AND d.device = $2 AND d.amendment = 0 AND c.state IN ('running', 'verifying')
 ORDER BY c.created_us DESC LIMIT 1
 `
 

@@ -119,10 +119,6 @@ UPDATE campaign_device SET bucket = @bucket, reason = @reason, order_id = @order
   due_us = CASE WHEN due_us < @seen_us THEN due_us ELSE @due_us END, lease_us = 0, updated_us = @updated_us
 WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND device = @device;
 
--- name: SetGoal :execrows
-UPDATE campaign_device SET goal = @goal, windows = @windows, due_us = 0
-WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND device = @device;
-
 -- name: MoveDevice :execrows
 UPDATE campaign_device SET position = @position, due_us = 0
 WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND device = @device;
@@ -152,11 +148,15 @@ SELECT * FROM campaign_device_item WHERE tenant = @tenant AND campaign = @campai
 SELECT * FROM campaign_device_item WHERE tenant = @tenant AND device = @device ORDER BY campaign, item;
 
 -- name: PutDeviceItem :exec
-INSERT INTO campaign_device_item (tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, rollback_impossible)
-VALUES (@tenant, @campaign, @device, @item, @amendment, @state, @reason, @attempts, @no_effects, @rollback, @packages, @next_us, @updated_us, @rollback_impossible)
+INSERT INTO campaign_device_item (tenant, campaign, device, item, amendment, state, reason, attempts, no_effects, rollback, packages, next_us, updated_us, rollback_impossible,
+  rehearsal, rehearsal_back_us, rehearsal_again_us, rehearsal_why)
+VALUES (@tenant, @campaign, @device, @item, @amendment, @state, @reason, @attempts, @no_effects, @rollback, @packages, @next_us, @updated_us, @rollback_impossible,
+  @rehearsal, @rehearsal_back_us, @rehearsal_again_us, @rehearsal_why)
 ON CONFLICT (tenant, campaign, device, item) DO UPDATE SET state = excluded.state, reason = excluded.reason,
   attempts = excluded.attempts, no_effects = excluded.no_effects, rollback = excluded.rollback,
-  packages = excluded.packages, next_us = excluded.next_us, updated_us = excluded.updated_us, rollback_impossible = excluded.rollback_impossible;
+  packages = excluded.packages, next_us = excluded.next_us, updated_us = excluded.updated_us, rollback_impossible = excluded.rollback_impossible,
+  rehearsal = excluded.rehearsal, rehearsal_back_us = excluded.rehearsal_back_us, rehearsal_again_us = excluded.rehearsal_again_us,
+  rehearsal_why = excluded.rehearsal_why;
 
 -- name: AddHold :exec
 INSERT INTO hold (tenant, id, campaign, ring, item, device, reason, actor, placed_us)
@@ -240,15 +240,7 @@ UPDATE campaign SET due_us = 0 WHERE state <> 'closed';
 -- name: TouchActiveDevices :execrows
 UPDATE campaign_device SET due_us = 0 WHERE due_us > 0 AND EXISTS (
   SELECT 1 FROM campaign c WHERE c.tenant = campaign_device.tenant AND c.id = campaign_device.campaign
-  AND c.state IN ('running', 'verifying', 'rolling_back'));
-
--- name: InstalledItems :many
-SELECT i.*, c.position, d.name AS device_name FROM campaign_device_item i
-JOIN campaign_device c ON c.tenant = i.tenant AND c.campaign = i.campaign AND c.amendment = i.amendment AND c.device = i.device
-JOIN device d ON d.tenant = i.tenant AND d.id = i.device
-WHERE i.tenant = @tenant AND i.campaign = @campaign AND d.retired_us = 0
-  AND i.state IN ('verified', 'installed_pending_reboot', 'failed', 'rolled_back')
-ORDER BY i.device, i.item;
+  AND c.state IN ('running', 'verifying'));
 
 -- name: TouchDevicesWithItem :execrows
 UPDATE campaign_device SET due_us = 0
@@ -267,10 +259,6 @@ SELECT * FROM hold WHERE tenant = @tenant AND id = @id;
 -- name: CampaignDevicesIn :many
 SELECT * FROM campaign_device
 WHERE tenant = @tenant AND campaign = @campaign AND device = @device ORDER BY amendment;
-
--- name: SetItemRollback :exec
-UPDATE campaign_device_item SET rollback = 1, state = 'scheduled', reason = '', attempts = 0, next_us = 0, updated_us = @updated_us
-WHERE tenant = @tenant AND campaign = @campaign AND device = @device AND item = @item;
 
 -- CountRollbackImpossible moves the number of the ring that a device is in.
 -- name: CountRollbackImpossible :exec

@@ -1,6 +1,6 @@
 -- name: AddException :exec
-INSERT INTO exception (tenant, id, device, group_name, scope, patch, owner, reason, control, from_us, until_us, remind_us, actor)
-VALUES (@tenant, @id, @device, @group_name, @scope, @patch, @owner, @reason, @control, @from_us, @until_us, @remind_us, @actor);
+INSERT INTO exception (tenant, id, device, group_name, scope, patch, owner, reason, control, from_us, until_us, remind_us, actor, rollback)
+VALUES (@tenant, @id, @device, @group_name, @scope, @patch, @owner, @reason, @control, @from_us, @until_us, @remind_us, @actor, @rollback);
 
 -- name: Exception :one
 SELECT * FROM exception WHERE tenant = @tenant AND id = @id;

@@ -72,5 +72,5 @@ WHERE tenant = @tenant AND starts_us > 0 AND starts_us >= @from_us GROUP BY star
 -- RulingCampaign is the newest open campaign that a device is in.
 -- name: RulingCampaign :many
 SELECT c.id FROM campaign_device d JOIN campaign c ON c.tenant = d.tenant AND c.id = d.campaign
-WHERE d.tenant = @tenant AND d.device = @device AND d.amendment = 0 AND c.state IN ('running', 'verifying', 'rolling_back')
+WHERE d.tenant = @tenant AND d.device = @device AND d.amendment = 0 AND c.state IN ('running', 'verifying')
 ORDER BY c.created_us DESC LIMIT 1;
