@@ -53,7 +53,10 @@ const (
 	CleanUpKind    Family = "clean_up_kind"
 	FreezeOrigin   Family = "freeze_origin"
 	FreezeState    Family = "freeze_state"
-	HoursOf        Family = "hours_of" // what gives devices their windows
+	Measure        Family = "measure"
+	Health         Family = "health"     // verdicts on measures
+	HealthWhy      Family = "health_why" // why there is none yet
+	HoursOf        Family = "hours_of"   // what gives devices their windows
 	role           Family = "role"
 )
 
@@ -91,8 +94,11 @@ func (w Words) anyState(value string) string {
 // what was found, as people read them.
 func (w Words) Evidence(name, need, have string) (title, asked, found string) {
 	value := w.amount
-	if strings.HasSuffix(name, "_percent") {
+	switch {
+	case strings.HasSuffix(name, "_percent"):
 		value = w.share
+	case strings.HasSuffix(name, "_hours"):
+		value = w.decimal
 	}
 	op, number, _ := strings.Cut(need, " ")
 	switch op {
@@ -102,6 +108,9 @@ func (w Words) Evidence(name, need, have string) (title, asked, found string) {
 		asked = "≤" + noBreak + value(number)
 	default:
 		asked = need
+	}
+	if name == "health" {
+		return w.Word(Evidence, name), "", w.Word(Health, have)
 	}
 	return w.Word(Evidence, name), asked, value(have)
 }
