@@ -44,6 +44,7 @@ type Ring struct {
 	Counters  Counters
 	SignOffs  []SignOff
 	Holds     []Hold
+	Seen      Seen
 	OpenTasks int // manual tasks bound to the ring that nobody has closed
 	First     bool
 	Previous  Before
