@@ -30,6 +30,7 @@ import (
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
+	"patchring/internal/service/evidence"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/gateway"
 	"patchring/internal/service/passport"
@@ -71,6 +72,7 @@ type Server struct {
 	Cleaner   *cleaner.Cleaner
 	Waker     *waker.Waker
 	Archive   *archive.Archive
+	Evidence  *evidence.Evidence
 	View      *view.Reader
 	Broker    *broker.Broker
 	Bus       *bus.Bus
@@ -215,6 +217,7 @@ func (s *Server) openServices() error {
 	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Zone: s.zone(), Changed: func() { s.Conductor.Wake(); s.Cleaner.Wake() }})
 	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake, Look: s.look})
 	s.Foresight = foresight.New(foresight.Options{DB: s.DB, Clock: s.Clock, Rules: s.Conductor.Rules})
+	s.Evidence = evidence.New(evidence.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Touched: s.Conductor.Wake})
 	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})
 	s.Catalogue = catalogue.New(catalogue.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Changed: s.Conductor.Wake})
 	s.Passport = passport.New(passport.Options{DB: s.DB, Clock: s.Clock, Key: s.Keys.RegisterKey})
@@ -283,6 +286,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	g.run("conductor", func() error { return s.Conductor.Run(ctx) })
 	g.run("cleaner", func() error { return s.Cleaner.Run(ctx) })
+	g.run("evidence", func() error { return s.Evidence.Run(ctx) })
 	g.run("waker", func() error { return s.Waker.Run(ctx) })
 	g.run("archive", func() error { return s.Archive.Run(ctx) })
 	g.run("desk", func() error { return s.Desk.Run(ctx) })
