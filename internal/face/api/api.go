@@ -122,6 +122,7 @@ func (a *API) register() {
 	a.registerPolicies()
 	a.registerFreezes()
 	a.registerCampaigns()
+	a.registerEvidence()
 	a.registerActs()
 	a.registerDesk()
 	a.registerPersonal()
