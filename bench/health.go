@@ -14,7 +14,7 @@ import (
 
 // trialSizes are the fleets that the judge is tried on: how many campaigns
 // without a regression, and how many with each.
-var trialSizes = []struct{ devices, sound, harmed int }{{5, 1000, 1000}, {50, 1000, 200}, {5000, 1000, 40}}
+var trialSizes = []struct{ devices, sound, harmed int }{{5, 1000, 300}, {50, 1000, 60}, {5000, 1000, 8}}
 
 // harms are the regressions whose share of missed ones is stated.
 func harms() []struct {
