@@ -39,6 +39,7 @@ func sections() []section {
 		{"policy", "verdicts of a policy, and what a change of it would do", benchPolicy},
 		{"rehearse", "rehearsing a month before it begins", benchRehearse},
 		{"coverage", "choosing pilots by coverage", benchCoverage},
+		{"health", "the judge of measures, on made-up campaigns of a known truth", benchHealth},
 		{"tick", "a tick after one report in a large fleet", benchTick},
 		{"measure", "measuring this machine as the agent does", benchMeasure},
 		{"measures", "keeping and reading what devices measure", benchMeasures},

@@ -33,6 +33,7 @@ import (
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
+	"patchring/internal/service/evidence"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/gateway"
 	"patchring/internal/service/herald"
@@ -88,6 +89,7 @@ type Server struct {
 	Prober    *prober.Prober
 	Watch     *watch.Watch
 	Herald    *herald.Herald
+	Evidence  *evidence.Evidence
 	View      *view.Reader
 	Broker    *broker.Broker
 	Bus       *bus.Bus
@@ -254,6 +256,7 @@ func (s *Server) openServices() error {
 		DB: s.DB, Clock: s.Clock, Procedure: s.Conductor.Procedure, Fail: s.failedTest, Wake: s.Conductor.Wake, Changed: s.pulse.beat,
 	})
 	s.Foresight = foresight.New(foresight.Options{DB: s.DB, Clock: s.Clock, Rules: s.Conductor.Rules})
+	s.Evidence = evidence.New(evidence.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Touched: s.Conductor.Wake})
 	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})
 	s.Catalogue = catalogue.New(catalogue.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Changed: s.Conductor.Wake})
 	s.Passport = passport.New(passport.Options{DB: s.DB, Clock: s.Clock, Key: s.Keys.RegisterKey})
@@ -322,6 +325,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	g.run("conductor", func() error { return s.Conductor.Run(ctx) })
 	g.run("cleaner", func() error { return s.Cleaner.Run(ctx) })
+	g.run("evidence", func() error { return s.Evidence.Run(ctx) })
 	g.run("waker", func() error { return s.Waker.Run(ctx) })
 	g.run("prober", func() error { return s.Prober.Run(ctx) })
 	g.run("archive", func() error { return s.Archive.Run(ctx) })

@@ -190,3 +190,11 @@ type Place struct {
 	// stays where it was until the campaign ends or a person moves it.
 	Follows bool `json:"follows"`
 }
+
+// Evaluation is that a gate was asked; nothing is promoted by asking.
+type Evaluation struct {
+	Ring      string
+	Amendment int
+	At        time.Time
+	Kept      bool // it gave another answer than the one before
+}

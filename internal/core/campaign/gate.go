@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"patchring/internal/core/fault"
@@ -39,6 +40,11 @@ const (
 	EvidenceUnreachable = "unreachable_percent"
 	EvidenceNotReached  = "not_reached_percent"
 	EvidenceRehearsed   = "rehearsed"
+	EvidenceProven      = "proven_percent"
+	EvidenceUse         = "use_hours"
+	EvidenceRegressions = "regressions"
+	EvidenceComplaints  = "complaints"
+	EvidenceHealth      = "health"
 )
 
 // SignOff is a recorded yes or no on a gate.
@@ -84,7 +90,11 @@ func (r Ring) missingEvidence() ([]fault.Reason, bool) {
 	if have, need := r.outcomes(), r.minDevices(); have < need {
 		return because(fault.Because(fault.GateTooFew, "have", strconv.Itoa(have), "need", strconv.Itoa(need))), true
 	}
-	return nil, false
+	if r.Ring != RingGate && r.Ring != RingSoaking {
+		return nil, false // what is measured is asked for when the ring has been watched
+	}
+	unmeasured := r.unmeasured()
+	return unmeasured, len(unmeasured) > 0
 }
 
 func (r Ring) outcomes() int { return r.Counters.Done + r.Counters.Failed }
@@ -138,10 +148,15 @@ func (c criterion) because() fault.Reason {
 
 func (r Ring) failedCriteria() []fault.Reason {
 	var reasons []fault.Reason
-	for _, c := range r.criteria() {
-		if !c.holds() {
-			reasons = append(reasons, c.because())
+	for _, c := range append(r.criteria(), r.proof()...) {
+		if c.holds() {
+			continue
 		}
+		why := c.because()
+		if c.code == fault.GateRegressions {
+			why.Args["measures"] = strings.Join(r.Seen.Worse, ",")
+		}
+		reasons = append(reasons, why)
 	}
 	return reasons
 }
@@ -212,16 +227,21 @@ func (r Ring) evidence() []Evidence {
 		Name: EvidenceDevices, Have: strconv.Itoa(r.outcomes()), Need: ">= " + strconv.Itoa(r.minDevices()), OK: r.outcomes() >= r.minDevices(),
 	})
 	for _, c := range r.criteria() {
-		e := Evidence{Name: c.name, Have: c.shown(), Need: "<= " + number(c.need), OK: c.holds() && !unknown, Unknown: unknown}
-		if c.atLeast {
-			e.Need = ">= " + number(c.need)
-		}
+		e := c.evidence()
 		if unknown {
-			e.Have = ""
+			e.Have, e.OK, e.Unknown = "", false, true
 		}
 		out = append(out, e)
 	}
-	return slices.Concat(out, r.lackingEvidence(), r.Rehearsals.evidence())
+	return slices.Concat(out, r.proofEvidence(), r.lackingEvidence(), r.Rehearsals.evidence())
+}
+
+func (c criterion) evidence() Evidence {
+	e := Evidence{Name: c.name, Have: c.shown(), Need: "<= " + number(c.need), OK: c.holds()}
+	if c.atLeast {
+		e.Need = ">= " + number(c.need)
+	}
+	return e
 }
 
 // percent of those expected; 0 when nobody is.

@@ -45,6 +45,7 @@ type Ring struct {
 	Counters  Counters
 	SignOffs  []SignOff
 	Holds     []Hold
+	Seen      Seen
 	OpenTasks int // manual tasks bound to the ring that nobody has closed
 	Tests     checklist.Tally
 	Incidents map[procedure.Severity]int // of the ring or of the whole campaign, not closed

@@ -163,8 +163,34 @@ const (
 	GateTestOpen       Code = "gate_test_open"        // count
 	GateTestFailed     Code = "gate_test_failed"      // count
 	GateNotRehearsed   Code = "gate_not_rehearsed"    // have, need, patches
+	GateProvenTooLow   Code = "gate_proven_too_low"   // have, need
+	GateUseTooShort    Code = "gate_use_too_short"    // have, need
+	GateRegressions    Code = "gate_regressions"      // have, max, measures
+	GateComplaints     Code = "gate_complaints"       // have, max
+	GateUnmeasured     Code = "gate_unmeasured"       // what
+	GateHealthUnknown  Code = "gate_health_unknown"   // measures
 	GatePassed         Code = "gate_passed"           //
 	Expedited          Code = "expedited"             // by, reason
+
+	// The breaker's own holds; role: who must act.
+	BreakerFailures    Code = "breaker_failures"    // have, of, role
+	BreakerUnreachable Code = "breaker_unreachable" // have, devices, role
+	BreakerRegressions Code = "breaker_regressions" // measures, role
+	BreakerProbes      Code = "breaker_probes"      // servers, workstations, probes, role
+	BreakerComplaints  Code = "breaker_complaints"  // have, role
+	BreakerElsewhere   Code = "breaker_elsewhere"   // have, campaigns, role
+
+	// What patched devices did, as measured. before, after: what a patched device
+	// usually is at those hours and was; others: those not yet patched.
+	HealthWorse         Code = "health_worse"           // measure, count, before, after, others, others_before, others_after, p
+	HealthWorsePast     Code = "health_worse_past"      // measure, count, before, after, days, p
+	HealthWorseAlone    Code = "health_worse_alone"     // measure, count, before, after, days, p
+	HealthWorseSome     Code = "health_worse_some"      // measure, count, of, others, others_of, p
+	HealthWorseSomePast Code = "health_worse_some_past" // measure, count, of, days, p
+	HealthBetter        Code = "health_better"          // measure, count, before, after, others, others_before, others_after
+	HealthBetterPast    Code = "health_better_past"     // measure, count, before, after, days
+	HealthSame          Code = "health_same"            // measure, count, before, after
+	HealthUnsure        Code = "health_unsure"          // measure, count, why
 
 	// Why an emergency does not start, beside the sign-offs that are missing.
 	SecondPersonMissing Code = "second_person_missing" // by

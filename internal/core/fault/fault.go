@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -48,6 +49,32 @@ func (r Reason) String() string {
 		fmt.Fprintf(&b, " %s=%q", k, r.Args[k])
 	}
 	return b.String()
+}
+
+// ParseReason reads what String wrote, where a reason is kept in place of
+// somebody's words.
+func ParseReason(text string) (Reason, bool) {
+	code, rest, _ := strings.Cut(text, " ")
+	r := Reason{Code: Code(code)}
+	if code == "" || strings.Trim(code, "abcdefghijklmnopqrstuvwxyz_") != "" {
+		return Reason{}, false
+	}
+	for rest != "" {
+		name, after, ok := strings.Cut(rest, "=")
+		quoted, err := strconv.QuotedPrefix(after)
+		if !ok || err != nil {
+			return Reason{}, false
+		}
+		value, err := strconv.Unquote(quoted)
+		if err != nil {
+			return Reason{}, false
+		}
+		if r.Args == nil {
+			r.Args = map[string]string{}
+		}
+		r.Args[name], rest = value, strings.TrimPrefix(after[len(quoted):], " ")
+	}
+	return r, true
 }
 
 // Retry says whether the same request can pass later without anyone changing

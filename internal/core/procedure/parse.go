@@ -40,7 +40,7 @@ func readProcedure(r *manifest.Reader, text []byte) Procedure {
 		return Procedure{}
 	}
 	o := r.Object(at, "procedure", "title", "owner", "timezone", "anchor", "perimeter", "content", "rings",
-		"windows", "reboot", "attempts", "retry_after", "unreachable_after", "rollback", "verification", "emergency", "on_feedback", "visas")
+		"windows", "reboot", "attempts", "retry_after", "unreachable_after", "rollback", "breaker", "verification", "emergency", "on_feedback", "visas")
 	o.Need("procedure", "name it with lower-case letters, digits and dashes, for example procedure: workstations")
 	o.Need("title", "say what it is for, for example title: Monthly updates")
 	o.Need("owner", "name the role or team that answers for it")
@@ -66,6 +66,7 @@ func readProcedure(r *manifest.Reader, text []byte) Procedure {
 	p.Perimeter, p.Exclude = readPerimeter(o)
 	p.RollbackOn, p.HoldOn, p.Rollback = readRollback(o)
 	p.Emergency = readEmergency(o)
+	p.Breaker = readBreaker(o)
 	rings := readRings(o)
 	p.Windows = readWindows(o, p.Zone)
 	for _, ring := range rings {

@@ -96,19 +96,38 @@ func readGate(r *manifest.Reader, at manifest.Place) Gate {
 	o.Need("evidence", "write the limits, for example evidence: {min_done_percent: 100}")
 	g := Gate{MinDevices: 1, MinDonePercent: 100}
 	if o.Has("evidence") {
-		in := r.Object(o.Field("evidence"), "min_devices", "min_done_percent", "max_failed", "max_unreachable_percent", "max_not_reached_percent", "max_incidents")
-		percent := manifest.Limits{Low: 0, High: 100}
-		g.MinDevices = in.Integer("min_devices", 1, manifest.Limits{Low: 1, High: 1e6})
-		g.MinDonePercent = in.Number("min_done_percent", 100, percent)
-		g.MaxFailed = in.Integer("max_failed", 0, manifest.Limits{Low: 0, High: 1e6})
-		g.MaxUnreachablePercent = in.Number("max_unreachable_percent", 0, percent)
-		g.MaxNotReachedPercent = in.Number("max_not_reached_percent", 0, percent)
-		g.Incidents = readMaxIncidents(in)
+		g.readEvidence(r, o.Field("evidence"))
 	}
 	g.SignOffs = readSignOffs(o)
 	g.Tests = readTests(o)
 	return g
 }
+
+func (g *Gate) readEvidence(r *manifest.Reader, at manifest.Place) {
+	in := r.Object(at, "min_devices", "min_done_percent", "max_failed", "max_unreachable_percent", "max_not_reached_percent",
+		"min_proven_percent", "min_hours_of_use", "max_regressions", "health", "max_complaints", "max_incidents")
+	percent, count := manifest.Limits{Low: 0, High: 100}, manifest.Limits{Low: 0, High: 1e6}
+	g.MinDevices = in.Integer("min_devices", 1, manifest.Limits{Low: 1, High: 1e6})
+	g.MinDonePercent = in.Number("min_done_percent", 100, percent)
+	g.MaxFailed = in.Integer("max_failed", 0, count)
+	g.MaxUnreachablePercent = in.Number("max_unreachable_percent", 0, percent)
+	g.MaxNotReachedPercent = in.Number("max_not_reached_percent", 0, percent)
+	g.MinProvenPercent = in.Number("min_proven_percent", 0, percent)
+	g.MinHoursOfUse = in.Number("min_hours_of_use", 0, manifest.Limits{Low: 0, High: maxHoursOfUse})
+	g.MaxRegressions = in.Integer("max_regressions", 0, count)
+	g.HealthRequired = manifest.Choice(in, "health", healthWhenKnown, []string{healthWhenKnown, healthRequired}) == healthRequired
+	g.MaxComplaints = in.Integer("max_complaints", 0, count)
+	g.Incidents = readMaxIncidents(in)
+}
+
+// What a gate makes of measures of which too little is known.
+const (
+	healthWhenKnown = "when_known"
+	healthRequired  = "required"
+)
+
+// maxHoursOfUse: two weeks without a pause; more is a slip of the pen.
+const maxHoursOfUse = 14 * 24
 
 func readSignOffs(o manifest.Object) []SignOffRule {
 	var out []SignOffRule

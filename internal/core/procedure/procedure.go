@@ -43,6 +43,7 @@ type Procedure struct {
 	Verification Verification
 	Emergency    Emergency
 	OnFeedback   OnFeedback // what is made of what somebody says an update broke
+	Breaker      Breaker
 	Visas        []Visa
 
 	// Warnings are what is allowed and probably not meant.
@@ -88,11 +89,40 @@ type Gate struct {
 	MaxFailed             int
 	MaxUnreachablePercent float64
 	MaxNotReachedPercent  float64
-	SignOffs              []SignOffRule
-	Tests                 []TestRule // all of their items must be ok
+	// MinProvenPercent is of the devices expected: verified, probes green, and in
+	// use for MinHoursOfUse since. 0: not asked.
+	MinProvenPercent float64
+	// MinHoursOfUse is how long the median of the patched devices must have been
+	// in use since; 0: not asked.
+	MinHoursOfUse  float64
+	MaxRegressions int // measures that are worse; only what is measured counts
+	// HealthRequired: measures of which too little is known are insufficient
+	// evidence; else they stop nothing.
+	HealthRequired bool
+	MaxComplaints  int // devices whose users say that something broke, and nobody dealt with it
+	SignOffs       []SignOffRule
+	Tests          []TestRule // all of their items must be ok
 	// Incidents are how many of a severity may be open; MaxIncidents says what
 	// holds for those that the file leaves out.
 	Incidents map[Severity]int
+}
+
+// Breaker is what holds a ring or a patch at once, without waiting for a gate.
+// It never lifts what it holds. A number of 0 takes its part out.
+type Breaker struct {
+	// Failures: more than FailuresPercent of the outcomes and at least
+	// FailuresDevices, and more than the ring's gate allows.
+	FailuresPercent float64
+	FailuresDevices int
+	// Unreachable devices, so long after their reboot began: so many in the first
+	// two rings; in the others as many as failures.
+	UnreachableAfter   time.Duration
+	UnreachableDevices int
+	Regressions        int // measures that are worse
+	ProbeServers       int // servers and critical devices with a probe that says no since the install
+	ProbeWorkstations  int
+	Complaints         int    // devices whose users say that the same patch broke something
+	Acts               string // the role that must act; empty: those that sign the ring's gate
 }
 
 // SignOffRule is one recorded yes a gate asks for. A role signs a gate once.

@@ -11,10 +11,10 @@ package suspect
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 
+	"patchring/internal/core/chance"
 	"patchring/internal/core/policy"
 )
 
@@ -46,10 +46,10 @@ type Suspect struct {
 // chance in a small ring; the share must at least double, or the test finds
 // trifles in large ones.
 const (
-	fewest  = 3
-	chance  = 0.01
-	doubled = 2
-	most    = 5
+	fewest   = 3
+	unlikely = 0.01
+	doubled  = 2
+	most     = 5
 )
 
 // Find names at most five suspects, the likeliest first. None is the usual
@@ -90,7 +90,7 @@ func judged(candidates []Suspect) []Suspect {
 	var out []Suspect
 	for _, s := range candidates {
 		s.P = min(1, s.tail()*float64(len(candidates)))
-		if s.P <= chance && s.share() >= doubled*s.shareWithout() {
+		if s.P <= unlikely && s.share() >= doubled*s.shareWithout() {
 			out = append(out, s)
 		}
 	}
@@ -150,26 +150,10 @@ func (c Counts) shareWithout() float64 {
 	return float64(c.FailedWithout) / float64(c.FailedWithout+c.SoundWithout)
 }
 
-// tail is Fisher's exact test, one-sided: the probability that of the devices
-// that share it so many or more fail, when failures fall on devices at random.
+// tail is the probability that of the devices that share it so many or more
+// fail, when failures fall on devices at random.
 func (c Counts) tail() float64 {
-	with, without := c.Failed+c.Sound, c.FailedWithout+c.SoundWithout
-	failed := c.Failed + c.FailedWithout
-	all := logChoose(with+without, failed)
-	p := 0.0
-	for k := c.Failed; k <= min(with, failed); k++ {
-		if failed-k <= without {
-			p += math.Exp(logChoose(with, k) + logChoose(without, failed-k) - all)
-		}
-	}
-	return min(1, p)
-}
-
-func logChoose(n, k int) float64 {
-	a, _ := math.Lgamma(float64(n + 1))
-	b, _ := math.Lgamma(float64(k + 1))
-	c, _ := math.Lgamma(float64(n - k + 1))
-	return a - b - c
+	return chance.Fisher(c.Failed, c.Sound, c.FailedWithout, c.SoundWithout)
 }
 
 // Condition is how the policy asks for devices that share it.

@@ -134,6 +134,7 @@ func (a *API) register() {
 	a.registerPolicies()
 	a.registerFreezes()
 	a.registerCampaigns()
+	a.registerEvidence()
 	a.registerActs()
 	a.registerDesk()
 	a.registerIncidents()

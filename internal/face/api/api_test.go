@@ -295,7 +295,7 @@ func bodyFor(operation string) any {
 		"set-group":   api.SetMembers{Devices: []string{"x"}}, "import-lifecycle": api.ImportLifecycle{Product: "debian", File: "f", Text: "[]"},
 		"add-to-group": api.Members{Devices: []string{"x"}}, "remove-from-group": api.Members{Devices: []string{"x"}},
 		"decide": api.Decide{Patch: "x", Verdict: "approved"}, "apply-procedure": api.ApplyProcedure{File: "x", Text: "x"}, "apply-policy": api.PolicyFile{File: "x", Text: "x"},
-		"start-emergency": api.StartEmergency{Reason: "x"}, "create-campaign": api.CreateCampaign{Procedure: "x", Now: true}, "hold-campaign": api.Hold{Reason: "x"}, "incident-campaign": api.Incident{Severity: "minor", What: "x"}, "resume-campaign": api.Resume{},
+		"start-emergency": api.StartEmergency{Reason: "x"}, "create-campaign": api.CreateCampaign{Procedure: "x", Now: true}, "evaluate-campaign": api.Evaluate{}, "hold-campaign": api.Hold{Reason: "x"}, "incident-campaign": api.Incident{Severity: "minor", What: "x"}, "resume-campaign": api.Resume{},
 		"expedite-campaign": api.Expedite{Ring: "R0", Reason: "x"}, "withdraw-campaign": api.Withdraw{Patch: "x", Reason: "x"},
 		"amend-campaign": api.Amend{Patches: []string{"x"}, Reason: "x"}, "rollback-campaign": api.Rollback{}, "close-campaign": api.CloseCampaign{},
 		"open-incident": api.OpenIncident{Severity: "minor"}, "note-incident": api.NoteIncident{}, "correct-incident": api.CorrectIncident{}, "close-incident": api.CorrectIncident{},

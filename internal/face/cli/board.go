@@ -41,7 +41,7 @@ func (t boardText) render(b view.Board) string {
 	bold := lipgloss.NewStyle().Bold(true)
 	fmt.Fprintf(&out, "%s  %s  %s\n", bold.Render(b.Campaign.Name), b.Title.In(string(t.words.Lang())), t.state(b))
 	for _, h := range b.Holds {
-		fmt.Fprintf(&out, "%s %s\n", lipgloss.NewStyle().Foreground(lipgloss.Yellow).Render("⏸ "+t.holdSubject(h)), t.words.Actor(h.Actor)+": "+h.Reason)
+		fmt.Fprintf(&out, "%s %s\n", lipgloss.NewStyle().Foreground(lipgloss.Yellow).Render("⏸ "+t.holdSubject(h)), t.words.Actor(h.Actor)+": "+t.words.Given(h.Reason))
 	}
 	if b.Emergency != nil {
 		t.emergency(&out, b.Emergency)

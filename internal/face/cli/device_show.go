@@ -44,7 +44,7 @@ func (c *cli) showDevice(d view.DeviceDetail) error {
 		return err
 	}
 	for _, h := range d.Holds {
-		if err := c.say(w.Actor(h.Actor) + ": " + h.Reason); err != nil {
+		if err := c.say(w.Actor(h.Actor) + ": " + w.Given(h.Reason)); err != nil {
 			return err
 		}
 	}

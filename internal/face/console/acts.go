@@ -31,6 +31,7 @@ func acts() map[string]act {
 		"/campaigns/{id}/sign":            {"", "done.sign", (*Console).signForm, (*Console).sign},
 		"/campaigns/emergency":            {access.RunAct, "done.emergency", (*Console).emergencyForm, (*Console).emergency},
 		"/campaigns/{id}/approve":         {"", "done.sign", (*Console).approveForm, (*Console).approveEmergency},
+		"/campaigns/{id}/evaluate":        {access.RunAct, "done.evaluate", (*Console).evaluateForm, (*Console).evaluate},
 		"/campaigns/{id}/hold":            {access.RunAct, "done.hold", (*Console).holdForm, (*Console).hold},
 		"/campaigns/{id}/resume":          {access.RunAct, "done.resume", (*Console).resumeForm, (*Console).resume},
 		"/campaigns/{id}/expedite":        {access.RunAct, "done.expedite", (*Console).expediteForm, (*Console).expedite},

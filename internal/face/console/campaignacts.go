@@ -66,6 +66,20 @@ func (c *Console) hold(v visit) error {
 	return err
 }
 
+// evaluateForm asks the gates of a campaign; nothing is promoted by asking.
+func (c *Console) evaluateForm(v visit) (ui.Form, error) {
+	b, err := c.board(v)
+	if err != nil {
+		return ui.Form{}, err
+	}
+	return v.blank("evaluate", subjectOf(v, b, ""), ui.Path("campaigns", b.ID, "evidence")), nil
+}
+
+func (c *Console) evaluate(v visit) error {
+	_, err := c.Acts.Evaluate(v.Context(), v.who.Tenant, v.who.Actor(), v.PathValue("id"), "")
+	return err
+}
+
 func (c *Console) resumeForm(v visit) (ui.Form, error) {
 	b, err := c.board(v)
 	if err != nil {
@@ -74,7 +88,7 @@ func (c *Console) resumeForm(v visit) (ui.Form, error) {
 	fm := v.blank("resume", subjectOf(v, b, ""), campaignBack(b))
 	for _, h := range b.Holds {
 		if h.ID == v.FormValue("hold") {
-			fm.Subject = v.words.T("act_resume.subject", "campaign", fm.Subject, "by", v.words.Actor(h.By), "reason", h.Reason)
+			fm.Subject = v.words.T("act_resume.subject", "campaign", fm.Subject, "by", v.words.Actor(h.By), "reason", v.words.Given(h.Reason))
 		}
 	}
 	fm.Fields = append(v.carried("hold"), v.why())

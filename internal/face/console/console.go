@@ -83,6 +83,7 @@ type Reader interface {
 	Tests(ctx context.Context, who source.Viewer, campaign string, mine bool) (page.Tests, error)
 	Lifecycle(ctx context.Context, who source.Viewer, q page.LifecycleQuery) (page.Lifecycle, error)
 	Suspects(ctx context.Context, who source.Viewer, campaign string) (page.Suspects, error)
+	GateProof(ctx context.Context, who source.Viewer, campaign string) (page.GateProof, error)
 }
 
 // Acts is what operators ask of campaigns and patches; the conductor does it.
@@ -100,6 +101,7 @@ type Acts interface {
 	Rollback(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Rollback) (campaign.RollbackPlan, error)
 	Close(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Close) error
 	Decide(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Decide) error
+	Evaluate(ctx context.Context, tenant fleet.TenantID, by register.Actor, ref, ring string) ([]campaign.Evaluation, error)
 	AllowReboot(ctx context.Context, tenant fleet.TenantID, by register.Actor, device fleet.DeviceID, reason string) error
 }
 

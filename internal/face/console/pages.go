@@ -26,6 +26,7 @@ func (c *Console) screens() map[string]http.Handler {
 		"/campaigns/{id}":              screen(c, ui.Campaigns, page.BoardPage, c.board),
 		"/campaigns/{id}/rings/{ring}": screen(c, ui.Campaigns, page.RingPage, c.ring),
 		"/campaigns/{id}/suspects":     screen(c, ui.Campaigns, page.SuspectsPage, c.suspects),
+		"/campaigns/{id}/evidence":     screen(c, ui.Campaigns, page.GateProofPage, c.gateProof),
 		"/campaigns/{id}/register":     screen(c, ui.Campaigns, page.RegisterPage, c.campaignRegister),
 		"/rollbacks":                   screen(c, ui.NoSection, page.ImpossiblePage, c.impossible),
 		"/devices":                     screen(c, ui.Fleet, page.FleetPage, c.fleet),
@@ -104,6 +105,10 @@ func (c *Console) today(v visit) (page.Today, error) { return c.Reader.Today(v.C
 
 func (c *Console) suspects(v visit) (page.Suspects, error) {
 	return c.Reader.Suspects(v.Context(), v.viewer(), v.PathValue("id"))
+}
+
+func (c *Console) gateProof(v visit) (page.GateProof, error) {
+	return c.Reader.GateProof(v.Context(), v.viewer(), v.PathValue("id"))
 }
 
 func (c *Console) campaigns(v visit) (page.Campaigns, error) {

@@ -233,6 +233,10 @@ func (l *ledger) Approve(_ context.Context, _ fleet.TenantID, by register.Actor,
 	return l.keep(by, "-", ask)
 }
 
+func (l *ledger) Evaluate(_ context.Context, _ fleet.TenantID, by register.Actor, ref, ring string) ([]campaign.Evaluation, error) {
+	return nil, l.keep(by, "-", ref+ring)
+}
+
 func (l *ledger) Hold(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.PlaceHold) (string, error) {
 	return "hold", l.keep(by, ask.Reason, ask)
 }
@@ -381,6 +385,10 @@ func (s *storyteller) Board(_ context.Context, _ source.Viewer, id string) (page
 	}
 	b.ID = id
 	return b, nil
+}
+
+func (s *storyteller) GateProof(context.Context, source.Viewer, string) (page.GateProof, error) {
+	return stories.GateProof(), nil
 }
 
 func (s *storyteller) Suspects(context.Context, source.Viewer, string) (page.Suspects, error) {

@@ -60,6 +60,9 @@ var meanings = map[string]meaning{
 	"problem": Words.problem, "fix": Words.problem,
 	"signals": Words.signals, "day": Words.day, "part": word(Hardware),
 	"finding": word(Finding),
+	"measure": word(Measure), "measures": Words.measureList, "p": Words.chance,
+	"before": Words.measured, "after": Words.measured, "others_before": Words.measured, "others_after": Words.measured,
+	"days": Words.amount, "of": Words.amount, "others": Words.amount, "others_of": Words.amount,
 }
 
 // meaningsOf are the codes in which a name means something else.
@@ -89,15 +92,22 @@ var meaningsOf = map[fault.Code]map[string]meaning{
 	fault.RegisterRestored:         {"seen": Words.amount, "backup": Words.amount},
 	fault.RegisterRestoredUnproven: {"seen": Words.amount, "backup": Words.amount},
 	// What a gate compares with a share is written without its sign.
-	fault.GateDoneTooLow:  {"have": Words.share, "need": Words.share},
-	fault.GateUnreachable: {"have": Words.share, "max": Words.share},
-	fault.GateNotReached:  {"have": Words.share, "max": Words.share},
+	fault.GateDoneTooLow:   {"have": Words.share, "need": Words.share},
+	fault.GateUnreachable:  {"have": Words.share, "max": Words.share},
+	fault.GateNotReached:   {"have": Words.share, "max": Words.share},
+	fault.GateProvenTooLow: {"have": Words.share, "need": Words.share},
+	fault.GateUseTooShort:  {"have": Words.decimal, "need": Words.decimal},
+	fault.GateUnmeasured:   {"what": word(Evidence)},
+	fault.HealthUnsure:     {"why": word(HealthWhy)},
 }
 
 // Argument is one argument of a reason as people read it.
 func (w Words) Argument(code fault.Code, name, value string) string {
 	if value == "" {
 		return ""
+	}
+	if name == "reason" {
+		return w.Given(value)
 	}
 	if m, ok := meaningsOf[code][name]; ok {
 		return m(w, value)

@@ -73,6 +73,8 @@ const (
 	IncidentOrigin Family = "incident_origin"
 	Response       Family = "response"   // of a campaign to an incident
 	TestState      Family = "test_state" // of an item of a gate's tests
+	Health         Family = "health"     // verdicts on measures
+	HealthWhy      Family = "health_why" // why there is none yet
 	role           Family = "role"
 )
 
@@ -110,8 +112,11 @@ func (w Words) anyState(value string) string {
 // what was found, as people read them.
 func (w Words) Evidence(name, need, have string) (title, asked, found string) {
 	value := w.amount
-	if strings.HasSuffix(name, "_percent") {
+	switch {
+	case strings.HasSuffix(name, "_percent"):
 		value = w.share
+	case strings.HasSuffix(name, "_hours"):
+		value = w.decimal
 	}
 	op, number, _ := strings.Cut(need, " ")
 	switch op {
@@ -121,6 +126,9 @@ func (w Words) Evidence(name, need, have string) (title, asked, found string) {
 		asked = "≤" + noBreak + value(number)
 	default:
 		asked = need
+	}
+	if name == "health" {
+		return w.Word(Evidence, name), "", w.Word(Health, have)
 	}
 	return w.Word(Evidence, name), asked, value(have)
 }

@@ -25,11 +25,13 @@ var wholeFleet = map[string]string{
 	"highestOrderSerial": "read once, by the restore of a backup",
 	"restoredUS":         "read once, by the restore of a backup",
 
+	"failingEverywhere": "its index holds failures only, which are few",
+
 	"unreadMissing": "its index has the rows of an earlier version only, once after the upgrade",
 }
 
 // growing are the tables that hold a row or more for each device, or grow for ever.
-const growing = "device|missing|device_part|device_tag|fleet_group_member|campaign_device|campaign_device_item|device_order|register_entry|register_hash|measure_recent|measure_past|device_sample|device_probe|device_watch"
+const growing = "device|missing|device_part|device_tag|fleet_group_member|campaign_device|campaign_device_item|device_order|register_entry|register_hash|measure_recent|measure_past|device_sample|device_probe|device_watch|device_evidence|gate_evaluation"
 
 // SQLite chooses its plan without statistics: an ORDER BY that another index
 // could serve is enough to make it walk through the whole fleet.

@@ -20,8 +20,6 @@ type lacking struct {
 	incidents map[string]map[procedure.Severity]int    // by ring; those of no ring under ""
 }
 
-type ringKey struct{ amendment, position int64 }
-
 func (s *scene) loadLacking(ctx context.Context, q *gen.Queries, now time.Time) error {
 	s.lacks = lacking{results: map[ringKey][]checklist.Result{}, readings: map[ringKey]map[string]checklist.Reading{}, incidents: map[string]map[procedure.Severity]int{}}
 	rows, err := q.TestResults(ctx, s.row.Tenant, s.row.ID)

@@ -30,7 +30,8 @@ type scene struct {
 	holds      []campaign.Hold
 	signOffs   []gen.SignOff
 	rules      policy.Rules
-	tasks      map[string]int  // open manual tasks by ring; those of no ring under ""
+	tasks      map[string]int // open manual tasks by ring; those of no ring under ""
+	seen       map[ringKey]campaign.Seen
 	lacks      lacking         // tests and incidents
 	amended    map[int64]int64 // amendment → created
 	emergency  gen.CampaignEmergency
@@ -143,6 +144,9 @@ func (s *scene) load(ctx context.Context, q *gen.Queries) error {
 	if s.tasks, err = openTasks(ctx, q, tenant, id); err != nil {
 		return err
 	}
+	if err := s.loadSeen(ctx, q); err != nil {
+		return err
+	}
 	s.rules.Decisions, err = decisions(ctx, q, tenant)
 	return err
 }
@@ -245,7 +249,7 @@ func (s *scene) ring(r gen.CampaignRing) campaign.Ring {
 	out := campaign.Ring{
 		Campaign: campaign.ID(s.row.ID), State: campaign.State(s.row.State), Name: r.Ring, Ring: campaign.RingState(r.State),
 		Verdict: campaign.Verdict(r.Verdict), Opens: store.Instant(r.OpensUs), Closes: store.Instant(r.ClosesUs), Opened: store.Instant(r.OpenedUs), SoakUntil: store.Instant(r.SoakUntilUs),
-		Soak: rule.Soak, Expedited: r.ExpeditedBy != "", Gate: rule.Gate, Holds: s.holds, OpenTasks: s.tasks[r.Ring], Tests: s.tests(r), Incidents: s.incidentsOf(r.Ring), First: r.Position == 0,
+		Soak: rule.Soak, Expedited: r.ExpeditedBy != "", Gate: rule.Gate, Holds: s.holds, OpenTasks: s.tasks[r.Ring], Seen: s.seen[ringKey{r.Amendment, r.Position}], Tests: s.tests(r), Incidents: s.incidentsOf(r.Ring), First: r.Position == 0,
 		Counters: campaign.Counters{
 			Done: int(r.Done), Failed: int(r.Failed), NotReached: int(r.NotReached), Unreachable: int(r.Unreachable), Exempt: int(r.Exempt),
 		},

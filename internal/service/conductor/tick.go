@@ -81,6 +81,11 @@ func (c *Conductor) advance(ctx context.Context, tx *store.Tx, s *scene) (time.T
 			return sooner(look, again), err
 		}
 	}
+	if !s.undo() { // what is put back is why
+		if err := c.trip(ctx, tx, s); err != nil {
+			return time.Time{}, err
+		}
+	}
 	ringLook, err := c.decideRings(ctx, tx, s)
 	if err != nil {
 		return time.Time{}, err
@@ -315,7 +320,11 @@ func (c *Conductor) ringMoved(ctx context.Context, tx *store.Tx, s *scene, befor
 		detail["verdict"] = after.Verdict
 		c.record(tx, s, register.Entry{Kind: register.GateDecided, Ring: after.Ring, Detail: detail})
 	}
-	return nil
+	if campaign.RingState(before.State) != campaign.RingGate && campaign.RingState(after.State) != campaign.RingGate || after.Verdict == "" {
+		return nil
+	}
+	_, err := c.keepEvaluation(ctx, tx, after, actor, evaluated{campaign.Verdict(after.Verdict), json.RawMessage(after.Evidence), json.RawMessage(after.Reasons)})
+	return err
 }
 
 // openRing promotes the content to the ring and wakes its devices.

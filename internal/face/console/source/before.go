@@ -65,6 +65,16 @@ func (s *Source) Lifecycle(ctx context.Context, who Viewer, q page.LifecycleQuer
 	return page.Lifecycle{Lifecycle: l, Query: q, Title: who.Words.T("lifecycle.title")}, err
 }
 
+// GateProof fills the page of what gates are decided on.
+func (s *Source) GateProof(ctx context.Context, who Viewer, id string) (page.GateProof, error) {
+	c, err := s.View.FindCampaign(ctx, who.Tenant, id)
+	if err != nil {
+		return page.GateProof{}, err
+	}
+	e, err := s.View.Evidence(ctx, who.Tenant, c.ID)
+	return page.GateProof{CampaignEvidence: e, Title: who.Words.T("proof.title")}, err
+}
+
 // Suspects fills the page of what failing devices of a campaign share.
 func (s *Source) Suspects(ctx context.Context, who Viewer, id string) (page.Suspects, error) {
 	c, err := s.View.FindCampaign(ctx, who.Tenant, id)

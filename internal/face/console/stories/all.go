@@ -37,6 +37,7 @@ func All() []Story {
 		{Name: "board-emergency", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Page: show(page.BoardPage, EmergencyBoard())},
 		{Name: "suspects", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Page: show(page.SuspectsPage, Suspects())},
 		{Name: "suspects-none", Section: ui.Campaigns, Title: "nav.campaigns", Account: Reader(), Page: show(page.SuspectsPage, page.Suspects{Campaign: "c1", Name: "2026-01"})},
+		{Name: "proof", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Page: show(page.GateProofPage, GateProof())},
 		{Name: "rehearsal", Section: ui.Campaigns, Title: "nav.campaigns", Account: op, Page: show(page.RehearsalPage, Rehearsal())},
 		{Name: "rehearsal-new", Section: ui.Campaigns, Title: "nav.campaigns", Account: Reader(), Page: show(page.RehearsalPage, NewRehearsal())},
 		{Name: "rehearsal-kept", Section: ui.Campaigns, Title: "nav.campaigns", Account: Reader(), Page: show(page.RehearsalPage, KeptRehearsal())},

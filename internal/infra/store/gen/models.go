@@ -116,6 +116,17 @@ type ApiToken struct {
 	RevokedUs int64
 }
 
+type BreakerTrip struct {
+	Tenant    string
+	Campaign  string
+	Amendment int64
+	Position  int64
+	Kind      string
+	Item      string
+	Hold      string
+	AtUs      int64
+}
+
 type Campaign struct {
 	Tenant           string
 	ID               string
@@ -332,6 +343,18 @@ type Device struct {
 type DeviceArrival struct {
 	Tenant string
 	Last   int64
+}
+
+type DeviceEvidence struct {
+	Tenant     string
+	Campaign   string
+	Amendment  int64
+	Device     string
+	Position   int64
+	PatchedUs  int64
+	UseS       int64
+	ProbesDown int64
+	Proven     int64
 }
 
 type DeviceLink struct {
@@ -578,6 +601,21 @@ type FreezeByHand struct {
 	EndedUs   int64
 	EndedBy   string
 	EndedWhy  string
+}
+
+type GateEvaluation struct {
+	Tenant    string
+	ID        string
+	Campaign  string
+	Amendment int64
+	Position  int64
+	Ring      string
+	AtUs      int64
+	State     string
+	Verdict   string
+	Evidence  string
+	Reasons   string
+	Actor     string
 }
 
 type Hold struct {
@@ -872,6 +910,22 @@ type RegisterHead struct {
 	AtUs         int64
 	RestoredAtUs int64
 	RestoredSize int64
+}
+
+type RingEvidence struct {
+	Tenant      string
+	Campaign    string
+	Amendment   int64
+	Position    int64
+	Seen        string
+	Health      string
+	Shared      string
+	FirstUs     int64
+	Look        int64
+	LookUs      int64
+	LookPatched int64
+	ProofUs     int64
+	UpdatedUs   int64
 }
 
 type Said struct {

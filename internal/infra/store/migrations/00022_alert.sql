@@ -134,10 +134,10 @@ CREATE TABLE feed_link (
 );
 
 -- Devices that an order reboots, to see which do not come back.
-CREATE INDEX device_order_rebooting ON device_order (tenant, step_us) WHERE state = 'open' AND step = 'reboot';
+CREATE INDEX device_order_rebooting_since ON device_order (tenant, step_us) WHERE state = 'open' AND step = 'reboot';
 
 -- +goose Down
-DROP INDEX device_order_rebooting;
+DROP INDEX device_order_rebooting_since;
 DROP TABLE feed_link;
 DROP TABLE alert_delivery;
 DROP TABLE alert_notice;
