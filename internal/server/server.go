@@ -19,6 +19,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/identity"
 	"patchring/internal/core/register"
+	"patchring/internal/face/paper"
 	"patchring/internal/infra/broker"
 	"patchring/internal/infra/bus"
 	"patchring/internal/infra/keys"
@@ -30,6 +31,7 @@ import (
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
+	"patchring/internal/service/dossier"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/gateway"
 	"patchring/internal/service/passport"
@@ -69,8 +71,9 @@ type Server struct {
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue
 	Cleaner   *cleaner.Cleaner
-	Waker     *waker.Waker
 	Archive   *archive.Archive
+	Waker     *waker.Waker
+	Dossiers  *dossier.Office
 	View      *view.Reader
 	Broker    *broker.Broker
 	Bus       *bus.Bus
@@ -218,6 +221,10 @@ func (s *Server) openServices() error {
 	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})
 	s.Catalogue = catalogue.New(catalogue.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Changed: s.Conductor.Wake})
 	s.Passport = passport.New(passport.Options{DB: s.DB, Clock: s.Clock, Key: s.Keys.RegisterKey})
+	s.Dossiers = dossier.New(dossier.Options{DB: s.DB, View: s.View, Clock: s.Clock, Writer: paper.Writer{}, Key: func(t fleet.TenantID) (string, error) {
+		key, err := s.Keys.RegisterKey(t)
+		return key.Verifier, err
+	}})
 	return nil
 }
 

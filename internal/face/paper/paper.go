@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"patchring/internal/core/campaign"
+	"patchring/internal/core/document"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/manifest"
 	"patchring/internal/face/lang"
@@ -25,43 +26,17 @@ import (
 	"patchring/internal/infra/view"
 )
 
-// Format of a file.
-type Format string
-
-// Formats.
-const (
-	HTML Format = "html"
-	PDF  Format = "pdf"
-	XLSX Format = "xlsx"
-)
-
-// Formats lists them.
-func Formats() []Format { return []Format{PDF, HTML, XLSX} }
-
-// MediaType of a format.
-func (f Format) MediaType() string {
-	switch f {
-	case HTML:
-		return "text/html; charset=utf-8"
-	case PDF:
-		return "application/pdf"
-	case XLSX:
-		return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-	}
-	return "application/octet-stream"
-}
-
 // Render writes a document in a format.
-func Render(d layout.Document, f Format) ([]byte, error) {
+func Render(d layout.Document, f document.Format) ([]byte, error) {
 	switch f {
-	case HTML:
+	case document.HTML:
 		return html.Render(d)
-	case PDF:
+	case document.PDF:
 		return pdf.Render(d)
-	case XLSX:
+	case document.XLSX:
 		return xlsx.Render(d)
 	}
-	return nil, fault.New(fault.InvalidField, "field", "format", "problem", "not_a_choice", "fix", "pdf, html, xlsx")
+	return nil, f.Check()
 }
 
 // writer says things in one language and one zone.
@@ -192,4 +167,17 @@ func patchName(p *view.PatchRef) string {
 		return ""
 	}
 	return strings.TrimSpace(p.Name + " " + p.Version)
+}
+
+// Writer is the whole package as one value, for whoever keeps documents.
+type Writer struct{}
+
+// Dossier writes a campaign's dossier.
+func (Writer) Dossier(d view.Dossier, whole []view.MissingDevice, is view.Revision, language string, f document.Format) ([]byte, error) {
+	return Render(Dossier(d, language, Issue{Revision: is, Whole: whole}), f)
+}
+
+// Missing writes the list of missing devices.
+func (Writer) Missing(rows []view.MissingDevice, language, zone string) ([]byte, error) {
+	return MissingCSV(rows, language, zone)
 }

@@ -425,3 +425,44 @@ func (r *Reader) addMissing(ctx context.Context, tenant fleet.TenantID, d *Dossi
 	}
 	return nil
 }
+
+// IssuedFile is where a file comes from, by its hash.
+type IssuedFile struct {
+	Campaign CampaignRef `json:"campaign"`
+	Revision int64       `json:"revision"`
+	Format   string      `json:"format"`
+	Lang     string      `json:"lang"`
+	SHA256   string      `json:"sha256"`
+	Size     int64       `json:"size"`
+	Reason   string      `json:"reason"`
+	Actor    string      `json:"actor"`
+	At       time.Time   `json:"at"`
+}
+
+// IssuedBy finds the issued file that has a hash.
+func (r *Reader) IssuedBy(ctx context.Context, tenant fleet.TenantID, sha256 string) (IssuedFile, error) {
+	return one(ctx, r, ask("dossier", `SELECT c.id, c.name, f.revision, f.format, v.lang, f.sha256, f.size, v.reason, v.actor, v.at_us
+FROM dossier_file f
+JOIN dossier_revision v ON v.tenant = f.tenant AND v.campaign = f.campaign AND v.revision = f.revision
+JOIN campaign c ON c.tenant = f.tenant AND c.id = f.campaign
+WHERE f.tenant = $1 AND f.sha256 = $2 ORDER BY f.revision LIMIT 1`, tenant, sha256), sha256, func(rows *sql.Rows) (IssuedFile, error) {
+		var f IssuedFile
+		var atUS int64
+		err := rows.Scan(&f.Campaign.ID, &f.Campaign.Name, &f.Revision, &f.Format, &f.Lang, &f.SHA256, &f.Size, &f.Reason, &f.Actor, &atUS)
+		f.At = instant(atUS)
+		return f, err
+	})
+}
+
+// ZoneOf is the zone that a campaign's times are told in.
+func (r *Reader) ZoneOf(ctx context.Context, tenant fleet.TenantID, id string) (string, error) {
+	row, err := one(ctx, r, ask("campaign", campaignHead+" WHERE c.tenant = $1 AND c.id = $2", tenant, id), id, scanCampaign)
+	if err != nil {
+		return "", err
+	}
+	p, err := r.procedureOf(ctx, tenant, row)
+	if err != nil || p.Zone == nil {
+		return "", err
+	}
+	return p.Zone.String(), nil
+}

@@ -5,8 +5,11 @@
 package xlsx
 
 import (
+	"archive/zip"
 	"bytes"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -69,7 +72,43 @@ func (b *book) render(d layout.Document) ([]byte, error) {
 	if err := b.Write(&out); err != nil {
 		return nil, err
 	}
+	return steady(out.Bytes())
+}
+
+// steady packs a workbook again with its parts in the order of their names: the
+// library packs them in the order of a map.
+func steady(raw []byte) ([]byte, error) {
+	in, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		return nil, err
+	}
+	parts := slices.Clone(in.File)
+	slices.SortFunc(parts, func(a, b *zip.File) int { return strings.Compare(a.Name, b.Name) })
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	for _, part := range parts {
+		if err := pack(w, part); err != nil {
+			return nil, fmt.Errorf("pack %s: %w", part.Name, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
 	return out.Bytes(), nil
+}
+
+func pack(w *zip.Writer, part *zip.File) error {
+	from, err := part.Open()
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := w.CreateHeader(&zip.FileHeader{Name: part.Name, Method: zip.Deflate})
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from) //nolint:gosec // we have just written it
+	return err
 }
 
 func (b *book) styles() (err error) {

@@ -95,14 +95,3 @@ func (q *Queries) DossierFile(ctx context.Context, arg DossierFileParams) (Dossi
 	)
 	return i, err
 }
-
-const lastDossierRevision = `-- name: LastDossierRevision :one
-SELECT CAST(COALESCE(max(r.revision), 0) AS BIGINT) FROM dossier_revision r WHERE r.tenant = $1 AND r.campaign = $2
-`
-
-func (q *Queries) LastDossierRevision(ctx context.Context, tenant string, campaign string) (int64, error) {
-	row := q.db.QueryRowContext(ctx, lastDossierRevision, tenant, campaign)
-	var column_1 int64
-	err := row.Scan(&column_1)
-	return column_1, err
-}

@@ -1,6 +1,3 @@
--- name: LastDossierRevision :one
-SELECT CAST(COALESCE(max(r.revision), 0) AS BIGINT) FROM dossier_revision r WHERE r.tenant = @tenant AND r.campaign = @campaign;
-
 -- name: AddDossierRevision :exec
 INSERT INTO dossier_revision (tenant, campaign, revision, lang, reason, actor, at_us)
 VALUES (@tenant, @campaign, @revision, @lang, @reason, @actor, @at_us);
