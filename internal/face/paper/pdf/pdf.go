@@ -63,6 +63,7 @@ func Render(d layout.Document) ([]byte, error) {
 	p.SetCreator("Patchring", true)
 	p.SetLang(d.Lang)
 	p.SetMargins(left, top, right)
+	p.SetCellMargin(0) // lines are measured to the last point
 	p.SetAutoPageBreak(false, bottom)
 	p.AliasNbPages(pagesAlias)
 	p.SetHeaderFunc(p.header)

@@ -1,6 +1,8 @@
 package pdf
 
 import (
+	"strings"
+
 	"patchring/internal/face/paper/chart"
 	"patchring/internal/face/paper/layout"
 )
@@ -59,7 +61,7 @@ func (p *paper) table(t layout.Table) {
 		p.paragraph(t.Empty, 9, faint)
 		return
 	}
-	widths := widthsOf(t.Head)
+	widths := p.widthsOf(t)
 	p.head(t, widths)
 	for _, row := range t.Rows {
 		p.row(t, widths, row)
@@ -70,16 +72,55 @@ func (p *paper) table(t layout.Table) {
 	}
 }
 
-func widthsOf(head []layout.Column) []float64 {
-	total := 0.0
-	for _, c := range head {
-		total += max(c.Weight, 0.1)
+// widthsOf shares the width out by weight, but no column is narrower than the
+// longest word of its head and of its first rows: a word cut in two is not read.
+func (p *paper) widthsOf(t layout.Table) []float64 {
+	least, total := make([]float64, len(t.Head)), 0.0
+	for i, c := range t.Head {
+		p.SetFont(family, "B", cellSize)
+		least[i] = p.longestWord(c.Text)
+		for _, row := range t.Rows[:min(len(t.Rows), 50)] {
+			least[i] = max(least[i], min(p.longestWord(row[i].Text), width/6))
+		}
+		least[i] += 2*cellPad + 1
+		total += least[i]
 	}
-	out := make([]float64, len(head))
-	for i, c := range head {
-		out[i] = width * max(c.Weight, 0.1) / total
+	weights := 0.0
+	for _, c := range t.Head {
+		weights += max(c.Weight, 0.1)
+	}
+	out := make([]float64, len(t.Head))
+	if total >= width {
+		for i := range out {
+			out[i] = width * least[i] / total
+		}
+		return out
+	}
+	// What a column is given above its least comes from those that can spare it.
+	spare := 0.0
+	for i, c := range t.Head {
+		out[i] = max(width*max(c.Weight, 0.1)/weights, least[i])
+		spare += out[i] - least[i]
+	}
+	over := 0.0
+	for _, w := range out {
+		over += w
+	}
+	over -= width
+	for i := range out {
+		if spare > 0 {
+			out[i] -= over * (out[i] - least[i]) / spare
+		}
 	}
 	return out
+}
+
+func (p *paper) longestWord(text string) float64 {
+	longest := 0.0
+	for _, word := range strings.Fields(clean(text)) {
+		longest = max(longest, p.GetStringWidth(word))
+	}
+	return longest
 }
 
 // head is drawn at the start of the table, and again on each new page.
