@@ -25,6 +25,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
+	"patchring/internal/service/archive"
 	"patchring/internal/service/catalogue"
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
@@ -54,6 +55,7 @@ type Options struct {
 	Passport  *passport.Office
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue
+	Archive   *archive.Archive
 	Personal  *personal.Office
 	// Listen hears that a campaign changed, until stop is called; the channel
 	// is closed when the server stops.
@@ -129,6 +131,7 @@ func (a *API) register() {
 	a.registerSurvey()
 	a.registerVulnerabilities()
 	a.registerCleanUps()
+	a.registerDossiers()
 }
 
 // body wraps an answer as huma wants it.

@@ -65,6 +65,34 @@ func (q *Queries) AddDossierRevision(ctx context.Context, arg AddDossierRevision
 	return err
 }
 
+const devicesWithTask = `-- name: DevicesWithTask :many
+SELECT DISTINCT t.device FROM task t WHERE t.tenant = $1 AND t.campaign = $2 AND t.closed_us = 0 AND t.device <> ''
+`
+
+// DevicesWithTask have an open manual task of the campaign already.
+func (q *Queries) DevicesWithTask(ctx context.Context, tenant string, campaign string) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, devicesWithTask, tenant, campaign)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var device string
+		if err := rows.Scan(&device); err != nil {
+			return nil, err
+		}
+		items = append(items, device)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const dossierFile = `-- name: DossierFile :one
 SELECT tenant, campaign, revision, format, sha256, size, body FROM dossier_file WHERE tenant = $1 AND campaign = $2 AND revision = $3 AND format = $4
 `
@@ -94,4 +122,125 @@ func (q *Queries) DossierFile(ctx context.Context, arg DossierFileParams) (Dossi
 		&i.Body,
 	)
 	return i, err
+}
+
+const missedDevices = `-- name: MissedDevices :many
+SELECT x.device, d.name, x.bucket, x.reason FROM campaign_device x JOIN device d ON d.tenant = x.tenant AND d.id = x.device
+WHERE x.tenant = $1 AND x.campaign = $2 AND x.bucket IN ('failed', 'not_reached', 'unreachable') AND d.retired_us = 0
+ORDER BY d.name, x.device, x.amendment LIMIT $3
+`
+
+type MissedDevicesParams struct {
+	Tenant   string
+	Campaign string
+	Max      int32
+}
+
+type MissedDevicesRow struct {
+	Device string
+	Name   string
+	Bucket string
+	Reason string
+}
+
+// MissedDevices are the devices that a campaign has not brought to its content,
+// once for each amendment that they lack.
+func (q *Queries) MissedDevices(ctx context.Context, arg MissedDevicesParams) ([]MissedDevicesRow, error) {
+	rows, err := q.db.QueryContext(ctx, missedDevices, arg.Tenant, arg.Campaign, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []MissedDevicesRow{}
+	for rows.Next() {
+		var i MissedDevicesRow
+		if err := rows.Scan(
+			&i.Device,
+			&i.Name,
+			&i.Bucket,
+			&i.Reason,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const missedItems = `-- name: MissedItems :many
+SELECT x.device, i.id AS item FROM campaign_device x
+JOIN campaign_item i ON i.tenant = x.tenant AND i.campaign = x.campaign AND i.amendment = x.amendment AND i.withdrawn_us = 0
+JOIN missing m ON m.tenant = x.tenant AND m.device = x.device AND m.patch = i.id
+WHERE x.tenant = $1 AND x.campaign = $2 AND x.bucket IN ('failed', 'not_reached', 'unreachable')
+ORDER BY x.device, i.id LIMIT $3
+`
+
+type MissedItemsParams struct {
+	Tenant   string
+	Campaign string
+	Max      int32
+}
+
+type MissedItemsRow struct {
+	Device string
+	Item   string
+}
+
+// MissedItems are what those devices lack of the content.
+func (q *Queries) MissedItems(ctx context.Context, arg MissedItemsParams) ([]MissedItemsRow, error) {
+	rows, err := q.db.QueryContext(ctx, missedItems, arg.Tenant, arg.Campaign, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []MissedItemsRow{}
+	for rows.Next() {
+		var i MissedItemsRow
+		if err := rows.Scan(&i.Device, &i.Item); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const openCatchUps = `-- name: OpenCatchUps :many
+SELECT c.name FROM campaign_emergency e JOIN campaign c ON c.tenant = e.tenant AND c.id = e.campaign
+WHERE e.tenant = $1 AND e.cause = 'missed' AND e.reference = $2 AND c.state <> 'closed' ORDER BY c.id
+`
+
+// OpenCatchUps are the emergencies for what a campaign missed that still run.
+func (q *Queries) OpenCatchUps(ctx context.Context, tenant string, campaign string) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, openCatchUps, tenant, campaign)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		items = append(items, name)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
