@@ -221,7 +221,7 @@ func (s *Server) openServices() error {
 	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})
 	s.Catalogue = catalogue.New(catalogue.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Changed: s.Conductor.Wake})
 	s.Passport = passport.New(passport.Options{DB: s.DB, Clock: s.Clock, Key: s.Keys.RegisterKey})
-	s.Dossiers = dossier.New(dossier.Options{DB: s.DB, View: s.View, Clock: s.Clock, Writer: paper.Writer{}, Key: func(t fleet.TenantID) (string, error) {
+	s.Dossiers = dossier.New(dossier.Options{DB: s.DB, View: s.View, Clock: s.Clock, Zone: s.zone(), Writer: paper.Writer{}, Key: func(t fleet.TenantID) (string, error) {
 		key, err := s.Keys.RegisterKey(t)
 		return key.Verifier, err
 	}})

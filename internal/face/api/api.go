@@ -25,11 +25,11 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
-	"patchring/internal/service/archive"
 	"patchring/internal/service/catalogue"
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
+	"patchring/internal/service/dossier"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
@@ -55,7 +55,7 @@ type Options struct {
 	Passport  *passport.Office
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue
-	Archive   *archive.Archive
+	Dossiers  *dossier.Office
 	Personal  *personal.Office
 	// Listen hears that a campaign changed, until stop is called; the channel
 	// is closed when the server stops.

@@ -10,7 +10,7 @@ import (
 	"patchring/internal/core/document"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
-	"patchring/internal/service/archive"
+	"patchring/internal/service/dossier"
 )
 
 // MissingList are the parameters of the list of missing devices.
@@ -74,7 +74,7 @@ type fileAnswer struct {
 }
 
 // file registers a route that answers with a document.
-func file[I any](a *API, op operation, f func(context.Context, access.Principal, *I) (archive.File, error)) {
+func file[I any](a *API, op operation, f func(context.Context, access.Principal, *I) (dossier.File, error)) {
 	spec := op.huma()
 	spec.Responses = map[string]*huma.Response{"200": {
 		Description: "The file.", Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: "string", Format: "binary"}}},
@@ -124,23 +124,23 @@ func (a *API) registerDossiers() {
 			OneCampaign
 			MissingWhich
 			InLang
-		}) (archive.File, error) {
-			return a.Archive.Missing(ctx, p.Tenant, in.query(in.Campaign, view.Paging{}), in.of(p))
+		}) (dossier.File, error) {
+			return a.Dossiers.Missing(ctx, p.Tenant, in.query(in.Campaign, view.Paging{}), in.of(p))
 		})
 	handle(a, operation{method: http.MethodGet, path: "/campaigns/{campaign}/dossier", id: "dossier", summary: "Everything that the dossier of a campaign says", tag: tag, act: access.See},
 		func(ctx context.Context, p access.Principal, in *OneCampaign) (view.Dossier, error) {
-			return a.Archive.Dossier(ctx, p.Tenant, in.Campaign)
+			return a.Dossiers.Dossier(ctx, p.Tenant, in.Campaign)
 		})
 	file(a, operation{method: http.MethodGet, path: "/campaigns/{campaign}/dossier/file", id: "dossier-file", summary: "The dossier as a document: a draft, or a revision as it was issued", tag: tag, act: access.See},
-		func(ctx context.Context, p access.Principal, in *DossierFile) (archive.File, error) {
+		func(ctx context.Context, p access.Principal, in *DossierFile) (dossier.File, error) {
 			if in.Revision > 0 {
-				return a.Archive.Issued(ctx, p.Tenant, in.Campaign, in.Revision, in.Format)
+				return a.Dossiers.Issued(ctx, p.Tenant, in.Campaign, in.Revision, in.Format)
 			}
-			return a.Archive.Draft(ctx, p.Tenant, in.Campaign, in.of(p), in.Format)
+			return a.Dossiers.Draft(ctx, p.Tenant, in.Campaign, in.of(p), in.Format)
 		})
 	handle(a, operation{method: http.MethodPost, path: "/campaigns/{campaign}/dossier", id: "issue-dossier", summary: "Issue the next revision of the dossier: its files are kept, their hashes in the register", tag: tag, act: access.RunAct, status: http.StatusCreated},
 		func(ctx context.Context, p access.Principal, in *actOn[IssueDossier]) (view.Revision, error) {
-			return a.Archive.Issue(ctx, p.Tenant, p.Actor(), archive.Issue{Campaign: in.Campaign, Lang: in.Body.Lang, Reason: in.Body.Reason})
+			return a.Dossiers.Issue(ctx, p.Tenant, p.Actor(), dossier.Issue{Campaign: in.Campaign, Lang: in.Body.Lang, Reason: in.Body.Reason})
 		})
 	handle(a, operation{method: http.MethodGet, path: "/dossiers/{sha256}", id: "find-dossier", summary: "Which issued file has this SHA-256", tag: tag, act: access.See},
 		func(ctx context.Context, p access.Principal, in *struct {

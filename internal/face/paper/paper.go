@@ -181,3 +181,8 @@ func (Writer) Dossier(d view.Dossier, whole []view.MissingDevice, is view.Revisi
 func (Writer) Missing(rows []view.MissingDevice, language, zone string) ([]byte, error) {
 	return MissingCSV(rows, language, zone)
 }
+
+// Monthly writes the report of a month.
+func (Writer) Monthly(m view.Monthly, language string, f document.Format) ([]byte, error) {
+	return Render(Monthly(m, language), f)
+}

@@ -15,6 +15,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/policy"
+	"patchring/internal/core/procedure"
 	"patchring/internal/core/register"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
@@ -267,6 +268,16 @@ func (d *Desk) planCatchUp(ctx context.Context, tenant fleet.TenantID, row gen.C
 		return nil, fmt.Errorf("read catch-ups: %w", err)
 	}
 	out.Patches = len(patches)
+	p, err := d.DB.Read().LatestProcedure(ctx, string(tenant), row.ProcedureName)
+	if err != nil {
+		return nil, fmt.Errorf("read procedure %s: %w", row.ProcedureName, err)
+	}
+	// One that a later program refuses is refused by the conductor too.
+	if text, err := procedure.Parse(p.Name, []byte(p.Body)); err == nil && text.Emergency.Day == 0 {
+		why := fault.Because(fault.NoEmergency, "procedure", p.Name)
+		out.Refused = &why
+		return &out, nil
+	}
 	switch {
 	case len(running) > 0:
 		why := fault.Because(fault.AlreadyExists, "what", "catch_up", "name", running[0])

@@ -31,6 +31,8 @@ type Options struct {
 	DB    *store.DB
 	View  *view.Reader
 	Clock func() time.Time
+	// Zone is the one in which months begin.
+	Zone *time.Location
 	// Key is the public key that a tenant's register is verified by.
 	Key func(fleet.TenantID) (string, error)
 	// Writer puts documents into words and files.
@@ -43,13 +45,19 @@ type Writer interface {
 	// missing devices, for formats that hold them.
 	Dossier(d view.Dossier, whole []view.MissingDevice, is view.Revision, language string, f document.Format) ([]byte, error)
 	Missing(rows []view.MissingDevice, language, zone string) ([]byte, error)
+	Monthly(m view.Monthly, language string, f document.Format) ([]byte, error)
 }
 
 // Office of all tenants.
 type Office struct{ Options }
 
 // New makes an Office.
-func New(o Options) *Office { return &Office{o} }
+func New(o Options) *Office {
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
+	return &Office{o}
+}
 
 // File is a document as it is handed out.
 type File struct {
@@ -242,4 +250,29 @@ func (o *Office) Missing(ctx context.Context, tenant fleet.TenantID, q view.Miss
 	}
 	body, err := o.Writer.Missing(rows, language, zone)
 	return File{Name: fileName("missing-"+c.Name, "csv"), Type: "text/csv; charset=utf-8", Body: body}, err
+}
+
+// Monthly reads what a month came to; empty: the month that is.
+func (o *Office) Monthly(ctx context.Context, tenant fleet.TenantID, month string) (view.Monthly, error) {
+	at := o.Clock().In(o.Zone)
+	if month != "" {
+		var err error
+		if at, err = time.ParseInLocation("2006-01", month, o.Zone); err != nil {
+			return view.Monthly{}, fault.New(fault.InvalidField, "field", "month", "problem", "not_a_date", "fix", "2026-11")
+		}
+	}
+	return o.View.Monthly(ctx, tenant, at)
+}
+
+// MonthlyFile writes it.
+func (o *Office) MonthlyFile(ctx context.Context, tenant fleet.TenantID, month, language string, f document.Format) (File, error) {
+	if err := f.Check(); err != nil {
+		return File{}, err
+	}
+	m, err := o.Monthly(ctx, tenant, month)
+	if err != nil {
+		return File{}, err
+	}
+	body, err := o.Writer.Monthly(m, language, f)
+	return File{Name: fileName("report-"+m.Month, f), Type: f.MediaType(), Body: body}, err
 }
