@@ -21,7 +21,7 @@ import (
 func (s *Server) handler() (http.Handler, error) {
 	sessions := s.Access.Sessions()
 	a := api.New(api.Options{
-		Access: s.Access, Sessions: sessions, View: s.View, Conductor: s.Conductor, Foresight: s.Foresight, Roster: s.Roster, Rulebook: s.Rulebook, Desk: s.Desk, Cleaner: s.Cleaner, Passport: s.Passport, Survey: s.Survey, Catalogue: s.Catalogue, Personal: s.Personal,
+		Access: s.Access, Sessions: sessions, View: s.View, Conductor: s.Conductor, Foresight: s.Foresight, Roster: s.Roster, Rulebook: s.Rulebook, Desk: s.Desk, Cleaner: s.Cleaner, Passport: s.Passport, Survey: s.Survey, Catalogue: s.Catalogue, Personal: s.Personal, Dossiers: s.Dossiers,
 		Listen: s.pulse.listen, Backup: s.backup, Clock: s.Clock, Log: s.Log, Version: s.Version,
 	})
 	pages, err := console.New(console.Options{

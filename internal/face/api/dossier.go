@@ -8,8 +8,11 @@ import (
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/document"
+	"patchring/internal/core/fault"
+	"patchring/internal/face/lang"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
+	"patchring/internal/service/desk"
 	"patchring/internal/service/dossier"
 )
 
@@ -148,4 +151,66 @@ func (a *API) registerDossiers() {
 		}) (view.IssuedFile, error) {
 			return a.View.IssuedBy(ctx, p.Tenant, in.SHA256)
 		})
+	handle(a, operation{method: http.MethodPost, path: "/campaigns/{campaign}/follow-up", id: "follow-up", summary: "Make the catch-up, the tasks and the exceptions of what a campaign left undone, or only plan them", tag: tag, act: access.RunAct}, a.followUp)
+	handle(a, operation{method: http.MethodGet, path: "/reports/monthly", id: "monthly-report", summary: "What a month's campaigns came to", tag: "reports", act: access.See},
+		func(ctx context.Context, p access.Principal, in *InMonth) (view.Monthly, error) {
+			return a.Dossiers.Monthly(ctx, p.Tenant, in.Month)
+		})
+	file(a, operation{method: http.MethodGet, path: "/reports/monthly/file", id: "monthly-report-file", summary: "The monthly report as a document", tag: "reports", act: access.See},
+		func(ctx context.Context, p access.Principal, in *struct {
+			InMonth
+			InLang
+			Format document.Format `query:"format" enum:"pdf,html,xlsx" default:"pdf"`
+		}) (dossier.File, error) {
+			return a.Dossiers.MonthlyFile(ctx, p.Tenant, in.Month, in.of(p), in.Format)
+		})
+}
+
+// InMonth chooses a month.
+type InMonth struct {
+	Month string `query:"month" pattern:"^[0-9]{4}-[0-9]{2}$" doc:"2026-11; the month that is, when not given"`
+}
+
+// FollowUp asks what is to come of the devices that a campaign left undone.
+type FollowUp struct {
+	Plan       bool              `json:"plan,omitempty" doc:"only say what it would do"`
+	CatchUp    bool              `json:"catch_up,omitempty" doc:"start an emergency for what they lack; it waits for its own sign-offs"`
+	Windows    []Window          `json:"windows,omitempty" maxItems:"100" doc:"of the catch-up, in place of the devices' own"`
+	Tasks      []campaign.Bucket `json:"tasks,omitempty" maxItems:"3" enum:"failed,not_reached,unreachable" doc:"devices of these get a manual task"`
+	Exceptions []campaign.Bucket `json:"exceptions,omitempty" maxItems:"3" enum:"failed,not_reached,unreachable" doc:"what devices of these lack is left out until a date"`
+	Owner      string            `json:"owner,omitempty" maxLength:"200" doc:"of the tasks and the exceptions"`
+	EscalateTo string            `json:"escalate_to,omitempty" maxLength:"200"`
+	Due        string            `json:"due,omitempty" maxLength:"40" doc:"of the tasks: a date, or an instant"`
+	Reason     string            `json:"reason,omitempty" maxLength:"1000" doc:"of the catch-up and the exceptions"`
+	Control    string            `json:"control,omitempty" maxLength:"1000" doc:"what protects meanwhile"`
+	Until      string            `json:"until,omitempty" maxLength:"40" doc:"end of the exceptions: a date, or an instant"`
+	Lang       string            `json:"lang,omitempty" enum:"fr,en" doc:"of the tasks; the account's when not given"`
+}
+
+func (a *API) followUp(ctx context.Context, p access.Principal, in *actOn[FollowUp]) (desk.FollowedUp, error) {
+	b := in.Body
+	for _, need := range []struct {
+		asked bool
+		act   access.Act
+	}{{len(b.Tasks) > 0, access.TaskAct}, {len(b.Exceptions) > 0, access.ExceptAct}} {
+		if need.asked {
+			if err := p.Need(need.act); err != nil {
+				return desk.FollowedUp{}, err
+			}
+		}
+	}
+	c, err := a.View.FindCampaign(ctx, p.Tenant, in.Campaign)
+	if err != nil {
+		return desk.FollowedUp{}, err
+	}
+	windows, err := intervals(b.Windows)
+	if err != nil {
+		return desk.FollowedUp{}, err
+	}
+	words := lang.For(b.Lang, p.Lang)
+	return a.Desk.FollowUp(ctx, p.Tenant, p.Actor(), desk.FollowUp{
+		Campaign: c.ID, Reason: b.Reason, CatchUp: b.CatchUp, Windows: windows, Tasks: b.Tasks, Except: b.Exceptions, Owner: b.Owner,
+		EscalateTo: b.EscalateTo, Due: b.Due, Control: b.Control, Until: b.Until, Plan: b.Plan,
+		Words: func(bucket string, why fault.Reason) (string, string) { return words.MissedTask(c.Name, bucket, why) },
+	})
 }
