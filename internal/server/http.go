@@ -25,7 +25,7 @@ func (s *Server) handler() (http.Handler, error) {
 		Listen: s.pulse.listen, Backup: s.backup, Clock: s.Clock, Log: s.Log, Version: s.Version,
 	})
 	pages, err := console.New(console.Options{
-		Reader: &source.Source{View: s.View, Why: s.Conductor, Rules: s.Rulebook, Survey: s.Survey, Clock: s.Clock, Foresight: s.Foresight}, Acts: s.Conductor, Roster: s.Roster, Rulebook: s.Rulebook, Desk: s.Desk, Cleaner: s.Cleaner, Accounts: s.Access, Personal: s.Personal,
+		Reader: &source.Source{View: s.View, Why: s.Conductor, Rules: s.Rulebook, Survey: s.Survey, Clock: s.Clock, Foresight: s.Foresight}, Acts: s.Conductor, Roster: s.Roster, Rulebook: s.Rulebook, Desk: s.Desk, Cleaner: s.Cleaner, Dossiers: s.Dossiers, Accounts: s.Access, Personal: s.Personal,
 		Sessions: sessions, Listen: s.pulse.listen, Zone: s.zone(), Clock: s.Clock, Log: s.Log,
 	})
 	if err != nil {

@@ -26,6 +26,7 @@ const (
 
 	// Why a campaign is not closed, or its verification not signed.
 	VerificationAhead    Code = "verification_ahead"    // at
+	NotConfirmed         Code = "not_confirmed"         //
 	VerificationUnsigned Code = "verification_unsigned" // role
 	VerificationRefused  Code = "verification_refused"  // role, by, comment
 )

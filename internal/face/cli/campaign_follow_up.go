@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -65,7 +64,7 @@ func (o followUpOptions) run(ctx context.Context, c *cli, api *client, name stri
 		return err
 	}
 	w := c.words()
-	if err := c.confirm(followUpPlan(w, plan)); err != nil {
+	if err := c.confirm(w.FollowUp(followUpPlan(plan))); err != nil {
 		return err
 	}
 	in["plan"] = false
@@ -75,19 +74,11 @@ func (o followUpOptions) run(ctx context.Context, c *cli, api *client, name stri
 	return c.emit(done, func() error { return c.say(w.T("follow_up.done")) })
 }
 
-// followUpPlan says what would be made.
-func followUpPlan(w lang.Words, f desk.FollowedUp) string {
-	lines := []string{w.N("follow_up.missing", int64(f.Missing))}
-	if c := f.CatchUp; c != nil && c.Refused != nil {
-		lines = append(lines, w.T("follow_up.no_catch_up", "why", w.Reason(*c.Refused)))
-	} else if c != nil {
-		lines = append(lines, w.N("follow_up.catch_up", int64(c.Patches)))
+// followUpPlan is what would be made.
+func followUpPlan(f desk.FollowedUp) lang.FollowUpPlan {
+	p := lang.FollowUpPlan{Missing: f.Missing, Tasks: f.Tasks.Make, KnownTasks: f.Tasks.Known, Exceptions: f.Exceptions.Make, KnownExceptions: f.Exceptions.Known, Patches: -1}
+	if f.CatchUp != nil {
+		p.Patches, p.Refused = f.CatchUp.Patches, f.CatchUp.Refused
 	}
-	if f.Tasks.Make+f.Tasks.Known > 0 {
-		lines = append(lines, w.N("follow_up.tasks", int64(f.Tasks.Make), "known", w.Number(int64(f.Tasks.Known))))
-	}
-	if f.Exceptions.Make+f.Exceptions.Known > 0 {
-		lines = append(lines, w.N("follow_up.exceptions", int64(f.Exceptions.Make), "known", w.Number(int64(f.Exceptions.Known))))
-	}
-	return strings.Join(lines, "\n")
+	return p
 }

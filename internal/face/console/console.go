@@ -73,6 +73,7 @@ type Reader interface {
 	FeedbackOne(ctx context.Context, who source.Viewer, id string) (page.FeedbackLine, error)
 	Lifecycle(ctx context.Context, who source.Viewer, q page.LifecycleQuery) (page.Lifecycle, error)
 	Suspects(ctx context.Context, who source.Viewer, campaign string) (page.Suspects, error)
+	Verification(ctx context.Context, who source.Viewer, campaign string, q page.VerificationQuery) (page.Reached, error)
 }
 
 // Acts is what operators ask of campaigns and patches; the conductor does it.
@@ -81,6 +82,7 @@ type Acts interface {
 	Sign(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Sign) error
 	StartEmergency(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.StartEmergency) (campaign.ID, error)
 	Approve(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Sign) error
+	SignVerification(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Sign) error
 	Hold(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.PlaceHold) (string, error)
 	Resume(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Resume) (int, error)
 	Expedite(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Expedite) error
@@ -126,6 +128,7 @@ type Desk interface {
 	Close(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.Show) error
 	Reopen(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.Reopen) error
 	OpenFindings(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.OpenFindings) (desk.OpenedFindings, error)
+	FollowUp(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.FollowUp) (desk.FollowedUp, error)
 }
 
 // Cleaner takes what people approve of clean-ups; cleaner.Cleaner does.
@@ -157,6 +160,7 @@ type Options struct {
 	Rulebook Rulebook
 	Desk     Desk
 	Cleaner  Cleaner
+	Dossiers Dossiers
 	Accounts Accounts
 	Sessions *scs.SessionManager
 	// Listen tells that a campaign changed, until stop is called; the channel is
