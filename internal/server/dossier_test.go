@@ -25,6 +25,7 @@ import (
 	"patchring/internal/infra/store/gen"
 	"patchring/internal/infra/store/storetest"
 	"patchring/internal/infra/view"
+	"patchring/internal/service/desk"
 	"patchring/internal/service/dossier"
 )
 
@@ -278,10 +279,93 @@ func TestIssuedDossierIsTheOneInTheRegister(t *testing.T) {
 			t.Errorf("the register's last word is %+v, want the second revision with its hashes", last)
 		}
 		w.verifyRegister()
+		// Offline, by the export alone.
+		var export bytes.Buffer
+		w.must(w.srv.Passport.Export(ctx, "main", w.by, &export))
+		for sum, want := range map[string]bool{first.Files[0].SHA256: true, strings.Repeat("0", 64): false} {
+			result, err := register.Verify(bytes.NewReader(export.Bytes()), register.Trust{Document: sum})
+			if err != nil || (result.Document != nil) != want {
+				t.Errorf("an export asked for %s: %v, entry %+v", sum, err, result.Document)
+			}
+		}
 	}
 	start := time.Date(2026, 1, 12, 9, 0, 0, 0, paris)
 	t.Run("sqlite", func(t *testing.T) { each(t, newWorld(t, start)) })
 	t.Run("postgres", func(t *testing.T) { each(t, worldOn(t, start, storetest.PostgresURL(t), nil)) })
+}
+
+func TestFollowUpMakesNothingTwice(t *testing.T) {
+	each := func(t *testing.T, w *world) {
+		ctx := t.Context()
+		c := w.audit()
+		ask := desk.FollowUp{
+			Campaign: string(c), Reason: "reste de janvier", Tasks: []campaign.Bucket{campaign.Unreachable}, Except: []campaign.Bucket{campaign.Failed},
+			Owner: "it", Due: "2026-02-01", Until: "2026-03-01", Control: "réseau isolé", Plan: true,
+			Words: func(bucket string, _ fault.Reason) (string, string) { return "rattraper " + bucket, "" },
+		}
+		plan, err := w.srv.Desk.FollowUp(ctx, "main", w.by, ask)
+		w.must(err)
+		if plan.Missing != 2 || plan.Tasks.Make != 1 || plan.Exceptions.Make != 1 || plan.Done {
+			t.Fatalf("the plan is %+v; want a task for rh-1, an exception for nginx on srv-2", plan)
+		}
+		if open, err := w.srv.View.Tasks(ctx, "main", view.TaskQuery{}); err != nil || len(open.Rows) != 0 {
+			t.Fatalf("the plan made tasks: %+v, %v", open.Rows, err)
+		}
+		catching := ask
+		catching.CatchUp = true
+		if plan, err := w.srv.Desk.FollowUp(ctx, "main", w.by, catching); err != nil || plan.CatchUp.Refused == nil || plan.CatchUp.Refused.Code != fault.NoEmergency {
+			t.Errorf("a catch-up without emergencies: %+v, %v", plan.CatchUp, err)
+		}
+		ask.Plan = false
+		done, err := w.srv.Desk.FollowUp(ctx, "main", w.by, ask)
+		w.must(err)
+		again, err := w.srv.Desk.FollowUp(ctx, "main", w.by, ask)
+		w.must(err)
+		if !done.Done || again.Tasks != (desk.FollowCount{Known: 1}) || again.Exceptions != (desk.FollowCount{Known: 1}) {
+			t.Errorf("done %+v, again %+v; want all known the second time", done, again)
+		}
+		d, err := w.srv.Dossiers.Dossier(ctx, "main", string(c))
+		w.must(err)
+		if len(d.Tasks) != 1 || len(d.Exceptions) != 1 || d.Exceptions[0].Device.Name != "srv-2" {
+			t.Errorf("the dossier has tasks %+v, exceptions %+v", d.Tasks, d.Exceptions)
+		}
+		w.verifyRegister()
+	}
+	start := time.Date(2026, 1, 12, 9, 0, 0, 0, paris)
+	t.Run("sqlite", func(t *testing.T) { each(t, newWorld(t, start)) })
+	t.Run("postgres", func(t *testing.T) { each(t, worldOn(t, start, storetest.PostgresURL(t), nil)) })
+}
+
+func TestMonthlyReportComparesWithTheMonthBefore(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	ctx := t.Context()
+	w.audit()
+	m, err := w.srv.Dossiers.Monthly(ctx, "main", "2026-01")
+	w.must(err)
+	if m.Sum.Campaigns != 1 || m.Sum.Incidents != 1 || m.Sum.Numbers.Done != 3 || m.Before.Campaigns != 0 || m.Fleet.Devices != 5 {
+		t.Errorf("January is %+v, before %+v, fleet %+v", m.Sum, m.Before, m.Fleet)
+	}
+	if m.Sum.Promised == 0 || len(m.Promises) == 0 || m.Promises[len(m.Promises)-1].Late+m.Promises[len(m.Promises)-1].InTime != 7 {
+		t.Errorf("promises: %+v", m.Promises)
+	}
+	next, err := w.srv.Dossiers.Monthly(ctx, "main", "2026-02")
+	w.must(err)
+	if next.Sum.Campaigns != 0 || next.Before.Campaigns != 1 {
+		t.Errorf("February has %d campaigns, and %d before it", next.Sum.Campaigns, next.Before.Campaigns)
+	}
+	if _, err := w.srv.Dossiers.Monthly(ctx, "main", "janvier"); fault.CodeOf(err) != fault.InvalidField {
+		t.Errorf("a month that is none: %v", err)
+	}
+	for _, f := range document.Formats() {
+		file, err := w.srv.Dossiers.MonthlyFile(ctx, "main", "2026-01", "fr", f)
+		w.must(err)
+		if len(file.Body) == 0 {
+			t.Errorf("the %s is empty", f)
+		}
+		if dir := os.Getenv("PATCHRING_SHOTS"); dir != "" {
+			w.must(os.WriteFile(filepath.Join(dir, "monthly."+string(f)), file.Body, 0o600))
+		}
+	}
 }
 
 func mustJSON(t *testing.T, v any) []byte {
