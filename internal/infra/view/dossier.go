@@ -274,7 +274,7 @@ func (r *Reader) exceptionsDuring(ctx context.Context, tenant fleet.TenantID, c 
 	}
 	var b builder
 	b.and("e.tenant = ?", tenant)
-	b.and("e.from_us < ?", until.UnixMicro())
+	b.and("e.from_us <= ?", until.UnixMicro())
 	b.and("e.until_us > ?", c.Starts.UnixMicro())
 	b.and("(e.ended_us = 0 OR e.ended_us > ?)", c.Starts.UnixMicro())
 	return all(ctx, r, b.list("exceptions", exceptionHead, "e.until_us, e.id", dossierExceptions-1), r.scanException)
