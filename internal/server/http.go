@@ -27,7 +27,7 @@ func (s *Server) handler() (http.Handler, error) {
 		Access: s.Access, Sessions: sessions, View: s.View,
 		Conductor: s.Conductor, Foresight: s.Foresight, Roster: s.Roster, Rulebook: s.Rulebook, Survey: s.Survey,
 		Desk: s.Desk, Personal: s.Personal, Incidents: s.Incidents, Tests: s.Tests, Tickets: s.Tickets,
-		Cleaner: s.Cleaner, Prober: s.Prober, Catalogue: s.Catalogue, Passport: s.Passport,
+		Cleaner: s.Cleaner, Prober: s.Prober, Catalogue: s.Catalogue, Passport: s.Passport, Dossiers: s.Dossiers,
 		Watch: s.Watch, Herald: s.Herald,
 		Listen: s.pulse.listen, Backup: s.backup, Clock: s.Clock, Log: s.Log, Version: s.Version,
 	})
@@ -37,8 +37,8 @@ func (s *Server) handler() (http.Handler, error) {
 		},
 		Acts: s.Conductor, Roster: s.Roster, Rulebook: s.Rulebook, Accounts: s.Access,
 		Desk: s.Desk, Personal: s.Personal, Incidents: s.Incidents, Tests: s.Tests, Tickets: s.Tickets,
-		Cleaner: s.Cleaner,
-		Alerts:  s.View, Watch: s.Watch, Herald: s.Herald,
+		Cleaner: s.Cleaner, Dossiers: s.Dossiers,
+		Alerts: s.View, Watch: s.Watch, Herald: s.Herald,
 		Sessions: sessions, Listen: s.pulse.listen, Zone: s.zone(), Clock: s.Clock, Log: s.Log,
 	})
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"patchring/internal/core/identity"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/register"
+	"patchring/internal/face/paper"
 	"patchring/internal/infra/broker"
 	"patchring/internal/infra/bus"
 	"patchring/internal/infra/keys"
@@ -33,6 +34,7 @@ import (
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
+	"patchring/internal/service/dossier"
 	"patchring/internal/service/evidence"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/gateway"
@@ -84,12 +86,13 @@ type Server struct {
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue
 	Cleaner   *cleaner.Cleaner
-	Waker     *waker.Waker
 	Archive   *archive.Archive
+	Waker     *waker.Waker
 	Prober    *prober.Prober
 	Watch     *watch.Watch
 	Herald    *herald.Herald
 	Evidence  *evidence.Evidence
+	Dossiers  *dossier.Office
 	View      *view.Reader
 	Broker    *broker.Broker
 	Bus       *bus.Bus
@@ -242,7 +245,7 @@ func (s *Server) openServices() error {
 	s.Archive = archive.New(archive.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Kept: time.Duration(s.MeasuresKept)})
 	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock, Replace: s.Conductor.Replace, Wake: s.Conductor.Wake})
 	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Zone: s.zone(), Changed: func() { s.Conductor.Wake(); s.Cleaner.Wake(); s.Prober.Wake() }})
-	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake, Look: s.look})
+	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake, Look: s.look, CatchUp: s.Conductor.StartEmergency})
 	s.Incidents = incident.New(incident.Options{
 		DB: s.DB, Clock: s.Clock, Answer: s.Conductor.AnswerIncident, Tell: s.tellTickets,
 		Wake: func() { s.Conductor.Wake(); s.Tickets.Wake() }, Changed: s.pulse.beat,
@@ -260,6 +263,10 @@ func (s *Server) openServices() error {
 	s.Survey = survey.New(survey.Options{DB: s.DB, Clock: s.Clock, SilentAfter: time.Duration(s.Silent)})
 	s.Catalogue = catalogue.New(catalogue.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Changed: s.Conductor.Wake})
 	s.Passport = passport.New(passport.Options{DB: s.DB, Clock: s.Clock, Key: s.Keys.RegisterKey})
+	s.Dossiers = dossier.New(dossier.Options{DB: s.DB, View: s.View, Clock: s.Clock, Zone: s.zone(), Writer: paper.Writer{}, Key: func(t fleet.TenantID) (string, error) {
+		key, err := s.Keys.RegisterKey(t)
+		return key.Verifier, err
+	}})
 	return nil
 }
 

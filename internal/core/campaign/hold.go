@@ -1,6 +1,10 @@
 package campaign
 
-import "patchring/internal/core/fault"
+import (
+	"slices"
+
+	"patchring/internal/core/fault"
+)
 
 // Hold is a stop in force: it matches what fits every field that is not empty.
 type Hold struct {
@@ -51,6 +55,11 @@ func heldBy(holds []Hold, campaign ID, ring, device string) (Hold, bool) {
 		return Hold{}, false
 	}
 	return holds[found], true
+}
+
+// HeldAsAWhole finds a hold that stops the campaign, and not a part of it.
+func HeldAsAWhole(holds []Hold, campaign ID) (Hold, bool) {
+	return heldBy(slices.DeleteFunc(slices.Clone(holds), func(h Hold) bool { return h.Ring != "" || h.Device != "" }), campaign, "", "")
 }
 
 func holdRank(h Hold) int {

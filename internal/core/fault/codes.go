@@ -23,6 +23,12 @@ const (
 	NotRescanned   Code = "not_rescanned"   // device, at
 	StillMissing   Code = "still_missing"   // device, patch
 	StillFound     Code = "still_found"     // finding
+
+	// Why a campaign is not closed, or its verification not signed.
+	VerificationAhead    Code = "verification_ahead"    // at
+	NotConfirmed         Code = "not_confirmed"         //
+	VerificationUnsigned Code = "verification_unsigned" // role
+	VerificationRefused  Code = "verification_refused"  // role, by, comment
 )
 
 // What an operator wrote in two languages (the reason of a freeze) is one

@@ -40,7 +40,8 @@ func readProcedure(r *manifest.Reader, text []byte) Procedure {
 		return Procedure{}
 	}
 	o := r.Object(at, "procedure", "title", "owner", "timezone", "anchor", "perimeter", "content", "rings",
-		"windows", "reboot", "attempts", "retry_after", "unreachable_after", "rollback", "breaker", "verification", "emergency", "on_feedback", "visas")
+		"windows", "reboot", "attempts", "retry_after", "unreachable_after", "rollback", "breaker", "verification", "emergency", "on_feedback",
+		"visas", "classification", "sla")
 	o.Need("procedure", "name it with lower-case letters, digits and dashes, for example procedure: workstations")
 	o.Need("title", "say what it is for, for example title: Monthly updates")
 	o.Need("owner", "name the role or team that answers for it")
@@ -62,6 +63,8 @@ func readProcedure(r *manifest.Reader, text []byte) Procedure {
 		Verification:     readVerification(o),
 		OnFeedback:       manifest.Choice(o, "on_feedback", FeedbackNone, OnFeedbacks()),
 		Visas:            readVisas(o),
+		Classification:   readClassification(o),
+		SLA:              readSLA(o),
 	}
 	p.Perimeter, p.Exclude = readPerimeter(o)
 	p.RollbackOn, p.HoldOn, p.Rollback = readRollback(o)
@@ -98,11 +101,21 @@ func readClasses(o manifest.Object) []patch.Class {
 func readVerification(o manifest.Object) Verification {
 	v := Verification{DaysAfterLastRingOpens: defaultVerification}
 	if o.Has("verification") {
-		in := o.Reader.Object(o.Field("verification"), "days_after_last_ring_opens")
+		in := o.Reader.Object(o.Field("verification"), "days_after_last_ring_opens", "sign_offs")
 		in.Need("days_after_last_ring_opens", "write how many days, for example 2")
+		if v.SignOffs = readSignOffs(in); in.Has("sign_offs") && len(v.SignOffs) == 0 {
+			o.Reader.Refuse(in.Field("sign_offs"), "is empty", "name who vouches for the verification, or leave sign_offs out")
+		}
 		v.DaysAfterLastRingOpens = in.Integer("days_after_last_ring_opens", defaultVerification, manifest.Limits{Low: 1, High: 30})
 	}
 	return v
+}
+
+func readClassification(o manifest.Object) manifest.Text {
+	if !o.Has("classification") {
+		return manifest.Text{}
+	}
+	return o.Words("classification")
 }
 
 // Days of an emergency: shorter than an hour no device is reached in, and a

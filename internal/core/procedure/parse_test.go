@@ -81,6 +81,12 @@ func TestTheMissionsProcedure(t *testing.T) {
 	if len(p.Visas) != 2 || p.Visas[0].Date.String() != "2026-01-05" {
 		t.Errorf("got visas %+v", p.Visas)
 	}
+	if v := p.Verification; len(v.SignOffs) != 1 || v.SignOffs[0].Role != "it" || len(v.SignOffs[0].Checklist) != 3 {
+		t.Errorf("got the verification's sign-offs %+v", v.SignOffs)
+	}
+	if p.Classification.In("fr") != "Interne" || p.SLA.Clock != procedure.ClockFirstSeen || p.SLA.Limits[procedure.GradeCritical] != 14*24*time.Hour || len(p.SLA.Limits) != 4 {
+		t.Errorf("got classification %+v, SLA %+v", p.Classification, p.SLA)
+	}
 	var signs []string
 	for _, ring := range p.Rings {
 		for _, s := range ring.Gate.SignOffs {
@@ -251,6 +257,13 @@ func TestRefusals(t *testing.T) {
 		{"owner: IT", "owner: IT\nemergency: {day: 20m, sign_offs: [{role: it, title: IT}]}", "emergency.day: lasts 20m0s"},
 		{"owner: IT", "owner: IT\nemergency: {day: 24h, sign_offs: [{role: it, title: IT}]}", "emergency.day: lasts 24h0m0s"},
 		{"owner: IT", "owner: IT\nemergency: {days: 2h, sign_offs: [{role: it, title: IT}]}", "emergency.days"},
+		{"owner: IT", "owner: IT\nverification: {days_after_last_ring_opens: 2, sign_offs: []}", "verification.sign_offs: is empty"},
+		{"owner: IT", "owner: IT\nverification: {days_after_last_ring_opens: 2, sign_offs: [{role: it}]}", "verification.sign_offs[0].title"},
+		{"owner: IT", "owner: IT\nsla: {clock_starts: first_seen}", "sla: promises nothing"},
+		{"owner: IT", "owner: IT\nsla: {critical: 0h}", "sla.critical: is shorter than an hour"},
+		{"owner: IT", "owner: IT\nsla: {critical: soon}", "sla.critical: \"soon\" is not a duration"},
+		{"owner: IT", "owner: IT\nsla: {urgent: 7d}", "sla.urgent"},
+		{"owner: IT", "owner: IT\nsla: {high: 7d, clock_starts: published}", "sla.clock_starts: \"published\" is not known here"},
 		{"owner: IT", "owner: IT\nverification: {days_after_last_ring_opens: 31}", "verification.days_after_last_ring_opens: 31 is out of range"},
 		{"owner: IT", "owner: IT\nvisas: [{role: CISO, date: 05/01/2026}]", "visas[0].date: date \"05/01/2026\" is not a day written YYYY-MM-DD"},
 		{"anchor: patch-tuesday", "anchor: [", "this is not YAML: "},

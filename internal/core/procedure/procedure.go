@@ -46,6 +46,9 @@ type Procedure struct {
 	Breaker      Breaker
 	Visas        []Visa
 
+	Classification manifest.Text // of the documents of its campaigns: who may read them
+	SLA            SLA
+
 	// Warnings are what is allowed and probably not meant.
 	Warnings []manifest.Problem
 }
@@ -192,6 +195,7 @@ func (s Severity) rank() int {
 // Verification is the check that follows the last ring's opening.
 type Verification struct {
 	DaysAfterLastRingOpens int
+	SignOffs               []SignOffRule // all are needed before the campaign is closed
 }
 
 // Emergency is how fast the procedure goes when it cannot wait, and who lets it:

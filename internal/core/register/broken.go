@@ -83,6 +83,9 @@ type Trust struct {
 	// already opened with the key. A whole log is held against each of them
 	// that is not newer than itself.
 	Seen []Checkpoint
+	// Document is the SHA-256 of a file, in hex: Result.Document is the entry
+	// that issued it. Empty: none is looked for.
+	Document string
 }
 
 // Result is what was verified, as far as it went.
@@ -90,6 +93,7 @@ type Result struct {
 	Form        Form
 	Tenant      string
 	Device      string // of a passport
+	Document    *Entry // that issued Trust.Document; nil: none did
 	Key         string // verifier key used
 	KeyFromFile bool   // nobody vouched for the key: see Trust.Key
 	Checkpoint  Checkpoint

@@ -83,7 +83,8 @@ const (
 	FeedbackGiven      Kind = "feedback_given"       // on a device's page
 	FeedbackClosed     Kind = "feedback_closed"      // somebody has dealt with it
 	LogoChanged        Kind = "logo_changed"
-	TokenCreated       Kind = "token_created" // of the API
+	DossierIssued      Kind = "dossier_issued" // with the hash of each file
+	TokenCreated       Kind = "token_created"  // of the API
 	TokenRevoked       Kind = "token_revoked"
 	AlertRulesApplied  Kind = "alert_rules_applied"
 	AlertFired         Kind = "alert_fired"

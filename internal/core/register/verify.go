@@ -200,6 +200,9 @@ func (v *verifier) readEntry(line []byte) error {
 	if !passport {
 		v.witness.entry(entry)
 	}
+	if v.trust.Document != "" && v.result.Document == nil && entry.Issued(v.trust.Document) {
+		v.result.Document = &entry
+	}
 	v.grow.add(leaf, nil)
 	v.next = l.index + 1
 	return nil

@@ -30,6 +30,7 @@ import (
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
+	"patchring/internal/service/dossier"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/herald"
 	"patchring/internal/service/incident"
@@ -64,6 +65,7 @@ type Options struct {
 	Passport  *passport.Office
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue
+	Dossiers  *dossier.Office
 	Personal  *personal.Office
 	Watch     *watch.Watch
 	Herald    *herald.Herald
@@ -147,6 +149,7 @@ func (a *API) register() {
 	a.registerCleanUps()
 	a.registerMeasures()
 	a.registerAlerts()
+	a.registerDossiers()
 }
 
 // body wraps an answer as huma wants it.

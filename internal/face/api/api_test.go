@@ -23,6 +23,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/register"
 	"patchring/internal/face/api"
+	"patchring/internal/face/paper"
 	"patchring/internal/infra/keys"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
@@ -32,6 +33,7 @@ import (
 	"patchring/internal/service/cleaner"
 	"patchring/internal/service/conductor"
 	"patchring/internal/service/desk"
+	"patchring/internal/service/dossier"
 	"patchring/internal/service/foresight"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
@@ -88,8 +90,13 @@ func newSite(t *testing.T) *site {
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	s.conductor = conductor.New(conductor.Options{DB: s.db, Clock: clock, Log: log, OrderKey: k.OrderKey,
 		Publish: func(context.Context, fleet.TenantID, string, []byte) error { return nil }})
+	reader := view.NewReader(s.db.Pool(), view.Options{Clock: clock})
 	handler := api.New(api.Options{
-		Access: s.access, Sessions: s.access.Sessions(), View: view.NewReader(s.db.Pool(), view.Options{Clock: clock}),
+		Access: s.access, Sessions: s.access.Sessions(), View: reader,
+		Dossiers: dossier.New(dossier.Options{DB: s.db, View: reader, Clock: clock, Writer: paper.Writer{}, Key: func(t fleet.TenantID) (string, error) {
+			key, err := k.RegisterKey(t)
+			return key.Verifier, err
+		}}),
 		Conductor: s.conductor, Roster: roster.New(roster.Options{DB: s.db, Clock: clock, Replace: s.conductor.Replace, Wake: s.conductor.Wake}),
 		Rulebook:  rulebook.New(rulebook.Options{DB: s.db, Clock: clock, Changed: func() { s.decided++ }}),
 		Desk:      desk.New(desk.Options{DB: s.db, Clock: clock, Log: log, Wake: s.conductor.Wake}),

@@ -110,7 +110,7 @@ PATCHRING_TOKEN and PATCHRING_CA (a file) take the place of a login.
 		c.group("window", "Maintenance windows: when devices may act", c.windowList()),
 		c.group("procedure", "Procedures", c.procedureApply(), c.procedureList(), c.procedureShow()),
 		c.group("campaign", "Campaigns", c.campaignList(), c.campaignCreate(), c.campaignEmergency(), c.campaignApprove(), c.campaignRehearse(), c.campaignShow(), c.campaignWatch(), c.campaignSign(), c.campaignTests(), c.campaignTest(), c.campaignHold(), c.campaignIncident(),
-			c.campaignResume(), c.campaignExpedite(), c.campaignWithdraw(), c.campaignAmend(), c.campaignRollback(), c.campaignClose(), c.campaignReadiness(), c.campaignProposeR1(), c.campaignSuspects(), c.campaignEvidence()),
+			c.campaignResume(), c.campaignExpedite(), c.campaignWithdraw(), c.campaignAmend(), c.campaignRollback(), c.campaignVerify(), c.campaignFollowUp(), c.campaignDossier(), c.campaignClose(), c.campaignReadiness(), c.campaignProposeR1(), c.campaignSuspects(), c.campaignEvidence()),
 		c.group("exception", "Exceptions: what is left out on purpose, until a date", c.exceptionCreate(), c.exceptionList(), c.exceptionEnd()),
 		c.group("task", "Manual tasks: what a person must do", c.taskCreate(), c.taskList(), c.taskShow(), c.taskClose(), c.taskReopen()),
 		c.group("incident", "Incidents: what went wrong, until it is put right", c.incidentCreate(), c.incidentList(), c.incidentShow(), c.incidentNote(), c.incidentCorrect(), c.incidentClose(), c.incidentReopen()),
@@ -121,6 +121,7 @@ PATCHRING_TOKEN and PATCHRING_CA (a file) take the place of a login.
 		c.group("feedback", "What people say of the updates on their devices' pages", c.feedbackList(), c.feedbackClose()),
 		c.group("lifecycle", "How long systems are supported", c.lifecycleImport(), c.lifecycleShow()),
 		c.group("vulnerability", "Vulnerabilities: what is known of them, and what mends them", c.vulnerabilityImport(), c.vulnerabilityList(), c.vulnerabilityShow()),
+		c.group("report", "Reports for those who answer for the fleet", c.reportMonthly()),
 		c.group("register", "The tamper-evident record", c.registerExport(), c.registerVerify()),
 	)
 	c.speakHelp(root)

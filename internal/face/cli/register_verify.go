@@ -15,8 +15,9 @@ import (
 )
 
 type verifyOptions struct {
-	key  string
-	seen []string
+	key      string
+	seen     []string
+	document string
 }
 
 // verifyResult is the outcome for programs.
@@ -38,6 +39,15 @@ type verifyResult struct {
 	// the one that lost the entries First to Last.
 	RestoredAt   time.Time `json:"restored_at,omitzero"`
 	RestoredSize int64     `json:"restored_size,omitempty"`
+	Document     *issuedAs `json:"document,omitempty"` // of --document
+}
+
+// issuedAs is the entry that issued a document.
+type issuedAs struct {
+	SHA256 string    `json:"sha256"`
+	Entry  int64     `json:"entry"` // -1: no entry issued this file
+	Actor  string    `json:"actor,omitempty"`
+	At     time.Time `json:"at,omitzero"`
 }
 
 func (c *cli) registerVerify() *cobra.Command {
@@ -50,6 +60,9 @@ not a forger with a key of his own.
 
 The key's owner could rewrite the past: whoever remembers an older checkpoint
 finds it, with --seen. A device remembers some (patchring-agent status --json).
+
+With --document FILE it also says whether the register issued this very file, a
+dossier, and when: one that it did not issue, or that was changed since, is refused.
 
 Without a file, the server verifies the register where it keeps it.
 
@@ -75,6 +88,7 @@ Exit codes:
 	}
 	cmd.Flags().StringVar(&o.key, "key", "", "the register's public key")
 	cmd.Flags().StringArrayVar(&o.seen, "seen", nil, "a file with a checkpoint remembered elsewhere: an older export or passport, or the signed checkpoint alone (may be repeated)")
+	cmd.Flags().StringVar(&o.document, "document", "", "a dossier: say which entry issued this very file")
 	cmd.Flags().BoolVar(&c.json, "json", false, "write JSON")
 	return cmd
 }
@@ -90,6 +104,9 @@ func (d doesNotVerify) ExitCode() int { return exitRefused }
 
 func (o verifyOptions) run(ctx context.Context, c *cli, args []string) (verifyResult, error) {
 	if len(args) == 0 {
+		if o.document != "" {
+			return verifyResult{}, usage{errors.New("--document wants an export; or ask the server: campaign dossier CAMPAIGN --check FILE")}
+		}
 		api, err := c.connect()
 		if err != nil {
 			return verifyResult{}, err
@@ -106,6 +123,11 @@ func (o verifyOptions) run(ctx context.Context, c *cli, args []string) (verifyRe
 	trust := register.Trust{Key: o.key}
 	if trust.Seen, err = o.remembered(file); err != nil {
 		return verifyResult{}, err
+	}
+	if o.document != "" {
+		if trust.Document, err = fileHash(o.document); err != nil {
+			return verifyResult{}, err
+		}
 	}
 	found, err := register.Verify(file, trust)
 	result := verifyResult{
@@ -124,7 +146,21 @@ func (o verifyOptions) run(ctx context.Context, c *cli, args []string) (verifyRe
 	if !restored.IsZero() {
 		result.RestoredAt, result.RestoredSize = restored.At(), restored.Size
 	}
+	if err == nil && result.OK && trust.Document != "" {
+		result.issued(trust.Document, found.Document)
+	}
 	return result, err
+}
+
+// issued tells which entry issued a document. A file that nobody issued does not
+// verify, however sound the register is.
+func (r *verifyResult) issued(sha256 string, by *register.Entry) {
+	r.Document = &issuedAs{SHA256: sha256, Entry: -1}
+	if by == nil {
+		r.OK, r.Detail = false, "no entry of the register issued a document with SHA-256 "+sha256
+		return
+	}
+	r.Document.Entry, r.Document.Actor, r.Document.At = by.Index, string(by.Actor), time.UnixMicro(by.AtUS).UTC()
 }
 
 // remembered opens the checkpoints of --seen by the key that the file is
@@ -185,12 +221,18 @@ func (c *cli) sayVerified(r verifyResult) error {
 	if r.Flaw == register.FlawRestored {
 		return c.say(w.T("cli.not_verified_restored", "at", w.Moment(r.RestoredAt), "first", w.Number(r.First), "last", w.Number(r.Last)))
 	}
+	if !r.OK && r.Document != nil {
+		return c.say(w.T("cli.document_unknown", "hash", r.Document.SHA256))
+	}
 	if !r.OK {
 		return c.say(w.T("cli.not_verified", "entry", w.Number(r.First), "flaw", w.T("flaw."+string(r.Flaw))))
 	}
 	lines := []string{w.N("cli.verified", r.Entries, "tenant", r.Tenant, "root", r.Root)}
 	if !r.RestoredAt.IsZero() {
 		lines = append(lines, w.N("cli.was_restored", r.RestoredSize, "at", w.Moment(r.RestoredAt)))
+	}
+	if d := r.Document; d != nil {
+		lines = append(lines, w.T("cli.document_issued", "entry", w.Number(d.Entry), "by", w.Actor(d.Actor), "at", w.Moment(d.At)))
 	}
 	if r.KeyFromFile {
 		lines = append(lines, w.T("cli.key_from_file", "key", r.Key))

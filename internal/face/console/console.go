@@ -84,6 +84,7 @@ type Reader interface {
 	Lifecycle(ctx context.Context, who source.Viewer, q page.LifecycleQuery) (page.Lifecycle, error)
 	Suspects(ctx context.Context, who source.Viewer, campaign string) (page.Suspects, error)
 	GateProof(ctx context.Context, who source.Viewer, campaign string) (page.GateProof, error)
+	Verification(ctx context.Context, who source.Viewer, campaign string, q page.VerificationQuery) (page.Reached, error)
 }
 
 // Acts is what operators ask of campaigns and patches; the conductor does it.
@@ -92,6 +93,7 @@ type Acts interface {
 	Sign(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Sign) error
 	StartEmergency(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.StartEmergency) (campaign.ID, error)
 	Approve(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Sign) error
+	SignVerification(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Sign) error
 	Hold(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.PlaceHold) (string, error)
 	Resume(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Resume) (int, error)
 	Expedite(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Expedite) error
@@ -138,6 +140,7 @@ type Desk interface {
 	Close(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.Show) error
 	Reopen(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.Reopen) error
 	OpenFindings(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.OpenFindings) (desk.OpenedFindings, error)
+	FollowUp(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask desk.FollowUp) (desk.FollowedUp, error)
 }
 
 // Incidents keeps what went wrong; incident.Keeper does.
@@ -194,6 +197,7 @@ type Options struct {
 	Incidents Incidents
 	Tests     Tests
 	Tickets   Tickets
+	Dossiers  Dossiers
 	// Listen tells that a campaign changed, until stop is called; the channel is
 	// closed when the server stops, which ends the stream.
 	Listen func(tenant fleet.TenantID, id campaign.ID) (beats <-chan struct{}, stop func())

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"patchring/internal/core/campaign"
+	"patchring/internal/core/document"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/patch"
@@ -31,6 +33,7 @@ import (
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
 	"patchring/internal/service/desk"
+	"patchring/internal/service/dossier"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
 )
@@ -65,7 +68,7 @@ func worldWith(t *testing.T, rules *rulebook.Rulebook) *world {
 		t.Fatal(err)
 	}
 	handler, err := New(Options{
-		Reader: w.reader, Acts: w.acts, Roster: w.acts, Rulebook: rules, Desk: deskLedger{w.acts}, Cleaner: &w.cleaning, Alerts: &w.alerts, Watch: &w.alerts, Herald: &w.alerts, Incidents: incidentLedger{w.acts}, Tests: testLedger{w.acts}, Tickets: ticketLedger{w.acts}, Accounts: w.accounts, Personal: w.pages, Sessions: scs.New(), Zone: zone,
+		Reader: w.reader, Acts: w.acts, Roster: w.acts, Rulebook: rules, Desk: deskLedger{w.acts}, Cleaner: &w.cleaning, Dossiers: shelf{w.acts}, Alerts: &w.alerts, Watch: &w.alerts, Herald: &w.alerts, Incidents: incidentLedger{w.acts}, Tests: testLedger{w.acts}, Tickets: ticketLedger{w.acts}, Accounts: w.accounts, Personal: w.pages, Sessions: scs.New(), Zone: zone,
 		Listen: func(fleet.TenantID, campaign.ID) (<-chan struct{}, func()) { return w.beat, func() {} },
 		Clock:  func() time.Time { return stories.Now }, Log: slog.New(slog.DiscardHandler),
 	})
@@ -229,6 +232,10 @@ func (l *ledger) StartEmergency(_ context.Context, _ fleet.TenantID, by register
 	return "c-emergency", l.keep(by, ask.Reason, ask)
 }
 
+func (l *ledger) SignVerification(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.Sign) error {
+	return l.keep(by, "sign the verification", ask)
+}
+
 func (l *ledger) Approve(_ context.Context, _ fleet.TenantID, by register.Actor, ask campaign.Sign) error {
 	return l.keep(by, "-", ask)
 }
@@ -319,6 +326,45 @@ func (l deskLedger) Reopen(_ context.Context, _ fleet.TenantID, by register.Acto
 	return l.keep(by, ask.Reason, ask)
 }
 
+func (l deskLedger) FollowUp(_ context.Context, _ fleet.TenantID, by register.Actor, ask desk.FollowUp) (desk.FollowedUp, error) {
+	if title, what := ask.Words("failed", fault.Because(fault.NoEffect)); title == "" || what == "" {
+		return desk.FollowedUp{}, errors.New("a task without words")
+	}
+	ask.Words = nil // functions do not compare
+	plan := desk.FollowedUp{Missing: 242, Tasks: desk.FollowCount{Make: 94, Known: 4}, CatchUp: &desk.CaughtUp{Patches: 3}}
+	if ask.Plan {
+		return plan, nil
+	}
+	return plan, l.keep(by, ask.Reason, ask)
+}
+
+// shelf hands out documents that say who asked for what.
+type shelf struct{ l *ledger }
+
+func (shelf) Draft(_ context.Context, _ fleet.TenantID, campaign, language string, f document.Format) (dossier.File, error) {
+	return dossier.File{Name: "dossier." + string(f), Type: f.MediaType(), Body: []byte(campaign + " " + language)}, f.Check()
+}
+
+func (shelf) Issued(_ context.Context, _ fleet.TenantID, campaign string, revision int64, f document.Format) (dossier.File, error) {
+	return dossier.File{Name: "dossier." + string(f), Type: f.MediaType(), Body: []byte(fmt.Sprint(campaign, " ", revision))}, f.Check()
+}
+
+func (s shelf) Issue(_ context.Context, _ fleet.TenantID, by register.Actor, ask dossier.Issue) (view.Revision, error) {
+	return view.Revision{Number: 2}, s.l.keep(by, ask.Reason, ask)
+}
+
+func (shelf) Missing(_ context.Context, _ fleet.TenantID, q view.MissingQuery, language string) (dossier.File, error) {
+	return dossier.File{Name: "missing.csv", Type: "text/csv", Body: []byte(q.Value + language)}, nil
+}
+
+func (shelf) Monthly(context.Context, fleet.TenantID, string) (view.Monthly, error) {
+	return stories.MonthReport().Monthly, nil
+}
+
+func (shelf) MonthlyFile(_ context.Context, _ fleet.TenantID, month, _ string, f document.Format) (dossier.File, error) {
+	return dossier.File{Name: "report." + string(f), Type: f.MediaType(), Body: []byte(month)}, f.Check()
+}
+
 func (l deskLedger) OpenFindings(_ context.Context, _ fleet.TenantID, by register.Actor, ask desk.OpenFindings) (desk.OpenedFindings, error) {
 	if title, what := ask.Words(readiness.Finding{Kind: readiness.Disk, Fix: readiness.FreeDisk, Reason: fault.Because(fault.DiskShort, "need", "2", "free", "1")}); title == "" || what == "" {
 		return desk.OpenedFindings{}, errors.New("a task without words")
@@ -389,6 +435,12 @@ func (s *storyteller) Board(_ context.Context, _ source.Viewer, id string) (page
 
 func (s *storyteller) GateProof(context.Context, source.Viewer, string) (page.GateProof, error) {
 	return stories.GateProof(), nil
+}
+
+func (s *storyteller) Verification(_ context.Context, who source.Viewer, _ string, q page.VerificationQuery) (page.Reached, error) {
+	out := stories.Verified()
+	out.Query = q
+	return out, nil
 }
 
 func (s *storyteller) Suspects(context.Context, source.Viewer, string) (page.Suspects, error) {

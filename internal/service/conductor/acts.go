@@ -349,9 +349,14 @@ func (c *Conductor) copyRings(ctx context.Context, tx *store.Tx, s *scene, numbe
 }
 
 // Close ends the campaign: open orders are cancelled and what was not reached
-// is recorded as such.
+// is recorded as such. It waits for the sign-offs of the verification.
 func (c *Conductor) Close(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Close) error {
 	return c.act(ctx, tenant, ask.Campaign, func(tx *store.Tx, s *scene) error {
+		if !s.undo() {
+			if err := s.vouched(); err != nil {
+				return err
+			}
+		}
 		return c.closeCampaign(ctx, tx, s, by, ask.Reason)
 	})
 }

@@ -42,6 +42,8 @@ type Options struct {
 	// Look finds what is to be put right before a campaign; without it no task is
 	// made of findings, and none is closed for its finding.
 	Look Look
+	// CatchUp starts the emergency for what a campaign missed.
+	CatchUp CatchUp
 }
 
 // Desk of all tenants.

@@ -59,22 +59,28 @@ func (d *Desk) Grant(ctx context.Context, tenant fleet.TenantID, by register.Act
 		}
 		row.ID, row.UntilUs, row.Actor = id, until.UnixMicro(), string(by)
 		row.RemindUs = max(row.FromUs, until.AddDate(0, 0, -ask.Remind).UnixMicro())
-		if err := tx.AddException(ctx, row); err != nil {
-			return fmt.Errorf("keep the exception: %w", err)
-		}
-		tx.Record(register.Entry{
-			Tenant: row.Tenant, AtUS: row.FromUs, Actor: by, Kind: register.ExceptionGranted, Device: row.Device, Patch: row.Patch,
-			Detail: map[string]any{
-				"exception": id, "group": row.GroupName, "scope": row.Scope, "owner": row.Owner, "why": row.Reason, "control": row.Control, "until": row.UntilUs,
-			},
-		})
-		return touch(ctx, tx, tenant, row.Device, row.GroupName)
+		return d.keepException(ctx, tx, tenant, by, row)
 	})
 	if err != nil {
 		return "", err
 	}
 	d.Wake()
 	return id, nil
+}
+
+// keepException keeps one, tells the register, and lets all that it touches be
+// decided again.
+func (d *Desk) keepException(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, by register.Actor, row gen.AddExceptionParams) error {
+	if err := tx.AddException(ctx, row); err != nil {
+		return fmt.Errorf("keep the exception: %w", err)
+	}
+	tx.Record(register.Entry{
+		Tenant: row.Tenant, AtUS: row.FromUs, Actor: by, Kind: register.ExceptionGranted, Device: row.Device, Patch: row.Patch,
+		Detail: map[string]any{
+			"exception": row.ID, "group": row.GroupName, "scope": row.Scope, "owner": row.Owner, "why": row.Reason, "control": row.Control, "until": row.UntilUs,
+		},
+	})
+	return touch(ctx, tx, tenant, row.Device, row.GroupName)
 }
 
 func (d *Desk) checkGrant(ask *Grant) (time.Time, error) {

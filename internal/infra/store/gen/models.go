@@ -460,6 +460,26 @@ type DeviceWatch struct {
 	IssuedUs int64
 }
 
+type DossierFile struct {
+	Tenant   string
+	Campaign string
+	Revision int64
+	Format   string
+	Sha256   string
+	Size     int64
+	Body     []byte
+}
+
+type DossierRevision struct {
+	Tenant   string
+	Campaign string
+	Revision int64
+	Lang     string
+	Reason   string
+	Actor    string
+	AtUs     int64
+}
+
 type Enrollment struct {
 	Tenant     string
 	ID         string
