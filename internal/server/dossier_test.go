@@ -217,6 +217,9 @@ func steady(t *testing.T, d view.Dossier) []byte {
 		if id, ok := e.Detail["hold"].(string); ok {
 			drawn[id] = "HOLD"
 		}
+		if id, ok := e.Detail["incident"].(string); ok {
+			drawn[id] = "INCIDENT"
+		}
 	}
 	for id, name := range drawn {
 		text = bytes.ReplaceAll(text, []byte(id), []byte(name))

@@ -221,8 +221,15 @@ func (w *weighing) rehearsed(d *ItemDecision, at int, p *Progress) {
 func (w *weighing) canRehearse(at int, p *Progress) bool {
 	_, cannot := CannotGoBack(p.Packages)
 	_, held := itemHeldBy(w.scene.Holds, w.scene.Campaign, w.ring.Name, string(w.device.ID), string(p.Item))
-	verdict := w.scene.sheet.Judge(at, w.holder(nil), w.now).Verdict
-	return !cannot && p.changed() && !held && (verdict == policy.Approved || verdict == policy.Pending)
+	if cannot || held || !p.changed() {
+		return false
+	}
+	out := w.scene.sheet.Judge(at, w.holder(nil), w.now)
+	if out.Verdict == policy.Approved || out.Verdict == policy.Pending {
+		return true
+	}
+	w.lookAt(out.Until) // what is delayed or declined for a time is rehearsed after it
+	return false
 }
 
 // undoAgain puts an item in the next order of the rehearsal.
