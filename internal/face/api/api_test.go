@@ -311,6 +311,7 @@ func bodyFor(operation string) any {
 		"check-policy-for-all": api.PolicyFile{File: "x", Text: "x"}, "diff-policy-for-all": api.PolicyFile{File: "x", Text: "x"}, "apply-policy-for-all": api.PolicyFile{File: "x", Text: "x"},
 		"approve-clean-up": api.ApproveCleanUp{Item: "x", Fingerprint: "x"}, "revoke-clean-up": api.RevokeCleanUp{Item: "x"}, "grant-exception": api.GrantException{}, "end-exception": api.EndException{Reason: "x"}, "open-task": api.OpenTask{}, "reopen-task": api.ReopenTask{Reason: "x"},
 		"apply-alert-rules": api.AlertBookFile{File: "x", Text: "x"}, "place-silence": api.PlaceSilence{Until: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+		"issue-dossier": api.IssueDossier{Lang: "fr"}, "follow-up": api.FollowUp{},
 		"act-on-alert": api.ActOnAlert{Do: "hold"}, "make-feed-link": api.MakeFeedLink{Kind: "alerts", Name: "x"},
 	}
 	return bodies[operation]

@@ -82,10 +82,9 @@ func (c *cli) ringEvidence(r view.RingEvidence) error {
 		return err
 	}
 	lines = []string{w.T("proof.proven", "proven", w.Number(int64(r.Seen.Proven)), "hours", w.Decimal(r.Seen.UseHours))}
-	switch {
-	case r.Health == nil:
+	if r.Health == nil {
 		lines = append(lines, w.T("proof.unjudged"))
-	default:
+	} else {
 		lines = append(lines, w.T("proof.looked", "at", w.Moment(r.Looked), "verdict", w.Word(lang.Health, string(r.Health.Verdict))))
 		for _, f := range r.Health.Findings {
 			lines = append(lines, "  "+w.Reason(f.Reason))

@@ -88,10 +88,10 @@ func subject(w lang.Words, tenant string, list []alert.Message) string {
 	}
 	if len(list) == 1 {
 		m := list[0]
-		switch {
-		case m.Kind == alert.Test:
+		switch m.Kind {
+		case alert.Test:
 			return head + w.T("letter.test", "output", m.Rule)
-		case m.Kind == alert.Over:
+		case alert.Over:
 			return head + short(w.Word(lang.AlertNotice, string(m.Kind))+w.T("alert.colon")+m.Title.In(string(w.Lang()))+place(w, m))
 		}
 		return head + short(strings.ToUpper(w.Word(lang.AlertSeverity, string(m.Severity)))+w.T("alert.colon")+m.Title.In(string(w.Lang()))+place(w, m))

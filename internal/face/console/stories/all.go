@@ -1,6 +1,8 @@
 package stories
 
 import (
+	"slices"
+
 	"time"
 
 	"github.com/a-h/templ"
@@ -25,6 +27,10 @@ type Story struct {
 
 // All lists the storybook.
 func All() []Story {
+	return slices.Concat(ofEveryDay(), ofWatching(), ofPeople())
+}
+
+func ofEveryDay() []Story {
 	op := Operator()
 	return []Story{
 		{Name: "today", Section: ui.Today, Title: "nav.today", Account: op, Page: show(page.TodayPage, Today())},
@@ -83,34 +89,6 @@ func All() []Story {
 		{Name: "vulnerability", Section: ui.Patches, Title: "vulnerability.title", Account: op, Page: show(page.VulnerabilityPage, Vulnerability())},
 		{Name: "clean-ups", Section: ui.CleanUps, Title: "nav.clean_ups", Account: op, Page: show(page.CleanUpsPage, CleanUps())},
 		{Name: "clean-ups-none", Section: ui.CleanUps, Title: "nav.clean_ups", Account: Reader(), Page: show(page.CleanUpsPage, page.CleanUps{})},
-		{Name: "measures", Section: ui.Fleet, Title: "measures.title", Account: op, Page: show(page.MeasuresPage, Measures(1))},
-		{Name: "measures-none", Section: ui.Fleet, Title: "measures.title", Account: Reader(), Page: show(page.MeasuresPage, NoMeasures())},
-		{Name: "measures-campaign", Section: ui.Campaigns, Title: "measures.compare", Account: op, Page: show(page.CampaignMeasuresPage, CampaignMeasures())},
-		{Name: "probes", Section: ui.Probes, Title: "nav.probes", Account: op, Page: show(page.ProbesPage, Probes())},
-		{Name: "probes-none", Section: ui.Probes, Title: "nav.probes", Account: Reader(), Page: show(page.ProbesPage, page.Probes{})},
-		{Name: "alerts", Section: ui.Alerts, Title: "nav.alerts", Account: op, Page: show(page.AlertsPage, Alerts())},
-		{Name: "alerts-resolved", Section: ui.Alerts, Title: "nav.alerts", Account: Reader(), Page: show(page.AlertsPage, ResolvedAlerts())},
-		{Name: "alerts-none", Section: ui.Alerts, Title: "nav.alerts", Account: Reader(), Page: show(page.AlertsPage, page.Alerts{})},
-		{Name: "alert", Section: ui.Alerts, Title: "nav.alerts", Account: op, Page: show(page.AlertPage, OneAlert())},
-		{Name: "alert-rules", Section: ui.Alerts, Title: "alerts.rules", Account: op, Page: show(page.AlertRulesPage, AlertRules())},
-		{Name: "alert-rules-wrong", Section: ui.Alerts, Title: "alerts.rules", Account: Reader(), Page: show(page.AlertRulesPage, DefaultAlertRules())},
-		{Name: "alert-feeds", Section: ui.Alerts, Title: "alerts.feeds", Account: op, Page: show(page.AlertFeedsPage, AlertFeeds())},
-		{Name: "personal", Title: "personal.title", Page: show(page.PersonalPage, Personal())},
-		{Name: "personal-away", Title: "personal.title", Page: show(page.PersonalPage, PersonalAway())},
-		{Name: "personal-refused", Title: "personal.title", Page: show(page.PersonalPage, PersonalRefused())},
-		{Name: "personal-empty", Title: "personal.title", Flash: true, Page: show(page.PersonalPage, page.Personal{Token: Token, Device: "compta-07", Seen: Now})},
-		{Name: "personal-gone", Title: "personal.gone", Page: show(page.PersonalGonePage, fault.Because(fault.LinkExpired, "at", "2026-01-01T00:00:00Z"))},
-		{Name: "device-link", Section: ui.Fleet, Title: "nav.fleet", Account: op, Page: show(page.DeviceLinkPage, DeviceLink())},
-		{Name: "feedback", Section: ui.Today, Title: "feedback.title", Account: op, Page: show(page.FeedbackPage, Feedback())},
-		{Name: "feedback-none", Section: ui.Today, Title: "feedback.title", Account: Reader(), Page: show(page.FeedbackPage, page.FeedbackList{Query: page.FeedbackQuery{Which: "open"}})},
-		{Name: "incidents", Section: ui.Incidents, Title: "nav.incidents", Account: op, Page: show(page.IncidentsPage, Incidents())},
-		{Name: "incidents-none", Section: ui.Incidents, Title: "nav.incidents", Account: Reader(), Page: show(page.IncidentsPage, page.Incidents{Query: page.IncidentQuery{Which: "closed", After: "i-0"}})},
-		{Name: "incident", Section: ui.Incidents, Title: "nav.incidents", Account: op, Page: show(page.IncidentPage, Incident())},
-		{Name: "incident-closed", Section: ui.Incidents, Title: "nav.incidents", Account: op, Page: show(page.IncidentPage, ClosedIncident())},
-		{Name: "tests", Section: ui.Tests, Title: "nav.tests", Account: op, Page: show(page.TestsPage, Tests())},
-		{Name: "tests-campaign", Section: ui.Campaigns, Title: "nav.tests", Account: Reader(), Page: show(page.TestsPage, CampaignTests())},
-		{Name: "tests-none", Section: ui.Tests, Title: "nav.tests", Account: Reader(), Page: show(page.TestsPage, page.Tests{})},
-		{Name: "feedback-one", Section: ui.Today, Title: "feedback.title", Account: op, Page: show(page.FeedbackOnePage, FeedbackOne())},
 		{Name: "register", Section: ui.Campaigns, Title: "register.title", Account: op, Page: show(page.RegisterPage, Register())},
 		{Name: "search", Title: "frame.search", Account: op, Page: show(page.SearchPage, Search())},
 		{Name: "login", Title: "login.title", Page: show(page.LoginPage, page.Login{Back: "/"})},
@@ -165,4 +143,46 @@ func (s Story) Frame(l lang.Lang, theme ui.Theme, files *assets.Store) (ui.Frame
 		f.Flash = &ui.Flash{Good: true, Text: w.T("done.sign")}
 	}
 	return f, nil
+}
+
+// ofWatching are the screens of what is measured, and of alerts.
+func ofWatching() []Story {
+	op := Operator()
+	return []Story{
+		{Name: "measures", Section: ui.Fleet, Title: "measures.title", Account: op, Page: show(page.MeasuresPage, Measures(1))},
+		{Name: "measures-none", Section: ui.Fleet, Title: "measures.title", Account: Reader(), Page: show(page.MeasuresPage, NoMeasures())},
+		{Name: "measures-campaign", Section: ui.Campaigns, Title: "measures.compare", Account: op, Page: show(page.CampaignMeasuresPage, CampaignMeasures())},
+		{Name: "probes", Section: ui.Probes, Title: "nav.probes", Account: op, Page: show(page.ProbesPage, Probes())},
+		{Name: "probes-none", Section: ui.Probes, Title: "nav.probes", Account: Reader(), Page: show(page.ProbesPage, page.Probes{})},
+		{Name: "alerts", Section: ui.Alerts, Title: "nav.alerts", Account: op, Page: show(page.AlertsPage, Alerts())},
+		{Name: "alerts-resolved", Section: ui.Alerts, Title: "nav.alerts", Account: Reader(), Page: show(page.AlertsPage, ResolvedAlerts())},
+		{Name: "alerts-none", Section: ui.Alerts, Title: "nav.alerts", Account: Reader(), Page: show(page.AlertsPage, page.Alerts{})},
+		{Name: "alert", Section: ui.Alerts, Title: "nav.alerts", Account: op, Page: show(page.AlertPage, OneAlert())},
+		{Name: "alert-rules", Section: ui.Alerts, Title: "alerts.rules", Account: op, Page: show(page.AlertRulesPage, AlertRules())},
+		{Name: "alert-rules-wrong", Section: ui.Alerts, Title: "alerts.rules", Account: Reader(), Page: show(page.AlertRulesPage, DefaultAlertRules())},
+		{Name: "alert-feeds", Section: ui.Alerts, Title: "alerts.feeds", Account: op, Page: show(page.AlertFeedsPage, AlertFeeds())},
+	}
+}
+
+// ofPeople are what people at devices see and say, and what comes of it.
+func ofPeople() []Story {
+	op := Operator()
+	return []Story{
+		{Name: "personal", Title: "personal.title", Page: show(page.PersonalPage, Personal())},
+		{Name: "personal-away", Title: "personal.title", Page: show(page.PersonalPage, PersonalAway())},
+		{Name: "personal-refused", Title: "personal.title", Page: show(page.PersonalPage, PersonalRefused())},
+		{Name: "personal-empty", Title: "personal.title", Flash: true, Page: show(page.PersonalPage, page.Personal{Token: Token, Device: "compta-07", Seen: Now})},
+		{Name: "personal-gone", Title: "personal.gone", Page: show(page.PersonalGonePage, fault.Because(fault.LinkExpired, "at", "2026-01-01T00:00:00Z"))},
+		{Name: "device-link", Section: ui.Fleet, Title: "nav.fleet", Account: op, Page: show(page.DeviceLinkPage, DeviceLink())},
+		{Name: "feedback", Section: ui.Today, Title: "feedback.title", Account: op, Page: show(page.FeedbackPage, Feedback())},
+		{Name: "feedback-none", Section: ui.Today, Title: "feedback.title", Account: Reader(), Page: show(page.FeedbackPage, page.FeedbackList{Query: page.FeedbackQuery{Which: "open"}})},
+		{Name: "incidents", Section: ui.Incidents, Title: "nav.incidents", Account: op, Page: show(page.IncidentsPage, Incidents())},
+		{Name: "incidents-none", Section: ui.Incidents, Title: "nav.incidents", Account: Reader(), Page: show(page.IncidentsPage, page.Incidents{Query: page.IncidentQuery{Which: "closed", After: "i-0"}})},
+		{Name: "incident", Section: ui.Incidents, Title: "nav.incidents", Account: op, Page: show(page.IncidentPage, Incident())},
+		{Name: "incident-closed", Section: ui.Incidents, Title: "nav.incidents", Account: op, Page: show(page.IncidentPage, ClosedIncident())},
+		{Name: "tests", Section: ui.Tests, Title: "nav.tests", Account: op, Page: show(page.TestsPage, Tests())},
+		{Name: "tests-campaign", Section: ui.Campaigns, Title: "nav.tests", Account: Reader(), Page: show(page.TestsPage, CampaignTests())},
+		{Name: "tests-none", Section: ui.Tests, Title: "nav.tests", Account: Reader(), Page: show(page.TestsPage, page.Tests{})},
+		{Name: "feedback-one", Section: ui.Today, Title: "feedback.title", Account: op, Page: show(page.FeedbackOnePage, FeedbackOne())},
+	}
 }

@@ -175,10 +175,11 @@ func (q *Queries) MissedDevices(ctx context.Context, arg MissedDevicesParams) ([
 
 const missedItems = `-- name: MissedItems :many
 SELECT x.device, i.id AS item FROM campaign_device x
-JOIN campaign_item i ON i.tenant = x.tenant AND i.campaign = x.campaign AND i.amendment = x.amendment AND i.withdrawn_us = 0
-JOIN missing m ON m.tenant = x.tenant AND m.device = x.device AND m.patch = i.id
+CROSS JOIN campaign_item i CROSS JOIN missing m
 WHERE x.tenant = $1 AND x.campaign = $2 AND x.bucket IN ('failed', 'not_reached', 'unreachable')
-ORDER BY x.device, i.id LIMIT $3
+  AND i.tenant = x.tenant AND i.campaign = x.campaign AND i.amendment = x.amendment AND i.withdrawn_us = 0
+  AND m.tenant = x.tenant AND m.device = x.device AND m.patch = i.id
+ORDER BY x.amendment, x.device, i.id LIMIT $3
 `
 
 type MissedItemsParams struct {

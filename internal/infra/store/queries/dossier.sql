@@ -19,10 +19,11 @@ ORDER BY d.name, x.device, x.amendment LIMIT @max;
 -- MissedItems are what those devices lack of the content.
 -- name: MissedItems :many
 SELECT x.device, i.id AS item FROM campaign_device x
-JOIN campaign_item i ON i.tenant = x.tenant AND i.campaign = x.campaign AND i.amendment = x.amendment AND i.withdrawn_us = 0
-JOIN missing m ON m.tenant = x.tenant AND m.device = x.device AND m.patch = i.id
+CROSS JOIN campaign_item i CROSS JOIN missing m
 WHERE x.tenant = @tenant AND x.campaign = @campaign AND x.bucket IN ('failed', 'not_reached', 'unreachable')
-ORDER BY x.device, i.id LIMIT @max;
+  AND i.tenant = x.tenant AND i.campaign = x.campaign AND i.amendment = x.amendment AND i.withdrawn_us = 0
+  AND m.tenant = x.tenant AND m.device = x.device AND m.patch = i.id
+ORDER BY x.amendment, x.device, i.id LIMIT @max;
 
 -- DevicesWithTask have an open manual task of the campaign already.
 -- name: DevicesWithTask :many
