@@ -155,7 +155,7 @@ func (c *Console) followUpForm(v visit) (ui.Form, error) {
 	fm.Fields = []ui.Field{
 		{Name: "catch_up", Kind: ui.Ticks, Label: v.words.T("follow_up.catch_up_label"), Options: []ui.Option{{Value: "1", Label: v.words.T("follow_up.catch_up_option")}}},
 		buckets("tasks", "follow_up.tasks_label"), buckets("exceptions", "follow_up.exceptions_label"),
-		v.text("owner", "", false), ui.Field{Name: "due", Kind: ui.Text, Label: v.words.T("field.due"), Hint: v.words.T("follow_up.due_hint")}, v.text("until", "", false), v.text("control", "", false),
+		v.text("owner", "", false), {Name: "due", Kind: ui.Text, Label: v.words.T("field.due"), Hint: v.words.T("follow_up.due_hint")}, v.text("until", "", false), v.text("control", "", false),
 		{Name: "reason", Kind: ui.Area, Label: v.words.T("field.reason"), Hint: v.words.T("field.reason_hint")},
 	}
 	if len(v.PostForm) == 0 {
