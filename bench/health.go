@@ -14,7 +14,7 @@ import (
 
 // trialSizes are the fleets that the judge is tried on: how many campaigns
 // without a regression, and how many with each.
-var trialSizes = []struct{ devices, sound, harmed int }{{5, 1000, 300}, {50, 1000, 60}, {5000, 1000, 8}}
+var trialSizes = []struct{ devices, sound, harmed int }{{5, 1000, 300}, {50, 1000, 300}, {5000, 1000, 60}}
 
 // harms are the regressions whose share of missed ones is stated.
 func harms() []struct {
@@ -32,6 +32,7 @@ func harms() []struct {
 		{"CPU +10 points on 20 %", cpu(10, 0.2)}, {"CPU +25 points on 20 %", cpu(25, 0.2)}, {"CPU +50 points on 20 %", cpu(50, 0.2)},
 		{"a service down on 1 device of each ring", trial.Harm{Measure: wire.MeasureDown, Add: 1, Devices: 1}},
 		{"a service down on 2 devices of each ring", trial.Harm{Measure: wire.MeasureDown, Add: 1, Devices: 2}},
+		{"a service down on all", trial.Harm{Measure: wire.MeasureDown, Add: 1, Share: 1}},
 		{"a service down on 20 %", trial.Harm{Measure: wire.MeasureDown, Add: 1, Share: 0.2}},
 		{"boots half as long again on all", trial.Harm{Measure: wire.MeasureBoot, Times: 1.5, Share: 1}},
 		{"boots twice as long on all", trial.Harm{Measure: wire.MeasureBoot, Times: 2, Share: 1}},
