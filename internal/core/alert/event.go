@@ -19,9 +19,9 @@ const (
 	RollbackFailed    Event = "rollback_failed"
 	GateStopped       Event = "gate_stopped"
 	HoldPlaced        Event = "hold_placed"
-	BreakerTripped    Event = "breaker_tripped" // a hold that the server placed by itself
+	BreakerTripped    Event = "breaker_tripped" // a hold that the breaker placed
 	IncidentOpened    Event = "incident_opened"
-	RegressionFound   Event = "regression"
+	RegressionFound   Event = "regression" // a hold that the breaker placed for what got worse
 	FeedbackBroken    Event = "feedback_broken"
 	RollbackRequested Event = "rollback_requested"
 	TaskOverdue       Event = "task_overdue"
@@ -177,7 +177,7 @@ func readGate(e register.Entry) []Signal {
 // readClosed: with its campaign everything is over that was about the campaign.
 func readClosed(e register.Entry) []Signal {
 	var out []Signal
-	for _, event := range []Event{GateStopped, HoldPlaced, BreakerTripped} {
+	for _, event := range []Event{GateStopped, HoldPlaced, BreakerTripped, RegressionFound} {
 		s := over(of(e, event))
 		s.All = true
 		out = append(out, s)
@@ -185,27 +185,31 @@ func readClosed(e register.Entry) []Signal {
 	return out
 }
 
-// readHold: a hold is an alert of its own, with its id.
+// readHold: a hold is an alert of its own, with its id. The breaker's holds say
+// why they were placed in a code; a hold for what an incident asked, or a rule,
+// is not the breaker's, whoever signs it.
 func readHold(e register.Entry) []Signal {
 	s := of(e, HoldPlaced)
 	if id, ok := e.Detail["hold"].(string); ok {
 		s.Subject = "hold:" + id
 	}
 	s.Over = e.Kind == register.HoldLifted
-	breaker := s
-	breaker.Event = BreakerTripped
-	if s.Over {
-		return []Signal{s, breaker}
+	as := func(event Event) Signal {
+		s := s
+		s.Event = event
+		return s
 	}
-	if isSystem(e.Actor) {
-		return []Signal{breaker}
+	if s.Over {
+		return []Signal{s, as(BreakerTripped), as(RegressionFound)}
+	}
+	why, _ := fault.ParseReason(s.Args["why"])
+	switch why.Code {
+	case fault.BreakerRegressions:
+		return []Signal{as(BreakerTripped), as(RegressionFound)}
+	case fault.BreakerFailures, fault.BreakerUnreachable, fault.BreakerProbes, fault.BreakerComplaints, fault.BreakerElsewhere:
+		return []Signal{as(BreakerTripped)}
 	}
 	return []Signal{s}
-}
-
-func isSystem(a register.Actor) bool {
-	const system = "system:"
-	return len(a) > len(system) && a[:len(system)] == system
 }
 
 func readIncident(e register.Entry) []Signal {
