@@ -162,13 +162,17 @@ func (c *Console) followUpForm(v visit) (ui.Form, error) {
 		return fm, nil
 	}
 	ask, err := c.followUpAsk(v)
-	if err != nil {
-		return fm, nil //nolint:nilerr // the refusal of the act says it
+	var plan desk.FollowedUp
+	if err == nil {
+		ask.Plan = true
+		plan, err = c.Desk.FollowUp(v.Context(), v.who.Tenant, v.who.Actor(), ask)
 	}
-	ask.Plan = true
-	plan, err := c.Desk.FollowUp(v.Context(), v.who.Tenant, v.who.Actor(), ask)
-	if err != nil {
-		return fm, nil //nolint:nilerr // the refusal of the act says it
+	switch {
+	case err == nil:
+	case fault.CanRetry(err):
+		return ui.Form{}, err
+	default: // the refusal of the act says it
+		return fm, nil
 	}
 	fm.Consequence = v.words.FollowUp(followUpPlan(plan))
 	fm.Fields = append(fm.Fields, ui.Field{Name: "confirm", Kind: ui.Ticks, Label: v.words.T("follow_up.confirm"), Options: []ui.Option{{Value: "1", Label: v.words.T("follow_up.confirm_option")}}})
