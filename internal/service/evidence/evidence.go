@@ -11,8 +11,7 @@
 // MostPatched and MostOthers devices. Several servers may run one each: the same
 // is seen twice, and kept once.
 //
-// Run belongs to one goroutine; Step is for it and for tests; Wake is safe from
-// any.
+// Run belongs to one goroutine; Step is for it and for tests.
 package evidence
 
 import (
@@ -43,13 +42,12 @@ type Options struct {
 // Evidence of all tenants' campaigns.
 type Evidence struct {
 	Options
-	wake       chan struct{}
 	procedures map[string]procedure.Procedure // parsed, by tenant, name and version; Step's goroutine only
 }
 
 // New makes one; Run starts it.
 func New(o Options) *Evidence {
-	return &Evidence{Options: o, wake: make(chan struct{}, 1), procedures: map[string]procedure.Procedure{}}
+	return &Evidence{Options: o, procedures: map[string]procedure.Procedure{}}
 }
 
 const (
@@ -58,14 +56,6 @@ const (
 	// proofEvery is how often hours of use are counted again.
 	proofEvery = 15 * time.Minute
 )
-
-// Wake makes Run look now: a probe has changed. It never blocks.
-func (e *Evidence) Wake() {
-	select {
-	case e.wake <- struct{}{}:
-	default:
-	}
-}
 
 // Run looks again and again until ctx ends.
 func (e *Evidence) Run(ctx context.Context) error {
@@ -78,7 +68,6 @@ func (e *Evidence) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-e.wake:
 		case <-tick.C:
 		}
 	}
