@@ -27,13 +27,13 @@ func (s *Server) handler() (http.Handler, error) {
 		Access: s.Access, Sessions: sessions, View: s.View,
 		Conductor: s.Conductor, Foresight: s.Foresight, Roster: s.Roster, Rulebook: s.Rulebook, Survey: s.Survey,
 		Desk: s.Desk, Personal: s.Personal, Incidents: s.Incidents, Tests: s.Tests, Tickets: s.Tickets,
-		Cleaner: s.Cleaner, Prober: s.Prober, Catalogue: s.Catalogue, Passport: s.Passport, Dossiers: s.Dossiers,
+		Cleaner: s.Cleaner, Sampler: s.Sampler, Catalogue: s.Catalogue, Passport: s.Passport, Dossiers: s.Dossiers,
 		Watch: s.Watch, Herald: s.Herald,
 		Listen: s.pulse.listen, Backup: s.backup, Clock: s.Clock, Log: s.Log, Version: s.Version,
 	})
 	pages, err := console.New(console.Options{
 		Reader: &source.Source{
-			View: s.View, Why: s.Conductor, Rules: s.Rulebook, Survey: s.Survey, Probers: s.Prober, Clock: s.Clock, Foresight: s.Foresight,
+			View: s.View, Why: s.Conductor, Rules: s.Rulebook, Survey: s.Survey, Probers: s.Sampler, Clock: s.Clock, Foresight: s.Foresight,
 		},
 		Acts: s.Conductor, Roster: s.Roster, Rulebook: s.Rulebook, Accounts: s.Access,
 		Desk: s.Desk, Personal: s.Personal, Incidents: s.Incidents, Tests: s.Tests, Tickets: s.Tickets,

@@ -42,9 +42,9 @@ import (
 	"patchring/internal/service/incident"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
-	"patchring/internal/service/prober"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
+	"patchring/internal/service/sampler"
 	"patchring/internal/service/survey"
 	"patchring/internal/service/ticket"
 	"patchring/internal/service/waker"
@@ -88,7 +88,7 @@ type Server struct {
 	Cleaner   *cleaner.Cleaner
 	Archive   *archive.Archive
 	Waker     *waker.Waker
-	Prober    *prober.Prober
+	Sampler   *sampler.Sampler
 	Watch     *watch.Watch
 	Herald    *herald.Herald
 	Evidence  *evidence.Evidence
@@ -204,7 +204,7 @@ func (s *Server) openAccess() (err error) {
 	s.Access, err = access.New(access.Options{
 		DB: s.DB, Keys: s.Keys, Clock: s.Clock, Random: rand.Reader, Brokers: s.brokers(),
 		CheckinS: int64(time.Duration(s.Checkin) / time.Second),
-		Enrolled: func(fleet.TenantID) { s.Conductor.Enlist(); s.Cleaner.Enlist(); s.Prober.Enlist() },
+		Enrolled: func(fleet.TenantID) { s.Conductor.Enlist(); s.Cleaner.Enlist(); s.Sampler.Enlist() },
 		Retired:  func(d identity.Device) { s.Broker.Kick(d); s.Conductor.Wake() },
 	})
 	return err
@@ -239,12 +239,12 @@ func (s *Server) openServices() error {
 		DB: s.DB, Clock: s.Clock, Log: s.Log, Wake: func() { s.Conductor.Wake(); s.Cleaner.Wake() }, Renew: s.Access.Renew,
 		Terms: s.Conductor.Terms, CheckinEvery: time.Duration(s.Checkin), Sampled: s.Watch.Sampled,
 	})
-	s.Prober = prober.New(prober.Options{
+	s.Sampler = sampler.New(sampler.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, OrderKey: s.Keys.OrderKey, Policies: s.Conductor.Policies, Sent: s.Conductor.Wake,
 	})
 	s.Archive = archive.New(archive.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Kept: time.Duration(s.MeasuresKept)})
 	s.Roster = roster.New(roster.Options{DB: s.DB, Clock: s.Clock, Replace: s.Conductor.Replace, Wake: s.Conductor.Wake})
-	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Zone: s.zone(), Changed: func() { s.Conductor.Wake(); s.Cleaner.Wake(); s.Prober.Wake() }})
+	s.Rulebook = rulebook.New(rulebook.Options{DB: s.DB, Clock: s.Clock, Zone: s.zone(), Changed: func() { s.Conductor.Wake(); s.Cleaner.Wake(); s.Sampler.Wake() }})
 	s.Desk = desk.New(desk.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Zone: s.zone(), Wake: s.Conductor.Wake, Look: s.look, CatchUp: s.Conductor.StartEmergency})
 	s.Incidents = incident.New(incident.Options{
 		DB: s.DB, Clock: s.Clock, Answer: s.Conductor.AnswerIncident, Tell: s.tellTickets,
@@ -334,7 +334,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.run("cleaner", func() error { return s.Cleaner.Run(ctx) })
 	g.run("evidence", func() error { return s.Evidence.Run(ctx) })
 	g.run("waker", func() error { return s.Waker.Run(ctx) })
-	g.run("prober", func() error { return s.Prober.Run(ctx) })
+	g.run("sampler", func() error { return s.Sampler.Run(ctx) })
 	g.run("archive", func() error { return s.Archive.Run(ctx) })
 	g.run("watch", func() error { return s.Watch.Run(ctx) })
 	g.run("herald", func() error { return s.Herald.Run(ctx) })

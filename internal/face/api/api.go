@@ -36,9 +36,9 @@ import (
 	"patchring/internal/service/incident"
 	"patchring/internal/service/passport"
 	"patchring/internal/service/personal"
-	"patchring/internal/service/prober"
 	"patchring/internal/service/roster"
 	"patchring/internal/service/rulebook"
+	"patchring/internal/service/sampler"
 	"patchring/internal/service/survey"
 	"patchring/internal/service/ticket"
 	"patchring/internal/service/watch"
@@ -61,7 +61,7 @@ type Options struct {
 	Tests     *checklist.Bench
 	Tickets   *ticket.Clerk
 	Cleaner   *cleaner.Cleaner
-	Prober    *prober.Prober
+	Sampler   *sampler.Sampler
 	Passport  *passport.Office
 	Survey    *survey.Survey
 	Catalogue *catalogue.Catalogue

@@ -11,7 +11,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
-	"patchring/internal/service/prober"
+	"patchring/internal/service/sampler"
 	"patchring/wire"
 )
 
@@ -34,8 +34,8 @@ type Probes struct {
 
 // ProbeDetail is one probe: what it looks at, and what came of it.
 type ProbeDetail struct {
-	Defined []prober.Defined `json:"defined"` // by the policies in force; none: it is on its way out
-	Sum     view.ProbeSum    `json:"sum"`
+	Defined []sampler.Defined `json:"defined"` // by the policies in force; none: it is on its way out
+	Sum     view.ProbeSum     `json:"sum"`
 }
 
 // ProbeDevices are the parameters of the devices of a probe.
@@ -124,8 +124,8 @@ func (a *API) listProbes(ctx context.Context, p access.Principal, in *ProbeList)
 }
 
 func (a *API) showProbe(ctx context.Context, p access.Principal, in *OneProbe) (ProbeDetail, error) {
-	out := ProbeDetail{Defined: []prober.Defined{}, Sum: view.ProbeSum{Name: in.Probe}}
-	defined, err := a.Prober.Defined(ctx, p.Tenant)
+	out := ProbeDetail{Defined: []sampler.Defined{}, Sum: view.ProbeSum{Name: in.Probe}}
+	defined, err := a.Sampler.Defined(ctx, p.Tenant)
 	if err != nil {
 		return out, err
 	}

@@ -12,6 +12,7 @@ import (
 	"patchring/internal/core/cleanup"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/policy"
+	"patchring/internal/infra/rounds"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 	"patchring/wire"
@@ -91,7 +92,7 @@ func (g *group) decide(ctx context.Context, row gen.CleanUpLook) error {
 	if settings.CleanUp == nil && open == nil && !g.policies.HaveCleanUps() {
 		return g.tx.DropCleanUpLook(ctx, row.Tenant, row.Device)
 	}
-	due := never
+	due := rounds.Never
 	if !d.Look.IsZero() {
 		due = d.Look.UnixMicro()
 	}

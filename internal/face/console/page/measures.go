@@ -7,7 +7,7 @@ import (
 	"patchring/internal/face/console/ui"
 	"patchring/internal/face/lang"
 	"patchring/internal/infra/view"
-	"patchring/internal/service/prober"
+	"patchring/internal/service/sampler"
 	"patchring/wire"
 )
 
@@ -93,7 +93,7 @@ func (v CampaignMeasures) plot(f ui.Frame, s view.CompareSeries) ui.Plot {
 type Probes struct {
 	Query   ProbeQuery
 	Sums    []view.ProbeSum
-	Defined []prober.Defined // by their names
+	Defined []sampler.Defined // by their names
 	Rows    []view.ProbeRow
 	Next    string
 }
@@ -115,7 +115,7 @@ func (v Probes) next() string {
 	return nextPage(v.Next, "/probes", "probe", v.Query.Name, "state", v.Query.State)
 }
 
-func (v Probes) of(name string) (out []prober.Defined) {
+func (v Probes) of(name string) (out []sampler.Defined) {
 	for _, d := range v.Defined {
 		if d.Name == name {
 			out = append(out, d)

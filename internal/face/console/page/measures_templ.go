@@ -13,7 +13,7 @@ import (
 	"patchring/internal/face/console/ui"
 	"patchring/internal/face/lang"
 	"patchring/internal/infra/view"
-	"patchring/internal/service/prober"
+	"patchring/internal/service/sampler"
 	"strconv"
 	"strings"
 )
@@ -1392,7 +1392,7 @@ func probeSums(f ui.Frame, v Probes) templ.Component {
 	})
 }
 
-func probeDefined(f ui.Frame, d prober.Defined) templ.Component {
+func probeDefined(f ui.Frame, d sampler.Defined) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

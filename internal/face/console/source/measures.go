@@ -8,12 +8,12 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/face/console/page"
 	"patchring/internal/infra/view"
-	"patchring/internal/service/prober"
+	"patchring/internal/service/sampler"
 )
 
-// Probers tells which probes the policies in force define; prober.Prober does.
+// Probers tells which probes the policies in force define; sampler.Sampler does.
 type Probers interface {
-	Defined(ctx context.Context, tenant fleet.TenantID) ([]prober.Defined, error)
+	Defined(ctx context.Context, tenant fleet.TenantID) ([]sampler.Defined, error)
 }
 
 // Measures fills the page of a device's measures.

@@ -8,7 +8,7 @@ import (
 	"patchring/internal/core/fleet"
 	"patchring/internal/face/console/page"
 	"patchring/internal/infra/view"
-	"patchring/internal/service/prober"
+	"patchring/internal/service/sampler"
 	"patchring/wire"
 )
 
@@ -83,7 +83,7 @@ func Probes() page.Probes {
 			{Name: "certificat", Devices: 12, Up: 11, Down: 1},
 			{Name: "intranet", Devices: 1240, Up: 1198, Down: 4, Unknown: 31, TooOld: 7},
 		},
-		Defined: []prober.Defined{
+		Defined: []sampler.Defined{
 			{Probe: wire.Probe{Name: "certificat", Type: wire.ProbeCertificate, Target: "www.exemple.fr:443", EveryS: 21600, MinDays: 21}, Devices: `device.kind == "server"`},
 			{Probe: wire.Probe{Name: "intranet", Type: wire.ProbeHTTP, Target: "https://intranet.exemple.fr/health", Status: 200, Contains: "prêt", EveryS: 60}, Provider: true},
 		},

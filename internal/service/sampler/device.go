@@ -1,4 +1,4 @@
-package prober
+package sampler
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/policy"
+	"patchring/internal/infra/rounds"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 	"patchring/wire"
@@ -19,7 +20,7 @@ import (
 
 // round is a batch of devices of one tenant with all that is read for it.
 type round struct {
-	*Prober
+	*Sampler
 	tx       *store.Tx
 	tenant   fleet.TenantID
 	now      time.Time
@@ -49,13 +50,13 @@ func (w watch) known() string {
 	return ofOld + w.digest
 }
 
-func (p *Prober) decide(ctx context.Context, tx *store.Tx, tenant string, rows []gen.DeviceWatch) (told bool, err error) {
-	r := &round{Prober: p, tx: tx, tenant: fleet.TenantID(tenant), now: p.Clock(), watches: map[policy.Match]watch{}}
+func (s *Sampler) decide(ctx context.Context, tx *store.Tx, tenant string, rows []gen.DeviceWatch) (told bool, err error) {
+	r := &round{Sampler: s, tx: tx, tenant: fleet.TenantID(tenant), now: s.Clock(), watches: map[policy.Match]watch{}}
 	ids := make([]string, 0, len(rows))
 	for _, row := range rows {
 		ids = append(ids, row.Device)
 	}
-	if r.policies, err = p.Policies(ctx, tx.Reads, tenant); err != nil {
+	if r.policies, err = s.Policies(ctx, tx.Reads, tenant); err != nil {
 		return false, err
 	}
 	if r.batch, err = tx.SubjectBatch(ctx, tenant, ids); err != nil {
@@ -92,7 +93,7 @@ func (r *round) device(ctx context.Context, row gen.DeviceWatch) error {
 			return err
 		}
 	}
-	return r.tx.SetWatchDue(ctx, gen.SetWatchDueParams{Tenant: row.Tenant, Device: row.Device, SeenUs: row.DueUs, DueUs: never})
+	return r.tx.SetWatchDue(ctx, gen.SetWatchDueParams{Tenant: row.Tenant, Device: row.Device, SeenUs: row.DueUs, DueUs: rounds.Never})
 }
 
 func (r *round) watchOf(id string) (watch, error) {

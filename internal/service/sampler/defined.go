@@ -1,4 +1,4 @@
-package prober
+package sampler
 
 import (
 	"context"
@@ -21,10 +21,10 @@ type Defined struct {
 // Defined lists the probes of the policies in force, by name. A provider's
 // probe of a name that the tenant's policy has too is made by those devices that
 // the tenant's does not choose.
-func (p *Prober) Defined(ctx context.Context, tenant fleet.TenantID) (out []Defined, err error) {
+func (s *Sampler) Defined(ctx context.Context, tenant fleet.TenantID) (out []Defined, err error) {
 	out = []Defined{}
-	err = p.DB.Snapshot(ctx, func(r store.Reads) error {
-		in, err := p.Policies(ctx, r, string(tenant))
+	err = s.DB.Snapshot(ctx, func(r store.Reads) error {
+		in, err := s.Policies(ctx, r, string(tenant))
 		if err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ func (w *world) probe() (sent []string) {
 	w.t.Helper()
 	for busy := true; busy; {
 		var err error
-		busy, err = w.srv.Prober.Step(w.t.Context())
+		busy, err = w.srv.Sampler.Step(w.t.Context())
 		w.must(err)
 	}
 	messages, err := w.srv.DB.Read().Outbox(w.t.Context(), 1000)
@@ -236,7 +236,7 @@ func TestManyDevicesAreTold(t *testing.T) {
 		}
 		return nil
 	}))
-	w.srv.Prober.Enlist()
+	w.srv.Sampler.Enlist()
 	if sent := w.probe(); len(sent) != 450 {
 		t.Errorf("told %d", len(sent))
 	}
