@@ -107,7 +107,7 @@ func (r *Rounds) Run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			r.o.Log.Error(r.o.What, "err", err)
+			r.o.Log.Error("round failed", "what", r.o.What, "err", err)
 			r.sleep(ctx, retryAfter)
 		case !busy:
 			r.sleep(ctx, r.untilDue(ctx))
