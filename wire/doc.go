@@ -32,7 +32,7 @@ package wire
 //	               cards that can be
 //	5  2026-11-22  measures: samples and points (report measures), probes and
 //	               what a device is to watch (watch); what its probes found after an
-//	               order
+//	               order; the device's clock with events
 const Capability = 5
 
 // CapabilityReboot is from when on an agent understands orders to reboot.

@@ -42,6 +42,7 @@ const (
 
 // Events is a batch from the spool.
 type Events struct {
+	NowUS  int64   `json:"now_us,omitempty"` // the device's clock as it sends: instants count by their age
 	Events []Event `json:"events"`
 }
 

@@ -56,6 +56,9 @@ type MeasuresReply struct {
 type Sample struct {
 	AtUS   int64               `json:"at_us"`
 	Values map[Measure]float64 `json:"v"`
+	// ReadUS is when Values and Down were read, where that was before AtUS: a
+	// probe that changes says them again.
+	ReadUS int64 `json:"read_us,omitempty"`
 	// Down names what MeasureUnits and MeasureDown count, MaxDown of them at most.
 	Down   []string     `json:"down,omitempty"`
 	Probes []ProbeState `json:"probes,omitempty"`

@@ -55,7 +55,7 @@ func (d *device) nextBody(now time.Time) (kind wire.ReportKind, part wire.PartNa
 	case !d.known:
 		return wire.ReportEvents, "", wire.Events{}, nil // it answers up to where the server has them
 	case len(d.spool) > 0:
-		return wire.ReportEvents, "", wire.Events{Events: d.spool[:min(len(d.spool), wire.MaxEventsPerSend)]}, nil
+		return wire.ReportEvents, "", wire.Events{NowUS: d.own(now), Events: d.spool[:min(len(d.spool), wire.MaxEventsPerSend)]}, nil
 	case !now.Before(d.checkAt):
 		body, err := d.checkin(now)
 		return wire.ReportCheckin, "", body, err

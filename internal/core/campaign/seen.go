@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"patchring/internal/core/fault"
 	"patchring/internal/core/health"
@@ -32,6 +33,20 @@ type Seen struct {
 	ProbeServers      int      `json:"probe_servers"`
 	ProbeWorkstations int      `json:"probe_workstations"`
 	Probes            []string `json:"probes,omitempty"`
+	// Services that stopped since the install, on the most devices first.
+	Services []ServiceDown `json:"services,omitempty"`
+}
+
+// ServiceDown is a service that ran before the install on devices of the ring,
+// and does not since. Servers are those that are not workstations.
+type ServiceDown struct {
+	Service      string         `json:"service"`
+	Since        time.Time      `json:"since"` // on the first of them
+	Servers      health.Stopped `json:"servers"`
+	Workstations health.Stopped `json:"workstations"`
+	Devices      []string       `json:"devices"`          // names of the first few
+	Item         patch.ID       `json:"item,omitempty"`   // the only one that all of them have of the content
+	Shared       []string       `json:"shared,omitempty"` // conditions on devices: what they have in common
 }
 
 // ItemCount is a number of devices about one patch.
@@ -115,15 +130,17 @@ const (
 	TripUnreachable TripKind = "unreachable"
 	TripRegression  TripKind = "regression"
 	TripProbe       TripKind = "probe"
+	TripService     TripKind = "service"
 	TripComplaints  TripKind = "complaints"
 )
 
 // Trip is one reason to hold at once: the ring, or one patch where it alone is
 // to blame.
 type Trip struct {
-	Kind   TripKind
-	Item   patch.ID
-	Reason fault.Reason
+	Kind    TripKind
+	Item    patch.ID
+	Service string // of TripService: each one is a reason of its own
+	Reason  fault.Reason
 }
 
 // Trips are all reasons to hold an opened ring. They are worked out from what is
@@ -144,12 +161,23 @@ func (r Ring) Trips(b procedure.Breaker, position int, role string) []Trip {
 	if b.ProbeServers > 0 && s.ProbeServers >= b.ProbeServers || b.ProbeWorkstations > 0 && s.ProbeWorkstations >= b.ProbeWorkstations {
 		out = append(out, Trip{Kind: TripProbe, Reason: fault.Because(fault.BreakerProbes, "servers", strconv.Itoa(s.ProbeServers), "workstations", strconv.Itoa(s.ProbeWorkstations), "probes", strings.Join(s.Probes, ","), "role", role)})
 	}
+	for _, d := range s.Services {
+		if d.Servers.TooMany(b.ServiceServers) || d.Workstations.TooMany(b.ServiceWorkstations) {
+			out = append(out, d.trip(role))
+		}
+	}
 	for _, c := range s.Complained {
 		if b.Complaints > 0 && c.Devices >= b.Complaints {
 			out = append(out, Trip{Kind: TripComplaints, Item: c.Item, Reason: fault.Because(fault.BreakerComplaints, "have", strconv.Itoa(c.Devices), "role", role)})
 		}
 	}
 	return out
+}
+
+func (d ServiceDown) trip(role string) Trip {
+	return Trip{Kind: TripService, Item: d.Item, Service: d.Service, Reason: fault.Because(fault.BreakerService,
+		"service", d.Service, "servers", strconv.Itoa(d.Servers.Down), "workstations", strconv.Itoa(d.Workstations.Down),
+		"devices", strings.Join(d.Devices, ","), "role", role)}
 }
 
 // failureTrips: more failures than the gate will accept stop the ring softly

@@ -65,6 +65,9 @@ func TestTrips(t *testing.T) {
 	fails := func(devices, everywhere, campaigns int) []campaign.ItemFailures {
 		return []campaign.ItemFailures{{ItemCount: campaign.ItemCount{Item: "p1", Devices: devices}, Everywhere: everywhere, Campaigns: campaigns}}
 	}
+	stops := func(name string, servers, workstations health.Stopped) []campaign.ServiceDown {
+		return []campaign.ServiceDown{{Service: name, Servers: servers, Workstations: workstations, Devices: []string{"a", "b"}, Item: "p1"}}
+	}
 	kind := func(k campaign.TripKind, item string) []string { return []string{string(k) + "/" + item} }
 	for _, c := range []struct {
 		name     string
@@ -85,6 +88,10 @@ func TestTrips(t *testing.T) {
 		{"a probe on one workstation", campaign.Counters{Done: 9}, campaign.Seen{ProbeWorkstations: 1}, 0, nil},
 		{"a probe on two workstations", campaign.Counters{Done: 9}, campaign.Seen{ProbeWorkstations: 2}, 0, kind(campaign.TripProbe, "")},
 		{"a probe on one server", campaign.Counters{Done: 9}, campaign.Seen{ProbeServers: 1}, 2, kind(campaign.TripProbe, "")},
+		{"a service on one workstation", campaign.Counters{Done: 9}, campaign.Seen{Services: stops("cups", health.Stopped{}, health.Stopped{Down: 1, Patched: 9})}, 0, nil},
+		{"a service on two workstations", campaign.Counters{Done: 9}, campaign.Seen{Services: stops("cups", health.Stopped{}, health.Stopped{Down: 2, Patched: 9})}, 0, kind(campaign.TripService, "p1")},
+		{"a service on one server", campaign.Counters{Done: 9}, campaign.Seen{Services: stops("nginx", health.Stopped{Down: 1, Patched: 9}, health.Stopped{})}, 2, kind(campaign.TripService, "p1")},
+		{"a service on the others too", campaign.Counters{Done: 9}, campaign.Seen{Services: stops("nginx", health.Stopped{Down: 1, Patched: 9, OthersDown: 5, Others: 9}, health.Stopped{})}, 2, nil},
 		{"two complain about one patch", campaign.Counters{Done: 9}, campaign.Seen{Complained: []campaign.ItemCount{{Item: "p1", Devices: 2}, {Item: "p2", Devices: 1}}}, 0, kind(campaign.TripComplaints, "p1")},
 	} {
 		r := campaign.Ring{Ring: campaign.RingOpen, Gate: theGate, Counters: c.numbers, Seen: c.seen}
@@ -96,6 +103,9 @@ func TestTrips(t *testing.T) {
 			got = append(got, string(trip.Kind)+"/"+string(trip.Item))
 			if trip.Reason.Args["role"] != "it" {
 				t.Errorf("%s: nobody is told to act: %s", c.name, trip.Reason)
+			}
+			if trip.Kind == campaign.TripService && (trip.Service != c.seen.Services[0].Service || trip.Reason.Args["service"] != trip.Service || trip.Reason.Args["devices"] != "a,b") {
+				t.Errorf("%s: it is not named: %+v", c.name, trip)
 			}
 		}
 		if !slices.Equal(got, c.want) {

@@ -175,3 +175,18 @@ func TestPastIsStudentsT(t *testing.T) {
 		t.Errorf("a past that never moved makes p = %v of a usual spread", p)
 	}
 }
+
+func TestAtLeastIsTheSumOfWhatMayHappen(t *testing.T) {
+	for _, c := range []struct {
+		k, n int
+		p    float64
+	}{{0, 5, 0.2}, {1, 5, 0.2}, {3, 5, 0.2}, {5, 5, 0.2}, {2, 300, 0.001}, {1, 3, 0}, {1, 3, 1}, {4, 3, 0.5}} {
+		want := 0.0
+		for i := c.k; i <= c.n; i++ {
+			want += math.Exp(Choose(c.n, i)) * math.Pow(c.p, float64(i)) * math.Pow(1-c.p, float64(c.n-i))
+		}
+		if got := AtLeast(c.k, c.n, c.p); math.Abs(got-want) > 1e-9 {
+			t.Errorf("at least %d of %d by %g: got %g, want %g", c.k, c.n, c.p, got, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package chance
 import (
 	"math"
 
+	"gonum.org/v1/gonum/mathext"
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
@@ -18,6 +19,20 @@ func Fisher(bad, good, badOther, goodOther int) float64 {
 		}
 	}
 	return min(1, p)
+}
+
+// AtLeast is how likely at least k of n are bad where each one is with
+// probability p.
+func AtLeast(k, n int, p float64) float64 {
+	switch {
+	case k <= 0:
+		return 1
+	case k > n || p <= 0:
+		return 0
+	case p >= 1:
+		return 1
+	}
+	return mathext.RegIncBeta(float64(k), float64(n-k+1), p)
 }
 
 // Choose is the natural logarithm of how many ways there are to choose k of n.

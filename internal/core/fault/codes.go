@@ -183,6 +183,7 @@ const (
 	BreakerUnreachable Code = "breaker_unreachable" // have, devices, role
 	BreakerRegressions Code = "breaker_regressions" // measures, role
 	BreakerProbes      Code = "breaker_probes"      // servers, workstations, probes, role
+	BreakerService     Code = "breaker_service"     // service, servers, workstations, devices, role
 	BreakerComplaints  Code = "breaker_complaints"  // have, role
 	BreakerElsewhere   Code = "breaker_elsewhere"   // have, campaigns, role
 

@@ -15,7 +15,7 @@ func TestAProcedureWithoutABreakerHasOne(t *testing.T) {
 	if diff := cmp.Diff(procedure.DefaultBreaker(), p.Breaker); diff != "" {
 		t.Errorf("breaker of a file that says nothing: %s", diff)
 	}
-	if diff := cmp.Diff(procedure.Breaker{5, 2, 30 * time.Minute, 1, 1, 1, 2, 2, ""}, p.Breaker); diff != "" {
+	if diff := cmp.Diff(procedure.Breaker{5, 2, 30 * time.Minute, 1, 1, 1, 2, 1, 2, 2, ""}, p.Breaker); diff != "" {
 		t.Errorf("defaults: %s", diff)
 	}
 	if got := example(t, "postes-france.yaml").ActsOn(1); got != "business" {
@@ -33,10 +33,11 @@ breaker:
   unreachable_after_reboot: {after: 1h, devices: 2}
   regressions: 0
   probes: {servers: 2, workstations: 5}
+  services: {servers: 3, workstations: 4}
   complaints: 3
   acts: security
 `)
-	if diff := cmp.Diff(procedure.Breaker{10, 3, time.Hour, 2, 0, 2, 5, 3, "security"}, p.Breaker); diff != "" {
+	if diff := cmp.Diff(procedure.Breaker{10, 3, time.Hour, 2, 0, 2, 5, 3, 4, 3, "security"}, p.Breaker); diff != "" {
 		t.Error(diff)
 	}
 	if got := p.ActsOn(0); got != "security" {

@@ -11,7 +11,7 @@ import (
 func DefaultBreaker() Breaker {
 	return Breaker{
 		FailuresPercent: 5, FailuresDevices: 2, UnreachableAfter: 30 * time.Minute, UnreachableDevices: 1,
-		Regressions: 1, ProbeServers: 1, ProbeWorkstations: 2, Complaints: 2,
+		Regressions: 1, ProbeServers: 1, ProbeWorkstations: 2, ServiceServers: 1, ServiceWorkstations: 2, Complaints: 2,
 	}
 }
 
@@ -20,7 +20,7 @@ func readBreaker(o manifest.Object) Breaker {
 	if !o.Has("breaker") {
 		return b
 	}
-	in := o.Reader.Object(o.Field("breaker"), "failures", "unreachable_after_reboot", "regressions", "probes", "complaints", "acts")
+	in := o.Reader.Object(o.Field("breaker"), "failures", "unreachable_after_reboot", "regressions", "probes", "services", "complaints", "acts")
 	count := manifest.Limits{Low: 0, High: 1e6}
 	if in.Has("failures") {
 		f := o.Reader.Object(in.Field("failures"), "percent", "devices")
@@ -39,6 +39,11 @@ func readBreaker(o manifest.Object) Breaker {
 		p := o.Reader.Object(in.Field("probes"), "servers", "workstations")
 		b.ProbeServers = p.Integer("servers", b.ProbeServers, count)
 		b.ProbeWorkstations = p.Integer("workstations", b.ProbeWorkstations, count)
+	}
+	if in.Has("services") {
+		s := o.Reader.Object(in.Field("services"), "servers", "workstations")
+		b.ServiceServers = s.Integer("servers", b.ServiceServers, count)
+		b.ServiceWorkstations = s.Integer("workstations", b.ServiceWorkstations, count)
 	}
 	b.Regressions = in.Integer("regressions", b.Regressions, count)
 	b.Complaints = in.Integer("complaints", b.Complaints, count)

@@ -119,13 +119,15 @@ type Breaker struct {
 	FailuresDevices int
 	// Unreachable devices, so long after their reboot began: so many in the first
 	// two rings; in the others as many as failures.
-	UnreachableAfter   time.Duration
-	UnreachableDevices int
-	Regressions        int // measures that are worse
-	ProbeServers       int // servers and critical devices with a probe that says no since the install
-	ProbeWorkstations  int
-	Complaints         int    // devices whose users say that the same patch broke something
-	Acts               string // the role that must act; empty: those that sign the ring's gate
+	UnreachableAfter    time.Duration
+	UnreachableDevices  int
+	Regressions         int // measures that are worse
+	ProbeServers        int // servers and critical devices with a probe that says no since the install
+	ProbeWorkstations   int
+	ServiceServers      int // servers and critical devices on which the same service stopped since the install
+	ServiceWorkstations int
+	Complaints          int    // devices whose users say that the same patch broke something
+	Acts                string // the role that must act; empty: those that sign the ring's gate
 }
 
 // SignOffRule is one recorded yes a gate asks for. A role signs a gate once.

@@ -42,11 +42,12 @@ type Suspect struct {
 	P float64 `json:"p"`
 }
 
-// What is asked of a suspect. Three devices are the fewest that can be told from
-// chance in a small ring; the share must at least double, or the test finds
-// trifles in large ones.
+// Fewest failing devices that can be told from chance in a small ring.
+const Fewest = 3
+
+// What is asked of a suspect: the share must at least double, or the test finds
+// trifles in large rings.
 const (
-	fewest   = 3
 	unlikely = 0.01
 	doubled  = 2
 	most     = 5
@@ -77,7 +78,7 @@ func Find(cases []Case) []Suspect {
 	var candidates []Suspect
 	for t, c := range shares {
 		c.FailedWithout, c.SoundWithout = failed-c.Failed, len(cases)-failed-c.Sound
-		if c.Failed >= fewest {
+		if c.Failed >= Fewest {
 			candidates = append(candidates, Suspect{Field: t.field, Name: t.name, Value: t.value, Counts: *c})
 		}
 	}

@@ -51,7 +51,7 @@ func (s *session) deliver(ctx context.Context) error {
 		if err != nil || len(batch) == 0 {
 			return err
 		}
-		reply, err := request[wire.EventsReply](ctx, s, wire.ReportEvents, wire.Events{Events: batch})
+		reply, err := request[wire.EventsReply](ctx, s, wire.ReportEvents, wire.Events{NowUS: s.Now().UnixMicro(), Events: batch})
 		if err != nil {
 			return err
 		}

@@ -244,6 +244,9 @@ func (s *Observer) takeProbes() error {
 	if s.sample != nil {
 		maps.Copy(now.Values, s.sample.Values)
 		now.Down = s.sample.Down
+		if now.ReadUS = s.sample.ReadUS; now.ReadUS == 0 {
+			now.ReadUS = s.sample.AtUS
+		}
 		if s.said {
 			delete(now.Values, wire.MeasureCrashes)
 		}

@@ -155,6 +155,8 @@ func TestAProbeThatWasDownBetweenTwoSamplesIsInThePoint(t *testing.T) {
 	}
 	before := w.tells
 	w.states = state(wire.ProbeDown)
+	read := w.now
+	w.now = w.now.Add(time.Second)
 	w.o.Probed()
 	m := w.report()
 	if w.tells != before+1 || m.Sample == nil || m.Sample.Values[wire.MeasureProbesDown] != 1 || m.Sample.Values[wire.MeasureCPU] != 5 {
@@ -162,6 +164,13 @@ func TestAProbeThatWasDownBetweenTwoSamplesIsInThePoint(t *testing.T) {
 	}
 	if _, twice := m.Sample.Values[wire.MeasureCrashes]; twice {
 		t.Error("a crash that was said is said again with the probe")
+	}
+	w.now = w.now.Add(time.Second)
+	w.o.Probed()
+	for i, m := range []wire.MeasuresReport{m, w.report()} {
+		if m.Sample.AtUS <= read.UnixMicro() || m.Sample.ReadUS != read.UnixMicro() {
+			t.Errorf("said again for the %d. time as if it were read now: %+v", i+1, m.Sample)
+		}
 	}
 	w.states = state(wire.ProbeUp)
 	w.now = noon.Add(time.Minute)

@@ -5,6 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"patchring/internal/core/campaign"
+	"patchring/internal/core/health"
 	"patchring/internal/face/lang"
 	"patchring/internal/infra/view"
 )
@@ -82,6 +84,9 @@ func (c *cli) ringEvidence(r view.RingEvidence) error {
 		return err
 	}
 	lines = []string{w.T("proof.proven", "proven", w.Number(int64(r.Seen.Proven)), "hours", w.Decimal(r.Seen.UseHours))}
+	for _, s := range r.Seen.Services {
+		lines = append(lines, c.stopped(s)...)
+	}
 	if r.Health == nil {
 		lines = append(lines, w.T("proof.unjudged"))
 	} else {
@@ -97,6 +102,25 @@ func (c *cli) ringEvidence(r view.RingEvidence) error {
 		lines = append(lines, w.T("proof.trip", "at", w.Moment(t.At), "reason", w.Given(t.Reason)))
 	}
 	return c.say(lines...)
+}
+
+// stopped is a service that ran before the install and does not since.
+func (c *cli) stopped(s campaign.ServiceDown) []string {
+	w := c.words()
+	lines := []string{w.T("proof.service", "service", s.Service, "at", w.Moment(s.Since), "devices", w.List(s.Devices))}
+	for _, one := range []struct {
+		key string
+		health.Stopped
+	}{{"servers", s.Servers}, {"workstations", s.Workstations}} {
+		if one.Down > 0 {
+			lines = append(lines, "  "+w.T("proof.service_"+one.key, "down", w.Number(int64(one.Down)), "patched", w.Number(int64(one.Patched)),
+				"others_down", w.Number(int64(one.OthersDown)), "others", w.Number(int64(one.Others))))
+		}
+	}
+	for _, condition := range s.Shared {
+		lines = append(lines, "  "+w.T("proof.shared", "condition", condition))
+	}
+	return lines
 }
 
 func yesNo(yes bool) string {

@@ -31,7 +31,7 @@ var wholeFleet = map[string]string{
 }
 
 // growing are the tables that hold a row or more for each device, or grow for ever.
-const growing = "device|missing|device_part|device_tag|fleet_group_member|campaign_device|campaign_device_item|device_order|register_entry|register_hash|measure_recent|measure_past|device_sample|device_probe|device_watch|device_evidence|gate_evaluation"
+const growing = "device|missing|device_part|device_tag|fleet_group_member|campaign_device|campaign_device_item|device_order|register_entry|register_hash|measure_recent|measure_past|device_sample|device_probe|service_down|device_watch|device_evidence|gate_evaluation"
 
 // SQLite chooses its plan without statistics: an ORDER BY that another index
 // could serve is enough to make it walk through the whole fleet.

@@ -53,6 +53,7 @@ type UnprovenDevice struct {
 	Patched    time.Time `json:"patched"`
 	UseHours   float64   `json:"use_hours" doc:"since then; -1: its agent does not say"`
 	ProbesDown int64     `json:"probes_down"`
+	Stopped    int64     `json:"services_down" doc:"that ran before the install, and do not since"`
 }
 
 // BreakerTrip is one act of the breaker.
@@ -145,7 +146,7 @@ func (e *RingEvidence) scan(rows *sql.Rows) error {
 	return err
 }
 
-const unprovenText = `SELECT e.device, coalesce(d.name, ''), e.patched_us, e.use_s, e.probes_down FROM device_evidence e
+const unprovenText = `SELECT e.device, coalesce(d.name, ''), e.patched_us, e.use_s, e.probes_down, e.services_down FROM device_evidence e
 LEFT JOIN device d ON d.tenant = e.tenant AND d.id = e.device
 WHERE e.tenant = $1 AND e.campaign = $2 AND e.amendment = $3 AND e.position = $4 AND e.proven = 0 ORDER BY e.device LIMIT $5`
 
@@ -153,7 +154,7 @@ func (r *Reader) unproven(ctx context.Context, tenant fleet.TenantID, id string,
 	return all(ctx, r, ask("unproven devices", unprovenText, tenant, id, e.Amendment, e.Position, unprovenShown), func(rows *sql.Rows) (UnprovenDevice, error) {
 		var d UnprovenDevice
 		var patchedUS, useS int64
-		err := rows.Scan(&d.Device.ID, &d.Device.Name, &patchedUS, &useS, &d.ProbesDown)
+		err := rows.Scan(&d.Device.ID, &d.Device.Name, &patchedUS, &useS, &d.ProbesDown, &d.Stopped)
 		d.Patched, d.UseHours = instant(patchedUS), max(-1, float64(useS)/3600)
 		if useS < 0 {
 			d.UseHours = -1

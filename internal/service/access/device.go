@@ -103,6 +103,9 @@ func (s *Service) retire(ctx context.Context, tx *store.Tx, p Principal, id, why
 	if err := tx.ForgetInstalled(ctx, tenant, id); err != nil {
 		return false, err
 	}
+	if err := tx.DropServicesDown(ctx, tenant, id); err != nil {
+		return false, err
+	}
 	if err := tx.ForgetMissing(ctx, tenant, id); err != nil {
 		return false, err
 	}

@@ -106,7 +106,11 @@ func (c *Conductor) trip(ctx context.Context, tx *store.Tx, s *scene) error {
 
 func tripped(known []gen.BreakerTrip, r gen.CampaignRing, t campaign.Trip) bool {
 	for _, k := range known {
-		if k.Amendment == r.Amendment && k.Position == r.Position && k.Kind == string(t.Kind) && k.Item == string(t.Item) {
+		same := k.Item == string(t.Item)
+		if t.Service != "" { // which patch is to blame may be clear later
+			same = k.Service == t.Service
+		}
+		if same && k.Amendment == r.Amendment && k.Position == r.Position && k.Kind == string(t.Kind) {
 			return true
 		}
 	}
@@ -128,7 +132,7 @@ func (c *Conductor) holdFor(ctx context.Context, tx *store.Tx, s *scene, r gen.C
 	c.Log.Warn("breaker", "campaign", s.row.Name, "ring", r.Ring, "reason", t.Reason.Code, "patch", string(t.Item))
 	return tx.AddTrip(ctx, gen.AddTripParams{
 		Tenant: r.Tenant, Campaign: r.Campaign, Amendment: r.Amendment, Position: r.Position,
-		Kind: string(t.Kind), Item: string(t.Item), Hold: id, AtUs: c.Clock().UnixMicro(),
+		Kind: string(t.Kind), Item: string(t.Item), Service: t.Service, Hold: id, AtUs: c.Clock().UnixMicro(),
 	})
 }
 

@@ -104,6 +104,7 @@ type watched struct {
 	seen   campaign.Seen
 	health health.Health
 	shared []suspect.Suspect
+	down   map[string]int64 // services that stopped since the install, by device
 }
 
 func (e *Evidence) ring(ctx context.Context, r gen.OpenedRingsRow) error {

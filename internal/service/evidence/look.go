@@ -254,8 +254,12 @@ func (s *study) share(ctx context.Context, r store.Reads, h health.Health) ([]su
 			sound = append(sound, m.device)
 		}
 	}
-	bad, sound = spread(bad, mostWorse), spread(sound, mostSound)
-	devices, err := r.Subjects(ctx, s.w.Tenant, slices.Concat(bad, sound))
+	return s.w.common(ctx, r, spread(bad, mostWorse), spread(sound, mostSound))
+}
+
+// common looks for what bad devices share and sound ones do not.
+func (w *watched) common(ctx context.Context, r store.Reads, bad, sound []string) ([]suspect.Suspect, error) {
+	devices, err := r.Subjects(ctx, w.Tenant, slices.Concat(bad, sound))
 	if err != nil {
 		return nil, fmt.Errorf("read devices: %w", err)
 	}

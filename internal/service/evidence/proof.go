@@ -23,10 +23,10 @@ const enoughUse = 24 * time.Hour
 const notMeasured = -1
 
 // prove counts which devices of the ring are proven: verified, no probe that says
-// no, and in use since. It gives the rows that changed. Devices that were in use
+// no, no service that stopped, and in use since. It gives the rows that changed. Devices that were in use
 // long enough are not read again.
 func (w *watched) prove(ctx context.Context, r store.Reads) ([]gen.DeviceEvidence, error) {
-	if w.row.ProofUs > 0 && w.now.UnixMicro()-w.row.ProofUs < proofEvery.Microseconds() {
+	if !w.provingNow() {
 		return nil, nil
 	}
 	patched, err := r.PatchedDevices(ctx, gen.PatchedDevicesParams{Tenant: w.Tenant, Campaign: w.Campaign, Amendment: w.Amendment, Position: w.Position})
@@ -49,12 +49,12 @@ func (w *watched) prove(ctx context.Context, r store.Reads) ([]gen.DeviceEvidenc
 		for _, p := range batch {
 			d := gen.DeviceEvidence{
 				Tenant: w.Tenant, Campaign: w.Campaign, Amendment: w.Amendment, Device: p.Device, Position: w.Position,
-				PatchedUs: p.PatchedUs, UseS: used[p.Device], ProbesDown: down[p.Device],
+				PatchedUs: p.PatchedUs, UseS: used[p.Device], ProbesDown: down[p.Device], ServicesDown: w.down[p.Device],
 			}
 			if w.row.FirstUs == 0 || p.PatchedUs < w.row.FirstUs {
 				w.row.FirstUs = p.PatchedUs
 			}
-			if d.ProbesDown == 0 && d.UseS > 0 && float64(d.UseS) >= w.rule.Gate.MinHoursOfUse*3600 {
+			if d.ProbesDown == 0 && d.ServicesDown == 0 && d.UseS > 0 && float64(d.UseS) >= w.rule.Gate.MinHoursOfUse*3600 {
 				d.Proven = 1
 				w.seen.Proven++
 			}
@@ -66,6 +66,11 @@ func (w *watched) prove(ctx context.Context, r store.Reads) ([]gen.DeviceEvidenc
 	}
 	w.seen.UseHours = median(hours)
 	return fresh, nil
+}
+
+// provingNow tells whether it is time to count again what changes slowly.
+func (w *watched) provingNow() bool {
+	return w.row.ProofUs == 0 || w.now.UnixMicro()-w.row.ProofUs >= proofEvery.Microseconds()
 }
 
 // before is what was known of devices, and how many of their probes say no now.

@@ -36,6 +36,9 @@ func (w *watched) signals(ctx context.Context, r store.Reads) error {
 	if err := w.probes(ctx, r); err != nil {
 		return err
 	}
+	if err := w.services(ctx, r); err != nil {
+		return err
+	}
 	return w.complaints(ctx, r)
 }
 

@@ -45,6 +45,12 @@ func (g *Gateway) events(ctx context.Context, tenant fleet.TenantID, device flee
 			if err != nil {
 				return fmt.Errorf("event %d of %s: %w", e.Seq, d.ID, err)
 			}
+			if e.Kind == wire.EventStep && e.Step == wire.StepInstall {
+				began := gen.SetOrderBeganParams{Tenant: d.Tenant, ID: e.Order, Device: d.ID, BeganUs: g.serverTime(e.AtUS, m.NowUS)}
+				if err := tx.SetOrderBegan(ctx, began); err != nil {
+					return fmt.Errorf("note that order %s installs: %w", e.Order, err)
+				}
+			}
 			woke = woke || touched
 			upTo = e.Seq
 			if e.BootID != "" {

@@ -34,16 +34,22 @@ func (g *Gateway) measures(ctx context.Context, tenant fleet.TenantID, device fl
 		if err != nil {
 			return err
 		}
-		row, err := sampleRow(ctx, tx, d)
+		before, err := heardBefore(ctx, tx, d)
 		if err != nil {
 			return err
 		}
+		row := before.DeviceSample
 		row.ShiftUs = g.shift(row.ShiftUs, m.NowUS)
 		if row.DueUs, err = tx.KeepPoints(ctx, d.Tenant, d.ID, g.placed(points, row.ShiftUs)); err != nil {
 			return err
 		}
 		if sample, err = g.heard(ctx, tx, d, m); err != nil {
 			return err
+		}
+		if look, ok := g.lookOf(m, sample); ok {
+			if row.ServicesUs, err = keepServices(ctx, tx, d, before, look); err != nil {
+				return err
+			}
 		}
 		return keepSample(ctx, tx, row, sample)
 	})
@@ -81,13 +87,13 @@ func acceptable(m wire.MeasuresReport) (list []wire.Point, upToUS int64) {
 	return list, upToUS
 }
 
-func sampleRow(ctx context.Context, tx *store.Tx, d gen.Device) (gen.DeviceSample, error) {
-	rows, err := tx.DeviceSample(ctx, d.Tenant, d.ID)
+func heardBefore(ctx context.Context, tx *store.Tx, d gen.Device) (gen.HeardRow, error) {
+	rows, err := tx.Heard(ctx, d.Tenant, d.ID)
 	if err != nil {
-		return gen.DeviceSample{}, fmt.Errorf("read the last sample of %s: %w", d.ID, err)
+		return gen.HeardRow{}, fmt.Errorf("read the last sample of %s: %w", d.ID, err)
 	}
 	if len(rows) == 0 {
-		return gen.DeviceSample{Tenant: d.Tenant, Device: d.ID}, nil
+		return gen.HeardRow{DeviceSample: gen.DeviceSample{Tenant: d.Tenant, Device: d.ID}}, nil
 	}
 	return rows[0], nil
 }

@@ -69,11 +69,21 @@ func span(from, to float64) string {
 	return strconv.FormatFloat(max(1, plotWidth/2*(to-from)/farthest), 'f', 1, 64)
 }
 
+// stopped is one kind of devices on which a service stopped; ok is false where
+// there is none.
+func stopped(f ui.Frame, key string, s health.Stopped) (text string, ok bool) {
+	text = f.T("proof.service_"+key, "down", f.Number(int64(s.Down)), "patched", f.Number(int64(s.Patched)),
+		"others_down", f.Number(int64(s.OthersDown)), "others", f.Number(int64(s.Others)))
+	return text, s.Down > 0
+}
+
 // unproved says why a device is not proven yet.
 func unproved(f ui.Frame, d view.UnprovenDevice) string {
 	switch {
 	case d.ProbesDown > 0:
 		return f.T("proof.probes", "count", f.Number(d.ProbesDown))
+	case d.Stopped > 0:
+		return f.T("proof.stopped", "count", f.Number(d.Stopped))
 	case d.UseHours < 0:
 		return f.T("proof.unmeasured")
 	default:

@@ -18,7 +18,10 @@ func GateProof() page.GateProof {
 	signOff := fault.Because(fault.GateSignOffMissing, "role", "it")
 	held := view.RingEvidence{
 		Ring: "R1", Position: 1, State: "gate", Verdict: "hold",
-		Seen:   campaign.Seen{Looked: true, Proven: 9, UseHours: 14.5},
+		Seen: campaign.Seen{Looked: true, Proven: 9, UseHours: 14.5, Services: []campaign.ServiceDown{{
+			Service: "cups.service", Since: Now.Add(-15 * time.Hour), Workstations: health.Stopped{Down: 2, Patched: 12, Others: 40},
+			Devices: []string{"accueil-2", "compta-12"}, Shared: []string{`device.model == "Latitude 5480"`},
+		}}},
 		Looked: Now.Add(-20 * time.Minute),
 		Health: &health.Health{Verdict: health.Worse, Look: 4, Patched: 12, Findings: []health.Finding{
 			{
@@ -44,10 +47,14 @@ func GateProof() page.GateProof {
 			{Device: view.DeviceRef{ID: "d1", Name: "compta-12"}, Patched: Now.Add(-16 * time.Hour), UseHours: 1.5, ProbesDown: 0},
 			{Device: view.DeviceRef{ID: "d2", Name: "srv-files"}, Patched: Now.Add(-16 * time.Hour), UseHours: 16, ProbesDown: 1},
 			{Device: view.DeviceRef{ID: "d3", Name: "accueil-2"}, Patched: Now.Add(-15 * time.Hour), UseHours: -1},
+			{Device: view.DeviceRef{ID: "d4", Name: "compta-14"}, Patched: Now.Add(-15 * time.Hour), UseHours: 9, Stopped: 1},
 		},
 		Trips: []view.BreakerTrip{{
 			Kind: campaign.TripRegression, At: Now.Add(-20 * time.Minute), Hold: "h1",
 			Reason: fault.Because(fault.BreakerRegressions, "measures", "cpu_percent", "role", "business").String(),
+		}, {
+			Kind: campaign.TripService, At: Now.Add(-14 * time.Hour), Hold: "h0", Lifted: Now.Add(-12 * time.Hour), By: "user:exploitation",
+			Reason: fault.Because(fault.BreakerService, "service", "cups.service", "servers", "0", "workstations", "2", "devices", "accueil-2,compta-12", "role", "business").String(),
 		}},
 	}
 	held.Evaluations = []view.GateEvaluation{

@@ -567,7 +567,7 @@ func (q *Queries) CampaignDevicesOfDevice(ctx context.Context, tenant string, de
 }
 
 const cancelOrders = `-- name: CancelOrders :many
-SELECT tenant, id, device, serial, campaign, amendment, kind, envelope, state, step, step_us, cause, next_us, issued_us, expires_us FROM device_order WHERE tenant = $1 AND campaign = $2 AND state = 'open'
+SELECT tenant, id, device, serial, campaign, amendment, kind, envelope, state, step, step_us, cause, next_us, issued_us, expires_us, began_us FROM device_order WHERE tenant = $1 AND campaign = $2 AND state = 'open'
 `
 
 func (q *Queries) CancelOrders(ctx context.Context, tenant string, campaign string) ([]DeviceOrder, error) {
@@ -595,6 +595,7 @@ func (q *Queries) CancelOrders(ctx context.Context, tenant string, campaign stri
 			&i.NextUs,
 			&i.IssuedUs,
 			&i.ExpiresUs,
+			&i.BeganUs,
 		); err != nil {
 			return nil, err
 		}
@@ -1377,7 +1378,7 @@ func (q *Queries) OpenCampaigns(ctx context.Context, tenant string) ([]Campaign,
 }
 
 const openOrders = `-- name: OpenOrders :many
-SELECT tenant, id, device, serial, campaign, amendment, kind, envelope, state, step, step_us, cause, next_us, issued_us, expires_us FROM device_order WHERE tenant = $1 AND device = $2 AND state = 'open' ORDER BY serial
+SELECT tenant, id, device, serial, campaign, amendment, kind, envelope, state, step, step_us, cause, next_us, issued_us, expires_us, began_us FROM device_order WHERE tenant = $1 AND device = $2 AND state = 'open' ORDER BY serial
 `
 
 func (q *Queries) OpenOrders(ctx context.Context, tenant string, device string) ([]DeviceOrder, error) {
@@ -1405,6 +1406,7 @@ func (q *Queries) OpenOrders(ctx context.Context, tenant string, device string) 
 			&i.NextUs,
 			&i.IssuedUs,
 			&i.ExpiresUs,
+			&i.BeganUs,
 		); err != nil {
 			return nil, err
 		}
@@ -1420,7 +1422,7 @@ func (q *Queries) OpenOrders(ctx context.Context, tenant string, device string) 
 }
 
 const order = `-- name: Order :one
-SELECT tenant, id, device, serial, campaign, amendment, kind, envelope, state, step, step_us, cause, next_us, issued_us, expires_us FROM device_order WHERE tenant = $1 AND id = $2
+SELECT tenant, id, device, serial, campaign, amendment, kind, envelope, state, step, step_us, cause, next_us, issued_us, expires_us, began_us FROM device_order WHERE tenant = $1 AND id = $2
 `
 
 func (q *Queries) Order(ctx context.Context, tenant string, iD string) (DeviceOrder, error) {
@@ -1442,6 +1444,7 @@ func (q *Queries) Order(ctx context.Context, tenant string, iD string) (DeviceOr
 		&i.NextUs,
 		&i.IssuedUs,
 		&i.ExpiresUs,
+		&i.BeganUs,
 	)
 	return i, err
 }

@@ -48,9 +48,9 @@ func (q *Queries) AddEvaluation(ctx context.Context, arg AddEvaluationParams) er
 }
 
 const addTrip = `-- name: AddTrip :exec
-INSERT INTO breaker_trip (tenant, campaign, amendment, position, kind, item, hold, at_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (tenant, campaign, amendment, position, kind, item) DO NOTHING
+INSERT INTO breaker_trip (tenant, campaign, amendment, position, kind, item, service, hold, at_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (tenant, campaign, amendment, position, kind, item, service) DO NOTHING
 `
 
 type AddTripParams struct {
@@ -60,6 +60,7 @@ type AddTripParams struct {
 	Position  int64
 	Kind      string
 	Item      string
+	Service   string
 	Hold      string
 	AtUs      int64
 }
@@ -72,6 +73,7 @@ func (q *Queries) AddTrip(ctx context.Context, arg AddTripParams) error {
 		arg.Position,
 		arg.Kind,
 		arg.Item,
+		arg.Service,
 		arg.Hold,
 		arg.AtUs,
 	)
@@ -153,7 +155,7 @@ func (q *Queries) Complaints(ctx context.Context, tenant string, campaign string
 }
 
 const deviceEvidence = `-- name: DeviceEvidence :many
-SELECT tenant, campaign, amendment, device, position, patched_us, use_s, probes_down, proven FROM device_evidence WHERE tenant = $1 AND campaign = $2 AND amendment = $3 AND position = $4 ORDER BY device
+SELECT tenant, campaign, amendment, device, position, patched_us, use_s, probes_down, proven, services_down FROM device_evidence WHERE tenant = $1 AND campaign = $2 AND amendment = $3 AND position = $4 ORDER BY device
 `
 
 type DeviceEvidenceParams struct {
@@ -187,6 +189,7 @@ func (q *Queries) DeviceEvidence(ctx context.Context, arg DeviceEvidenceParams) 
 			&i.UseS,
 			&i.ProbesDown,
 			&i.Proven,
+			&i.ServicesDown,
 		); err != nil {
 			return nil, err
 		}
@@ -590,22 +593,23 @@ func (q *Queries) ProbesDown(ctx context.Context, arg ProbesDownParams) ([]Probe
 }
 
 const putDeviceEvidence = `-- name: PutDeviceEvidence :exec
-INSERT INTO device_evidence (tenant, campaign, amendment, device, position, patched_us, use_s, probes_down, proven)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO device_evidence (tenant, campaign, amendment, device, position, patched_us, use_s, probes_down, proven, services_down)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (tenant, campaign, amendment, device) DO UPDATE SET position = excluded.position, patched_us = excluded.patched_us,
-  use_s = excluded.use_s, probes_down = excluded.probes_down, proven = excluded.proven
+  use_s = excluded.use_s, probes_down = excluded.probes_down, services_down = excluded.services_down, proven = excluded.proven
 `
 
 type PutDeviceEvidenceParams struct {
-	Tenant     string
-	Campaign   string
-	Amendment  int64
-	Device     string
-	Position   int64
-	PatchedUs  int64
-	UseS       int64
-	ProbesDown int64
-	Proven     int64
+	Tenant       string
+	Campaign     string
+	Amendment    int64
+	Device       string
+	Position     int64
+	PatchedUs    int64
+	UseS         int64
+	ProbesDown   int64
+	Proven       int64
+	ServicesDown int64
 }
 
 func (q *Queries) PutDeviceEvidence(ctx context.Context, arg PutDeviceEvidenceParams) error {
@@ -619,6 +623,7 @@ func (q *Queries) PutDeviceEvidence(ctx context.Context, arg PutDeviceEvidencePa
 		arg.UseS,
 		arg.ProbesDown,
 		arg.Proven,
+		arg.ServicesDown,
 	)
 	return err
 }
@@ -708,7 +713,7 @@ func (q *Queries) RingEvidence(ctx context.Context, tenant string, campaign stri
 }
 
 const trips = `-- name: Trips :many
-SELECT tenant, campaign, amendment, position, kind, item, hold, at_us FROM breaker_trip WHERE tenant = $1 AND campaign = $2 ORDER BY amendment, position, kind, item
+SELECT tenant, campaign, amendment, position, kind, item, service, hold, at_us FROM breaker_trip WHERE tenant = $1 AND campaign = $2 ORDER BY amendment, position, kind, item, service
 `
 
 func (q *Queries) Trips(ctx context.Context, tenant string, campaign string) ([]BreakerTrip, error) {
@@ -727,6 +732,7 @@ func (q *Queries) Trips(ctx context.Context, tenant string, campaign string) ([]
 			&i.Position,
 			&i.Kind,
 			&i.Item,
+			&i.Service,
 			&i.Hold,
 			&i.AtUs,
 		); err != nil {

@@ -87,7 +87,7 @@ func (q *Queries) ClaimWatches(ctx context.Context, arg ClaimWatchesParams) ([]D
 }
 
 const deviceSample = `-- name: DeviceSample :many
-SELECT tenant, device, at_us, body, shift_us, due_us FROM device_sample WHERE tenant = $1 AND device = $2
+SELECT tenant, device, at_us, body, shift_us, due_us, services_us FROM device_sample WHERE tenant = $1 AND device = $2
 `
 
 func (q *Queries) DeviceSample(ctx context.Context, tenant string, device string) ([]DeviceSample, error) {
@@ -106,6 +106,7 @@ func (q *Queries) DeviceSample(ctx context.Context, tenant string, device string
 			&i.Body,
 			&i.ShiftUs,
 			&i.DueUs,
+			&i.ServicesUs,
 		); err != nil {
 			return nil, err
 		}
@@ -337,21 +338,23 @@ func (q *Queries) ProbesOfDevice(ctx context.Context, tenant string, device stri
 }
 
 const putDeviceSample = `-- name: PutDeviceSample :exec
-INSERT INTO device_sample (tenant, device, at_us, body, shift_us, due_us) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO device_sample (tenant, device, at_us, body, shift_us, due_us, services_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (tenant, device) DO UPDATE SET
   body = CASE WHEN excluded.at_us > device_sample.at_us THEN excluded.body ELSE device_sample.body END,
   at_us = CASE WHEN excluded.at_us > device_sample.at_us THEN excluded.at_us ELSE device_sample.at_us END,
-  shift_us = excluded.shift_us,
+  shift_us = excluded.shift_us, services_us = excluded.services_us,
   due_us = CASE WHEN excluded.due_us > 0 AND (device_sample.due_us = 0 OR excluded.due_us < device_sample.due_us) THEN excluded.due_us ELSE device_sample.due_us END
 `
 
 type PutDeviceSampleParams struct {
-	Tenant  string
-	Device  string
-	AtUs    int64
-	Body    string
-	ShiftUs int64
-	DueUs   int64
+	Tenant     string
+	Device     string
+	AtUs       int64
+	Body       string
+	ShiftUs    int64
+	DueUs      int64
+	ServicesUs int64
 }
 
 // PutDeviceSample keeps the later sample, and the earlier time to look at blocks.
@@ -363,6 +366,7 @@ func (q *Queries) PutDeviceSample(ctx context.Context, arg PutDeviceSampleParams
 		arg.Body,
 		arg.ShiftUs,
 		arg.DueUs,
+		arg.ServicesUs,
 	)
 	return err
 }

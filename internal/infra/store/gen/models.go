@@ -123,6 +123,7 @@ type BreakerTrip struct {
 	Position  int64
 	Kind      string
 	Item      string
+	Service   string
 	Hold      string
 	AtUs      int64
 }
@@ -346,15 +347,16 @@ type DeviceArrival struct {
 }
 
 type DeviceEvidence struct {
-	Tenant     string
-	Campaign   string
-	Amendment  int64
-	Device     string
-	Position   int64
-	PatchedUs  int64
-	UseS       int64
-	ProbesDown int64
-	Proven     int64
+	Tenant       string
+	Campaign     string
+	Amendment    int64
+	Device       string
+	Position     int64
+	PatchedUs    int64
+	UseS         int64
+	ProbesDown   int64
+	Proven       int64
+	ServicesDown int64
 }
 
 type DeviceLink struct {
@@ -389,6 +391,7 @@ type DeviceOrder struct {
 	NextUs    int64
 	IssuedUs  int64
 	ExpiresUs int64
+	BeganUs   int64
 }
 
 type DevicePart struct {
@@ -412,12 +415,13 @@ type DeviceProbe struct {
 }
 
 type DeviceSample struct {
-	Tenant  string
-	Device  string
-	AtUs    int64
-	Body    string
-	ShiftUs int64
-	DueUs   int64
+	Tenant     string
+	Device     string
+	AtUs       int64
+	Body       string
+	ShiftUs    int64
+	DueUs      int64
+	ServicesUs int64
 }
 
 type DeviceTag struct {
@@ -961,6 +965,16 @@ type Said struct {
 	SaidUs    int64
 	ExpiresUs int64
 	ToldUs    int64
+}
+
+type ServiceDown struct {
+	Tenant  string
+	Device  string
+	Name    string
+	UpUs    int64
+	SinceUs int64
+	BootID  string
+	BootUs  int64
 }
 
 type SignOff struct {

@@ -90,10 +90,10 @@ GROUP BY c.position ORDER BY c.position;
 SELECT * FROM device_evidence WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND position = @position ORDER BY device;
 
 -- name: PutDeviceEvidence :exec
-INSERT INTO device_evidence (tenant, campaign, amendment, device, position, patched_us, use_s, probes_down, proven)
-VALUES (@tenant, @campaign, @amendment, @device, @position, @patched_us, @use_s, @probes_down, @proven)
+INSERT INTO device_evidence (tenant, campaign, amendment, device, position, patched_us, use_s, probes_down, proven, services_down)
+VALUES (@tenant, @campaign, @amendment, @device, @position, @patched_us, @use_s, @probes_down, @proven, @services_down)
 ON CONFLICT (tenant, campaign, amendment, device) DO UPDATE SET position = excluded.position, patched_us = excluded.patched_us,
-  use_s = excluded.use_s, probes_down = excluded.probes_down, proven = excluded.proven;
+  use_s = excluded.use_s, probes_down = excluded.probes_down, services_down = excluded.services_down, proven = excluded.proven;
 
 -- name: DropDeviceEvidence :exec
 DELETE FROM device_evidence WHERE tenant = @tenant AND campaign = @campaign AND amendment = @amendment AND device = @device;
@@ -107,9 +107,9 @@ INSERT INTO gate_evaluation (tenant, id, campaign, amendment, position, ring, at
 VALUES (@tenant, @id, @campaign, @amendment, @position, @ring, @at_us, @state, @verdict, @evidence, @reasons, @actor);
 
 -- name: Trips :many
-SELECT * FROM breaker_trip WHERE tenant = @tenant AND campaign = @campaign ORDER BY amendment, position, kind, item;
+SELECT * FROM breaker_trip WHERE tenant = @tenant AND campaign = @campaign ORDER BY amendment, position, kind, item, service;
 
 -- name: AddTrip :exec
-INSERT INTO breaker_trip (tenant, campaign, amendment, position, kind, item, hold, at_us)
-VALUES (@tenant, @campaign, @amendment, @position, @kind, @item, @hold, @at_us)
-ON CONFLICT (tenant, campaign, amendment, position, kind, item) DO NOTHING;
+INSERT INTO breaker_trip (tenant, campaign, amendment, position, kind, item, service, hold, at_us)
+VALUES (@tenant, @campaign, @amendment, @position, @kind, @item, @service, @hold, @at_us)
+ON CONFLICT (tenant, campaign, amendment, position, kind, item, service) DO NOTHING;

@@ -32,11 +32,12 @@ SELECT * FROM device_sample WHERE tenant = @tenant AND device = @device;
 
 -- PutDeviceSample keeps the later sample, and the earlier time to look at blocks.
 -- name: PutDeviceSample :exec
-INSERT INTO device_sample (tenant, device, at_us, body, shift_us, due_us) VALUES (@tenant, @device, @at_us, @body, @shift_us, @due_us)
+INSERT INTO device_sample (tenant, device, at_us, body, shift_us, due_us, services_us)
+VALUES (@tenant, @device, @at_us, @body, @shift_us, @due_us, @services_us)
 ON CONFLICT (tenant, device) DO UPDATE SET
   body = CASE WHEN excluded.at_us > device_sample.at_us THEN excluded.body ELSE device_sample.body END,
   at_us = CASE WHEN excluded.at_us > device_sample.at_us THEN excluded.at_us ELSE device_sample.at_us END,
-  shift_us = excluded.shift_us,
+  shift_us = excluded.shift_us, services_us = excluded.services_us,
   due_us = CASE WHEN excluded.due_us > 0 AND (device_sample.due_us = 0 OR excluded.due_us < device_sample.due_us) THEN excluded.due_us ELSE device_sample.due_us END;
 
 -- DueMeasures are the devices with blocks to look at, longest due first.
