@@ -2,6 +2,7 @@ package health
 
 import (
 	"math"
+	"strconv"
 	"testing"
 	"time"
 
@@ -167,6 +168,49 @@ func TestCountsAskHowManyDevicesNotHowFar(t *testing.T) {
 	got := judged(append(quiet(10, 0), quiet(10, 1)...), quiet(60, 0), wire.MeasureDown, 1)
 	if got.Verdict != Worse || got.Out != 10 || got.ControlOut != 0 || got.Reason.Code != fault.HealthWorseSome {
 		t.Errorf("half of twenty: %+v", got)
+	}
+}
+
+// A ring of ten has two devices of the model that a patch does not get on with.
+func TestAFewThatAreFarWorse(t *testing.T) {
+	with := func(few, many []Movement) []Movement { return append(few, many...) }
+	before := func(list []Movement, devices int) []Movement {
+		for i := range devices { // on one day all of them were as bad
+			list[i].Most, list[i].Days[5] = 60, 60
+		}
+		return list
+	}
+	for _, c := range []struct {
+		name             string
+		patched, control []Movement
+		worse            bool
+	}{
+		{"two of ten", with(flat(2, 50), flat(8, 0)), flat(38, 0), true},
+		{"two of ten, not far", with(flat(2, 18), flat(8, 0)), flat(38, 0), false},
+		{"one of ten", with(flat(1, 50), flat(8, 0)), flat(38, 0), false},
+		{"two of ten, and others too", with(flat(2, 50), flat(8, 0)), with(flat(8, 50), flat(30, 0)), false},
+		{"two of ten, as on a day before", before(with(flat(8, 0), flat(2, 50)), 2), flat(38, 0), false},
+		{"two of ten, worse than a day before", before(with(flat(8, 0), flat(2, 50)), 1), flat(38, 0), true},
+		{"six of all", with(flat(6, 50), flat(30, 0)), nil, true},
+		{"two of ten, on a slow day", with(flat(2, 40), flat(8, 20)), flat(38, 20), false},
+		{"two of ten, all having risen", with(flat(2, 50), flat(8, 30)), flat(38, 30), false},
+	} {
+		got := judged(c.patched, c.control, wire.MeasureCPU, 2)
+		if (got.Verdict == Worse) != c.worse {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+		if c.worse && (got.Reason.Code != fault.HealthWorseSomePast || got.Reason.Args["count"] != strconv.Itoa(got.Out) || got.Reason.Args["days"] != "28") {
+			t.Errorf("%s: %s", c.name, got.Reason)
+		}
+	}
+}
+
+func TestOneDeviceFarWorseIsNoRegression(t *testing.T) {
+	for n, want := range map[int]bool{1: false, 2: true} {
+		q := askFar(cpu, &Compared{Patched: flat(n, 50), Control: flat(38, 0)}, Alpha)
+		if q.large != want {
+			t.Errorf("%d devices: large is %t", n, q.large)
+		}
 	}
 }
 

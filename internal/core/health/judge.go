@@ -54,6 +54,8 @@ const (
 	// alone is how much more a change must be where everyone is patched: what
 	// happened to all of them at once looks like the patch.
 	alone = 1.5
+	// far is at how many times what matters a device is far worse.
+	far = 2.5
 	// calm: however quiet the days before were, a change of a third of what
 	// matters is taken as usual.
 	calm = 1.0 / 3
@@ -94,6 +96,9 @@ func Judge(a Ask) Health {
 		}
 		if rule.Share {
 			asked = append(asked, askShare(rule, c, may))
+		}
+		if rule.Shift && rule.Share {
+			asked = append(asked, askFar(rule, c, may))
 		}
 	}
 	h.Findings = append(h.Findings, answer(asked, may)...)
@@ -201,25 +206,6 @@ func shownAs(r Rule, i chance.Interval) (effect, low, high float64) {
 	return out[0], out[1], out[2]
 }
 
-// askShare asks whether more patched devices than others are worse, each by
-// itself. Where groups are too small the days before of the patched ones stand
-// in for the others.
-func askShare(r Rule, c *Compared, may float64) question {
-	q := newQuestion(r, c, may)
-	q.Share, q.Ratio, q.Matters = true, false, 100*sameShare
-	q.pBetter = 1
-	others, ofOthers := q.ControlOut, q.Control
-	if q.Against != Others {
-		others, ofOthers, q.days = badDays(r, c.Patched)
-	}
-	q.p = chance.Fisher(q.Out, q.Patched-q.Out, others, ofOthers-others)
-	i := chance.ShareDifference(q.Out, q.Patched, others, ofOthers, level)
-	q.large = q.Out >= fewestOut && i.Estimate >= leastShare && ofOthers > 0
-	q.same = q.Out == 0 || i.High <= sameShare
-	q.Effect, q.Low, q.High = 100*i.Estimate, 100*i.Low, 100*i.High
-	return q
-}
-
 // answer corrects for all questions and makes one finding of each measure's.
 func answer(asked []question, may float64) []Finding {
 	worse, better := make([]float64, len(asked)), make([]float64, len(asked))
@@ -230,7 +216,7 @@ func answer(asked []question, may float64) []Finding {
 	var out []Finding
 	for i := 0; i < len(asked); i++ {
 		q := asked[i].answered(worse[i], better[i], may)
-		if i+1 < len(asked) && asked[i+1].Measure == q.Measure {
+		for i+1 < len(asked) && asked[i+1].Measure == q.Measure {
 			i++
 			q = q.with(asked[i].answered(worse[i], better[i], may))
 		}
@@ -264,7 +250,7 @@ func (q question) answered(worse, better, may float64) question {
 	return q
 }
 
-// with takes the worse of a measure's two answers; it is the same, or better,
+// with takes the worse of two answers of a measure; it is the same, or better,
 // only if no device says otherwise.
 func (q question) with(other question) question {
 	if rank(other.Verdict) < rank(q.Verdict) {
@@ -298,38 +284,6 @@ func median(values []float64) float64 {
 	slices.Sort(values)
 	n := len(values)
 	return (values[n/2] + values[(n-1)/2]) / 2
-}
-
-// bar is how much one device must have changed to be worse by itself: by what
-// matters more than the others usually did.
-func (c *Compared) bar(r Rule) float64 {
-	if len(c.Control) == 0 {
-		return alone * r.matters()
-	}
-	return r.matters() + medianOf(c.Control, change)
-}
-
-// out tells that a device is worse by itself: by more than on any day of its past.
-func (m Movement) out(bar float64) bool { return m.Change >= bar && m.Change > m.Most }
-
-// Out tells that a device is worse by itself.
-func (c *Compared) Out(measure wire.Measure, m Movement) bool {
-	for _, r := range Rules() {
-		if r.Measure == measure {
-			return m.out(c.bar(r))
-		}
-	}
-	return false
-}
-
-func outs(list []Movement, bar float64) int {
-	n := 0
-	for _, m := range list {
-		if m.out(bar) {
-			n++
-		}
-	}
-	return n
 }
 
 // contrasts are by how much patched devices moved more than the others, now and
@@ -369,21 +323,4 @@ func onDay(list []Movement, d int) []float64 {
 		}
 	}
 	return out
-}
-
-// badDays counts the days of devices, and those on which one was worse by what
-// matters.
-func badDays(r Rule, list []Movement) (bad, all, days int) {
-	for _, m := range list {
-		for _, d := range m.Days {
-			if !math.IsNaN(d) {
-				all++
-				if d >= r.matters() {
-					bad++
-				}
-			}
-		}
-		days = max(days, len(m.Days))
-	}
-	return bad, all, days
 }

@@ -46,6 +46,8 @@ func TestRegressionsOfTheirSizeAreFound(t *testing.T) {
 	}{
 		{"CPU of all, a few devices", 5, Harm{Measure: wire.MeasureCPU, Add: 25, Share: 1}, 40, 20},
 		{"CPU of all, a fleet", 50, Harm{Measure: wire.MeasureCPU, Add: 25, Share: 1}, 12, 11},
+		// Of such 53 of 60 are found.
+		{"CPU of a fifth of a fleet, far", 50, Harm{Measure: wire.MeasureCPU, Add: 50, Share: 0.2}, 12, 8},
 		// Of such 11 of 12 are found.
 		{"CPU of a fifth", 1000, Harm{Measure: wire.MeasureCPU, Add: 25, Share: 0.2}, 5, 4},
 		{"a service on a fifth", 1000, Harm{Measure: wire.MeasureDown, Add: 1, Share: 0.2}, 3, 3},
