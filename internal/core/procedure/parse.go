@@ -145,10 +145,10 @@ func readEmergency(o manifest.Object) Emergency {
 func readVisas(o manifest.Object) []Visa {
 	var out []Visa
 	o.List("visas", func(at manifest.Place) {
-		in := o.Reader.Object(at, "role", "date")
+		in := o.Reader.Object(at, "visa", "name", "role", "date")
 		in.Need("role", "name the role that signed")
 		in.Need("date", "write when it signed, YYYY-MM-DD")
-		visa := Visa{Role: in.Text("role")}
+		visa := Visa{Kind: manifest.Choice(in, "visa", Validated, VisaKinds()), Name: in.Text("name"), Role: in.Text("role")}
 		if in.Has("date") {
 			var err error
 			if visa.Date, err = calendar.ParseDate(in.Text("date")); err != nil {

@@ -78,7 +78,7 @@ func TestTheMissionsProcedure(t *testing.T) {
 	if e := p.Emergency; e.Day != 2*time.Hour || len(e.SignOffs) != 2 || e.SignOffs[0].Role != "security" {
 		t.Errorf("got emergency %+v", e)
 	}
-	if len(p.Visas) != 2 || p.Visas[0].Date.String() != "2026-01-05" {
+	if len(p.Visas) != 3 || p.Visas[0].Date.String() != "2026-01-05" || p.Visas[0].Kind != procedure.Drafted || p.Visas[2].Kind != procedure.Validated || p.Visas[0].Name != "" {
 		t.Errorf("got visas %+v", p.Visas)
 	}
 	if v := p.Verification; len(v.SignOffs) != 1 || v.SignOffs[0].Role != "it" || len(v.SignOffs[0].Checklist) != 3 {

@@ -208,11 +208,27 @@ type Emergency struct {
 	SignOffs []SignOffRule // all are needed before it starts; at least one
 }
 
-// Visa is a role's signature on the procedure itself.
+// Visa is somebody's signature on the procedure itself: who, in which function,
+// when, and as what. A name is there only where the procedure gives one.
 type Visa struct {
+	Kind VisaKind
+	Name string
 	Role string
 	Date calendar.Date
 }
+
+// VisaKind is as what a controlled document was signed.
+type VisaKind string
+
+// Kinds of visas, in their order.
+const (
+	Drafted   VisaKind = "drafted"
+	Verified  VisaKind = "verified"
+	Validated VisaKind = "validated"
+)
+
+// VisaKinds lists them.
+func VisaKinds() []VisaKind { return []VisaKind{Drafted, Verified, Validated} }
 
 // Covers tells whether the procedure is about the device.
 func (p Procedure) Covers(m fleet.Member) bool {

@@ -132,8 +132,12 @@ func (c *cli) verification(v view.Verification) error {
 			return err
 		}
 	}
-	five := func(first string, n view.Numbers) []string {
-		return []string{first, w.Number(n.Done), w.Number(n.Failed), w.Number(n.NotReached), w.Number(n.Unreachable), w.Number(n.Exempt), w.Share(n.Done, n.Total()-n.Exempt)}
+	five := func(first string, n view.Numbers, proven *int64) []string {
+		known := "—" // nobody has looked, which is not none
+		if proven != nil {
+			known = w.Number(*proven)
+		}
+		return []string{first, w.Number(n.Done), w.Number(n.Failed), w.Number(n.NotReached), w.Number(n.Unreachable), w.Number(n.Exempt), w.Share(n.Done, n.Total()-n.Exempt), known}
 	}
 	tables := []struct {
 		head, none string
@@ -145,17 +149,21 @@ func (c *cli) verification(v view.Verification) error {
 		if r.Amendment > 0 {
 			name += " · " + w.T("board.amendment", "n", w.Number(r.Amendment))
 		}
-		out = append(out, five(name, r.Numbers))
+		out = append(out, five(name, r.Numbers, r.Proven))
 	}
-	out = append(out, five(w.T("verification.total"), v.Total))
-	numbers := []string{"verification.done", "verification.failed", "verification.not_reached", "verification.unreachable", "verification.exempt", "paper.reached"}
+	out = append(out, five(w.T("verification.total"), v.Total, v.Proven))
+	numbers := []string{"verification.done", "verification.failed", "verification.not_reached", "verification.unreachable", "verification.exempt", "paper.reached", "col.proven"}
 	if err := c.table(append([]string{"col.ring"}, numbers...), out); err != nil {
 		return err
 	}
 	for _, t := range tables {
 		out = nil
 		for _, l := range t.lines {
-			out = append(out, five(orElse(l.Value, w.T(t.none)), l.Numbers))
+			proven := v.Proven
+			if proven != nil {
+				proven = &l.Proven
+			}
+			out = append(out, five(orElse(l.Value, w.T(t.none)), l.Numbers, proven))
 		}
 		if err := c.say(""); err != nil {
 			return err

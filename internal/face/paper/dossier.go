@@ -38,9 +38,9 @@ func Dossier(d view.Dossier, language string, is Issue) layout.Document {
 	}{
 		{"dossier.summary", w.summary()}, {"dossier.perimeter", w.perimeter()}, {"dossier.calendar", w.calendar()},
 		{"dossier.content", w.content()}, {"dossier.rings", w.rings()}, {"dossier.decisions", w.decisions()},
-		{"dossier.incidents", w.incidents()}, {"dossier.feedback", w.feedback()}, {"dossier.coverage", w.coverage()},
+		{"dossier.tested", w.tested()}, {"dossier.incidents", w.incidents()}, {"dossier.holds", w.holds()}, {"dossier.undone", w.rollbacks()}, {"dossier.coverage", w.coverage()},
 		{"dossier.times", w.times()}, {"dossier.exceptions", w.exceptions()}, {"dossier.missing", w.missing()},
-		{"dossier.follow_up", w.followUp()}, {"dossier.register", w.register()},
+		{"dossier.follow_up", w.followUp()}, {"dossier.chronology", w.chronology()}, {"dossier.register", w.register()},
 	}
 	for i, s := range sections {
 		doc.Sections = append(doc.Sections, layout.Section{ID: layout.Anchor(i + 1), Title: strconv.Itoa(i+1) + ". " + w.T(s.key), Blocks: s.blocks})
@@ -85,29 +85,29 @@ func (w dossierWriter) cover() []layout.Fact {
 
 // visas are functions and the accounts that acted, never names that nobody gave.
 func (w dossierWriter) visas() layout.Table {
-	t := layout.Table{Title: w.T("paper.visas"), Sheet: w.T("paper.visas"), Head: w.columns(heads{{"paper.visa", 1}, {"paper.function", 1.6}, {"col.account", 1.2}, {"paper.date", 1.2}})}
+	t := layout.Table{Title: w.T("paper.visas"), Sheet: w.T("paper.visas"), Head: w.columns(heads{{"paper.visa", 1}, {"col.name", 1.2}, {"paper.function", 1.8}, {"paper.date", 1.2}})}
 	waits := layout.T(w.T("paper.awaited")).In(layout.Quiet)
-	drafted := []layout.Cell{layout.T(w.T("paper.drafted")), layout.T(w.d.Owner), waits, waits}
+	drafted := []layout.Cell{layout.T(w.T("paper.drafted")), waits, layout.T(w.d.Owner), waits}
 	if r := w.is.Revision; r.Number > 0 {
-		drafted[2], drafted[3] = layout.T(w.Actor(r.Actor)), layout.T(w.when(r.At))
+		drafted[1], drafted[3] = layout.T(w.Actor(r.Actor)), layout.T(w.when(r.At))
 	}
 	t.Rows = append(t.Rows, drafted)
 	for _, s := range w.d.Verification.SignOffs {
-		row := []layout.Cell{layout.T(w.T("paper.verified")), layout.T(w.own(s.Title) + " (" + w.Role(s.Role) + ")"), waits, waits}
+		row := []layout.Cell{layout.T(w.T("paper.verified")), waits, layout.T(w.own(s.Title) + " (" + w.Role(s.Role) + ")"), waits}
 		if g := s.Given; g != nil && g.Yes {
-			row[2], row[3] = layout.T(w.Actor(g.Actor)), layout.T(w.when(g.At))
+			row[1], row[3] = layout.T(w.Actor(g.Actor)), layout.T(w.when(g.At))
 		} else if g != nil {
-			row[2], row[3] = layout.T(w.T("paper.refused_by", "by", w.Actor(g.Actor))).In(layout.Bad), layout.T(w.when(g.At))
+			row[1], row[3] = layout.T(w.T("paper.refused_by", "by", w.Actor(g.Actor))).In(layout.Bad), layout.T(w.when(g.At))
 		}
 		t.Rows = append(t.Rows, row)
 	}
 	if len(w.d.Verification.SignOffs) == 0 {
-		t.Rows = append(t.Rows, []layout.Cell{layout.T(w.T("paper.verified")), layout.T(w.T("paper.not_asked")).In(layout.Quiet), layout.T("—"), layout.T("—")})
+		t.Rows = append(t.Rows, []layout.Cell{layout.T(w.T("paper.verified")), layout.T("—"), layout.T(w.T("paper.not_asked")).In(layout.Quiet), layout.T("—")})
 	}
-	closed := []layout.Cell{layout.T(w.T("paper.validated")), layout.T(w.T("paper.closing")), waits, waits}
+	closed := []layout.Cell{layout.T(w.T("paper.validated")), waits, layout.T(w.T("paper.closing")), waits}
 	for _, e := range w.d.Story {
 		if e.Kind == "campaign_closed" {
-			closed[2], closed[3] = layout.T(w.Actor(e.Actor)), layout.T(w.when(e.At))
+			closed[1], closed[3] = layout.T(w.Actor(e.Actor)), layout.T(w.when(e.At))
 		}
 	}
 	t.Rows = append(t.Rows, closed)
@@ -132,12 +132,7 @@ func (w dossierWriter) revisions() layout.Table {
 func (w dossierWriter) summary() []layout.Block {
 	v, total := w.d.Verification, w.d.Verification.Total
 	lead := w.N("dossier.lead", total.Done, "of", w.Number(total.Total()-total.Exempt), "share", w.reached(total))
-	incidents, rolledBack := int64(0), int64(0)
-	for _, e := range w.d.Story {
-		if e.Kind == "incident_opened" {
-			incidents++
-		}
-	}
+	rolledBack := int64(0)
 	for _, it := range w.d.Items {
 		rolledBack += it.RolledBack
 	}
@@ -151,7 +146,7 @@ func (w dossierWriter) summary() []layout.Block {
 		{Label: title(w.Word(lang.Bucket, "done")), Value: w.Number(total.Done), Tone: layout.Good}, w.alarm(title(w.Word(lang.Bucket, "failed")), total.Failed, layout.Bad),
 		w.alarm(title(w.Word(lang.Bucket, "not_reached")), total.NotReached, layout.Warn), w.alarm(title(w.Word(lang.Bucket, "unreachable")), total.Unreachable, layout.Warn),
 		{Label: title(w.Word(lang.Bucket, "exempt")), Value: w.Number(total.Exempt)}, {Label: w.T("dossier.patches"), Value: w.Number(int64(len(w.d.Items)))},
-		w.alarm(w.T("dossier.incident_count"), incidents, layout.Warn), w.alarm(w.T("dossier.rolled_back"), rolledBack, layout.Warn), w.alarm(w.T("dossier.dates_late"), late, layout.Warn),
+		{Label: w.T("col.proven"), Value: w.provenShare(v.Proven, total)}, w.alarm(w.T("dossier.incident_count"), int64(len(w.d.Proceedings.Incidents)), layout.Warn), w.alarm(w.T("dossier.holds"), int64(len(w.d.Proceedings.Holds)), layout.Warn), w.alarm(w.T("dossier.rolled_back"), rolledBack, layout.Warn), w.alarm(w.T("dossier.dates_late"), late, layout.Warn),
 	}
 	var labels []string
 	var numbers []view.Numbers
@@ -197,15 +192,36 @@ func (w dossierWriter) perimeter() []layout.Block {
 		{Label: w.T("paper.applied"), Value: w.when(p.At) + ", " + w.Actor(p.Actor)}, {Label: w.T("paper.perimeter"), Value: w.selected(w.d.Perimeter)},
 		{Label: w.T("paper.excluded"), Value: w.selected(w.d.Excluded)}, {Label: w.T("dossier.origin"), Value: w.Word(lang.Origin, w.d.Board.Campaign.Origin)},
 	}
-	visas := layout.Table{Title: w.T("dossier.procedure_visas"), Empty: w.T("dossier.no_procedure_visa"), Head: w.columns(heads{{"paper.function", 2}, {"paper.date", 1}})}
-	for _, v := range w.d.Visas {
-		visas.Rows = append(visas.Rows, []layout.Cell{layout.T(w.Role(v.Role)), layout.T(w.Day(v.Date))})
-	}
-	out := []layout.Block{{Facts: facts}, {Text: w.T("dossier.procedure_hash", "hash", p.SHA256)}, tableBlock(visas)}
+	out := []layout.Block{{Facts: facts}, {Text: w.T("dossier.procedure_hash", "hash", p.SHA256)}, tableBlock(w.procedureVisas()), tableBlock(w.procedureVersions())}
 	if e := w.d.Board.Emergency; e != nil {
 		out = append(out, layout.Block{Text: w.Emergency(e.Cause, e.Name()) + " — " + w.Actor(e.AskedBy) + " : " + e.Reason})
 	}
 	return out
+}
+
+// procedureVisas are those that the procedure carries: a name only where it
+// gives one.
+func (w dossierWriter) procedureVisas() layout.Table {
+	t := layout.Table{
+		Title: w.T("dossier.procedure_visas"), Sheet: w.T("dossier.procedure_visas"), Empty: w.T("dossier.no_procedure_visa"),
+		Head: w.columns(heads{{"paper.visa", 1}, {"col.name", 1.2}, {"paper.function", 2}, {"paper.date", 1}}),
+	}
+	for _, v := range w.d.Visas {
+		t.Rows = append(t.Rows, []layout.Cell{layout.T(w.T("paper." + string(v.Kind))), layout.T(w.or(v.Name, "—")), layout.T(w.Role(v.Role)), layout.T(w.Day(v.Date))})
+	}
+	return t
+}
+
+// procedureVersions is the procedure's own table of revisions.
+func (w dossierWriter) procedureVersions() layout.Table {
+	t := layout.Table{
+		Title: w.T("dossier.procedure_versions"), Sheet: w.T("dossier.procedure_versions"), Empty: w.T("dossier.no_procedure_visa"),
+		Head: w.columns(heads{{"col.version", 0.7}, {"paper.date", 1.2}, {"col.by", 1}, {"dossier.sha256", 4}}),
+	}
+	for _, v := range w.d.Versions {
+		t.Rows = append(t.Rows, []layout.Cell{w.count(v.Version), layout.T(w.when(v.At)), layout.T(w.Actor(v.Actor)), layout.T(v.SHA256)})
+	}
+	return t
 }
 
 // selected says which devices a perimeter takes.

@@ -26,12 +26,16 @@ func (w dossierWriter) coverage() []layout.Block {
 		lines     []view.CoverageLine
 	}{{"verification.departments", "verification.no_department", v.Departments}, {"verification.sites", "verification.no_site", v.Sites}, {"verification.systems", "verification.no_system", v.Systems}} {
 		name := w.T(by.key)
-		t := layout.Table{Sheet: name, Empty: w.T("dossier.no_device"), Head: w.fiveHeads(layout.Column{Text: name, Weight: 2})}
+		t := layout.Table{Sheet: name, Empty: w.T("dossier.no_device"), Head: w.provenHeads(layout.Column{Text: name, Weight: 2})}
 		var labels []string
 		var numbers []view.Numbers
 		for _, l := range by.lines {
 			label := w.or(l.Value, w.T(by.none))
-			t.Rows = append(t.Rows, w.five(l.Numbers, layout.T(label)))
+			proven := v.Proven
+			if proven != nil {
+				proven = &l.Proven
+			}
+			t.Rows = append(t.Rows, w.fiveProven(l.Numbers, proven, layout.T(label)))
 			if len(labels) < chartLines {
 				labels, numbers = append(labels, label), append(numbers, l.Numbers)
 			}

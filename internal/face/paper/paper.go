@@ -126,6 +126,28 @@ func (w writer) five(n view.Numbers, first ...layout.Cell) []layout.Cell {
 	return append(first, w.count(n.Done), w.bad(n.Failed), w.warn(n.NotReached), w.warn(n.Unreachable), w.count(n.Exempt), layout.T(w.reached(n)))
 }
 
+// provenHeads are those of the five numbers, with what is proven of the done.
+func (w writer) provenHeads(first ...layout.Column) []layout.Column {
+	return append(w.fiveHeads(first...), layout.Column{Text: w.T("col.proven"), Weight: 0.9, Right: true})
+}
+
+// fiveProven adds the devices that are proven; nil: nobody has looked.
+func (w writer) fiveProven(n view.Numbers, proven *int64, first ...layout.Cell) []layout.Cell {
+	cell := layout.T(w.T("paper.not_known")).In(layout.Quiet)
+	if proven != nil {
+		cell = w.count(*proven)
+	}
+	return append(w.five(n, first...), cell)
+}
+
+// provenShare is how many are proven, of those expected.
+func (w writer) provenShare(proven *int64, n view.Numbers) string {
+	if proven == nil {
+		return w.T("paper.not_known")
+	}
+	return w.T("paper.of", "n", w.Number(*proven), "of", w.Number(n.Total()-n.Exempt))
+}
+
 // title begins with a capital, in any language.
 func title(text string) string {
 	for i, r := range text {

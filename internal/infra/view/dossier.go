@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,14 +27,17 @@ type Dossier struct {
 	Classification manifest.Text      `json:"classification"`
 	Owner          string             `json:"owner"` // of the procedure
 	Procedure      ProcedureVersion   `json:"procedure"`
-	Visas          []DossierVisa      `json:"visas"` // on the procedure itself
+	Versions       []ProcedureVersion `json:"versions"` // of the procedure up to the one used, oldest first
+	Visas          []DossierVisa      `json:"visas"`    // on the procedure itself
 	Perimeter      Perimeter          `json:"perimeter"`
 	Excluded       Perimeter          `json:"excluded"`
 	Verification   Verification       `json:"verification"`
 	Revisions      []Revision         `json:"revisions"` // issued before, oldest first
 	Items          []DossierItem      `json:"items"`
 	Calendar       []CalendarStep     `json:"calendar"`
-	Story          []Event            `json:"story"` // the campaign's own entries, oldest first
+	Story          []Event            `json:"story"` // the campaign's own entries, the last of them, oldest first
+	StoryCount     int64              `json:"story_count"`
+	Proceedings    Proceedings        `json:"proceedings"`
 	Feedback       FeedbackTally      `json:"feedback"`
 	Complaints     []FeedbackRow      `json:"complaints"`
 	Exceptions     []ExceptionRow     `json:"exceptions"` // in force at some time of the campaign
@@ -45,10 +49,12 @@ type Dossier struct {
 	MissingCount   int64              `json:"missing_count"`
 }
 
-// DossierVisa is a role's signature on the procedure.
+// DossierVisa is a signature on the procedure.
 type DossierVisa struct {
-	Role string `json:"role"`
-	Date string `json:"date"`
+	Kind procedure.VisaKind `json:"kind" enum:"drafted,verified,validated"`
+	Name string             `json:"name,omitempty"` // where the procedure gives one
+	Role string             `json:"role"`
+	Date string             `json:"date"`
 }
 
 // Perimeter says which devices a selector takes.
@@ -147,14 +153,17 @@ func (r *Reader) Dossier(ctx context.Context, tenant fleet.TenantID, id string, 
 	}
 	d.Board.Events = []Event{} // the story has them, and stays the same when devices go on
 	for _, v := range p.Visas {
-		d.Visas = append(d.Visas, DossierVisa{Role: v.Role, Date: v.Date.String()})
+		d.Visas = append(d.Visas, DossierVisa{Kind: v.Kind, Name: v.Name, Role: v.Role, Date: v.Date.String()})
 	}
 	var e1, e2, e3, e4, e5, e6, e7, e8, e9 error
 	d.Tenant, e1 = r.tenantName(ctx, tenant)
 	d.Verification, e2 = r.Verification(ctx, tenant, id)
-	d.Procedure, e3 = r.procedureVersion(ctx, tenant, board.Campaign)
+	d.Versions, e3 = r.versionsUpTo(ctx, tenant, board.Campaign)
+	if n := len(d.Versions); n > 0 {
+		d.Procedure = d.Versions[n-1]
+	}
 	d.Revisions, e4 = r.Revisions(ctx, tenant, id)
-	d.Story, e5 = r.story(ctx, tenant, id)
+	d.Story, d.StoryCount, e5 = r.story(ctx, tenant, id)
 	d.Feedback, e6 = r.FeedbackTally(ctx, tenant, id)
 	var complaints FeedbackPage
 	complaints, e7 = r.Feedback(ctx, tenant, FeedbackQuery{Campaign: id, Which: "broken", Paging: Paging{Limit: dossierComplaints}})
@@ -163,6 +172,9 @@ func (r *Reader) Dossier(ctx context.Context, tenant fleet.TenantID, id string, 
 	d.Register, e9 = r.registerPoint(ctx, tenant)
 	d.Tasks = board.Tasks
 	if err := errors.Join(e1, e2, e3, e4, e5, e6, e7, e8, e9); err != nil {
+		return Dossier{}, err
+	}
+	if d.Proceedings, err = r.Proceedings(ctx, tenant, id, d.Story); err != nil {
 		return Dossier{}, err
 	}
 	return d, errors.Join(r.addItems(ctx, tenant, &d), r.addTimes(ctx, tenant, p, &d), r.addMissing(ctx, tenant, &d, missing))
@@ -195,9 +207,10 @@ func (r *Reader) tenantName(ctx context.Context, tenant fleet.TenantID) (string,
 	})
 }
 
-func (r *Reader) procedureVersion(ctx context.Context, tenant fleet.TenantID, c CampaignRow) (ProcedureVersion, error) {
-	return one(ctx, r, ask("procedure", "SELECT v.version, v.sha256, v.actor, v.at_us FROM procedure_version v WHERE v.tenant = $1 AND v.name = $2 AND v.version = $3",
-		tenant, c.Procedure, c.ProcedureVersion), c.Procedure, func(rows *sql.Rows) (ProcedureVersion, error) {
+// versionsUpTo are the versions of a procedure that a campaign came after.
+func (r *Reader) versionsUpTo(ctx context.Context, tenant fleet.TenantID, c CampaignRow) ([]ProcedureVersion, error) {
+	return all(ctx, r, ask("procedure", "SELECT v.version, v.sha256, v.actor, v.at_us FROM procedure_version v WHERE v.tenant = $1 AND v.name = $2 AND v.version <= $3 ORDER BY v.version",
+		tenant, c.Procedure, c.ProcedureVersion), func(rows *sql.Rows) (ProcedureVersion, error) {
 		var v ProcedureVersion
 		var atUS int64
 		err := rows.Scan(&v.Version, &v.SHA256, &v.Actor, &atUS)
@@ -236,15 +249,17 @@ WHERE f.tenant = $1 AND f.campaign = $2 ORDER BY f.revision, f.format`, tenant, 
 	return out, err
 }
 
-// storyText has the words of the index register_entry_story, without which it
+// storyOf has the words of the index register_entry_story, without which it
 // would read the entries of every device.
-const storyText = `SELECT e.body FROM register_entry e WHERE e.tenant = $1 AND e.campaign = $2 AND e.kind IN
+const storyOf = ` FROM register_entry e WHERE e.tenant = $1 AND e.campaign = $2 AND e.kind IN
   ('campaign_created', 'emergency_approved', 'content_sealed', 'amendment_added', 'item_withdrawn', 'ring_opened', 'ring_expedited', 'gate_decided',
-   'sign_off', 'hold_placed', 'hold_lifted', 'rollback_requested', 'incident_opened', 'incident_closed', 'verification_done', 'dossier_issued', 'campaign_closed')
-ORDER BY e.idx LIMIT $3`
+   'sign_off', 'hold_placed', 'hold_lifted', 'rollback_requested', 'rollback_ended', 'incident_opened', 'incident_corrected', 'incident_closed', 'incident_reopened',
+   'verification_done', 'dossier_issued', 'campaign_closed')`
 
-func (r *Reader) story(ctx context.Context, tenant fleet.TenantID, id string) ([]Event, error) {
-	entries, err := all(ctx, r, ask("story", storyText, tenant, id, dossierStory), func(rows *sql.Rows) (register.Entry, error) {
+// story is the end of a campaign's story, in its order, and how long it is: its
+// last words, like who closed it, are never the ones left out.
+func (r *Reader) story(ctx context.Context, tenant fleet.TenantID, id string) ([]Event, int64, error) {
+	entries, err := all(ctx, r, ask("story", "SELECT e.body"+storyOf+" ORDER BY e.idx DESC LIMIT $3", tenant, id, dossierStory), func(rows *sql.Rows) (register.Entry, error) {
 		var body []byte
 		if err := rows.Scan(&body); err != nil {
 			return register.Entry{}, err
@@ -252,17 +267,24 @@ func (r *Reader) story(ctx context.Context, tenant fleet.TenantID, id string) ([
 		return register.Decode(body)
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
+	count := int64(len(entries))
+	if count == dossierStory {
+		if count, err = r.count(ctx, ask("length of the story", "SELECT count(*)"+storyOf, tenant, id)); err != nil {
+			return nil, 0, err
+		}
+	}
+	slices.Reverse(entries)
 	names, err := r.namesIn(ctx, tenant, entries)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	out := make([]Event, len(entries))
 	for i, e := range entries {
 		out[i] = names.event(e)
 	}
-	return out, nil
+	return out, count, nil
 }
 
 // exceptionsDuring were in force at some time between a campaign's start and

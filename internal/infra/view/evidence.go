@@ -188,16 +188,21 @@ WHERE v.tenant = $1 AND v.campaign = $2 AND v.amendment = $3 AND v.position = $4
 
 func (r *Reader) evaluations(ctx context.Context, tenant fleet.TenantID, id string, e *RingEvidence) ([]GateEvaluation, error) {
 	return all(ctx, r, ask("evaluations", evaluationsText, tenant, id, e.Amendment, e.Position, evaluationsShown), func(rows *sql.Rows) (GateEvaluation, error) {
-		var v GateEvaluation
-		var atUS int64
-		var evidence, reasons string
-		if err := rows.Scan(&atUS, &v.State, &v.Verdict, &v.Actor, &evidence, &reasons); err != nil {
-			return v, err
-		}
-		v.At = instant(atUS)
-		var e1, e2 error
-		v.Evidence, e1 = list[campaign.Evidence]("evidence", evidence)
-		v.Reasons, e2 = list[fault.Reason]("reasons", reasons)
-		return v, errors.Join(e1, e2)
+		return scanEvaluation(rows)
 	})
+}
+
+// scanEvaluation reads an answer, after what comes before it.
+func scanEvaluation(rows *sql.Rows, before ...any) (GateEvaluation, error) {
+	var v GateEvaluation
+	var atUS int64
+	var evidence, reasons string
+	if err := rows.Scan(append(before, &atUS, &v.State, &v.Verdict, &v.Actor, &evidence, &reasons)...); err != nil {
+		return v, err
+	}
+	v.At = instant(atUS)
+	var e1, e2 error
+	v.Evidence, e1 = list[campaign.Evidence]("evidence", evidence)
+	v.Reasons, e2 = list[fault.Reason]("reasons", reasons)
+	return v, errors.Join(e1, e2)
 }

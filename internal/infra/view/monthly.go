@@ -118,7 +118,7 @@ func (r *Reader) monthOf(ctx context.Context, tenant fleet.TenantID, from, to ti
 		for _, g := range c.Rings {
 			mc.Numbers.plus(g.Numbers)
 		}
-		story, err := r.story(ctx, tenant, c.ID)
+		story, _, err := r.story(ctx, tenant, c.ID)
 		if err != nil {
 			return nil, nil, nil, err
 		}

@@ -3,7 +3,9 @@ package view
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +26,10 @@ type Verification struct {
 	Due      time.Time     `json:"due"` // until then the devices are watched; from then on it can be signed
 	// Total counts each device once, by the worst that came of the content and
 	// of each amendment; Rings count what they were given.
-	Total       Numbers         `json:"total"`
+	Total Numbers `json:"total"`
+	// Proven are the devices of Total that are done and proven with all they were
+	// given: probes green and in use since. Null until somebody has looked.
+	Proven      *int64          `json:"proven"`
 	Rings       []CoverageRing  `json:"rings"`
 	Departments []CoverageLine  `json:"departments"` // by the tag, at most 200 of each
 	Sites       []CoverageLine  `json:"sites"`
@@ -44,12 +49,14 @@ type CoverageRing struct {
 	Ring      string  `json:"ring"`
 	State     string  `json:"state"`
 	Numbers   Numbers `json:"numbers"`
+	Proven    *int64  `json:"proven" doc:"devices, of those expected; null until somebody has looked"`
 }
 
 // CoverageLine is the devices that share a value; empty: those without one.
 type CoverageLine struct {
 	Value   string  `json:"value"`
 	Numbers Numbers `json:"numbers"`
+	Proven  int64   `json:"proven" doc:"devices; means nothing while that of all is null"`
 }
 
 // MissingReason is how many devices are missing for one reason.
@@ -119,7 +126,7 @@ func (r *Reader) Verification(ctx context.Context, tenant fleet.TenantID, id str
 	for _, g := range rings {
 		v.Rings = append(v.Rings, CoverageRing{Amendment: g.amendment, Position: g.ring.Position, Ring: g.ring.Ring, State: g.ring.State, Numbers: g.ring.Numbers})
 	}
-	e2 := r.cover(ctx, tenant, &v)
+	e2 := errors.Join(r.addProven(ctx, tenant, &v), r.cover(ctx, tenant, &v))
 	var e3, e4, e5 error
 	v.Reasons, e3 = r.missingReasons(ctx, tenant, id)
 	v.CatchUps, e4 = all(ctx, r, ask("catch-ups", `SELECT c.id, c.name FROM campaign_emergency e JOIN campaign c ON c.tenant = e.tenant AND c.id = e.campaign
@@ -158,9 +165,12 @@ func (r *Reader) addVerificationSignOffs(ctx context.Context, tenant fleet.Tenan
 // coverText counts devices by what they share and by the worst that came of
 // them: one pass over the campaign's devices for every table of the page.
 const coverText = `WITH worst AS (
-  SELECT x.device, max(CASE x.bucket WHEN 'failed' THEN 5 WHEN 'unreachable' THEN 4 WHEN 'not_reached' THEN 3 WHEN 'exempt' THEN 2 ELSE 1 END) AS grade
-  FROM campaign_device x WHERE x.tenant = $1 AND x.campaign = $2 GROUP BY x.device)
-SELECT coalesce(dep.value, ''), coalesce(site.value, ''), d.os_name, w.grade, count(*)
+  SELECT x.device, max(CASE x.bucket WHEN 'failed' THEN 5 WHEN 'unreachable' THEN 4 WHEN 'not_reached' THEN 3 WHEN 'exempt' THEN 2 ELSE 1 END) AS grade,
+    coalesce(min(e.proven), 0) AS proven
+  FROM campaign_device x
+  LEFT JOIN device_evidence e ON e.tenant = x.tenant AND e.campaign = x.campaign AND e.amendment = x.amendment AND e.device = x.device
+  WHERE x.tenant = $1 AND x.campaign = $2 GROUP BY x.device)
+SELECT coalesce(dep.value, ''), coalesce(site.value, ''), d.os_name, w.grade, count(*), sum(CASE WHEN w.grade = 1 THEN w.proven ELSE 0 END)
 FROM worst w
 JOIN device d ON d.tenant = $1 AND d.id = w.device
 LEFT JOIN device_tag dep ON dep.tenant = $1 AND dep.device = w.device AND dep.name = 'department'
@@ -170,9 +180,58 @@ GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`
 // coverLines bounds each table: what shares less is counted with the rest.
 const coverLines = 200
 
+// provenText counts those of the done alone: what went back, or is left out
+// since, is no part of what was reached.
+const provenText = `SELECT x.amendment, x.position, count(*) FROM campaign_device x
+JOIN device_evidence e ON e.tenant = x.tenant AND e.campaign = x.campaign AND e.amendment = x.amendment AND e.device = x.device AND e.proven = 1
+WHERE x.tenant = $1 AND x.campaign = $2 AND x.bucket = 'done' GROUP BY x.amendment, x.position`
+
+// addProven reads what was found of each ring: a ring that nobody has looked at
+// has no number, which is not none.
+func (r *Reader) addProven(ctx context.Context, tenant fleet.TenantID, v *Verification) error {
+	type ringKey struct{ amendment, position int64 }
+	found := map[ringKey]int64{}
+	counted, err := all(ctx, r, ask("proven devices", provenText, tenant, v.Campaign.ID), func(rows *sql.Rows) ([3]int64, error) {
+		var n [3]int64
+		return n, rows.Scan(&n[0], &n[1], &n[2])
+	})
+	if err != nil {
+		return err
+	}
+	proven := map[ringKey]int64{}
+	for _, n := range counted {
+		proven[ringKey{n[0], n[1]}] = n[2]
+	}
+	_, err = all(ctx, r, ask("looks at rings", `SELECT e.amendment, e.position, e.seen FROM ring_evidence e
+WHERE e.tenant = $1 AND e.campaign = $2`, tenant, v.Campaign.ID), func(rows *sql.Rows) (struct{}, error) {
+		var key ringKey
+		var text string
+		var seen campaign.Seen
+		if err := rows.Scan(&key.amendment, &key.position, &text); err != nil {
+			return struct{}{}, err
+		}
+		if err := json.Unmarshal([]byte(text), &seen); err != nil {
+			return struct{}{}, fmt.Errorf("decode seen: %w", err)
+		}
+		if seen.Looked {
+			found[key] = proven[key]
+		}
+		return struct{}{}, nil
+	})
+	for i, g := range v.Rings {
+		if n, looked := found[ringKey{g.Amendment, g.Position}]; looked {
+			v.Rings[i].Proven = &n
+		}
+	}
+	if len(found) > 0 {
+		v.Proven = new(int64)
+	}
+	return err
+}
+
 type coverGroup struct {
 	department, site, system string
-	grade, devices           int64
+	grade, devices, proven   int64
 }
 
 func (n *Numbers) add(grade, devices int64) {
@@ -193,13 +252,16 @@ func (n *Numbers) add(grade, devices int64) {
 func (r *Reader) cover(ctx context.Context, tenant fleet.TenantID, v *Verification) error {
 	groups, err := all(ctx, r, ask("coverage", coverText, tenant, v.Campaign.ID), func(rows *sql.Rows) (coverGroup, error) {
 		var g coverGroup
-		return g, rows.Scan(&g.department, &g.site, &g.system, &g.grade, &g.devices)
+		return g, rows.Scan(&g.department, &g.site, &g.system, &g.grade, &g.devices, &g.proven)
 	})
 	if err != nil {
 		return err
 	}
 	for _, g := range groups {
 		v.Total.add(g.grade, g.devices)
+		if v.Proven != nil {
+			*v.Proven += g.proven
+		}
 	}
 	v.Departments = coverBy(groups, func(g coverGroup) string { return g.department })
 	v.Sites = coverBy(groups, func(g coverGroup) string { return g.site })
@@ -220,6 +282,7 @@ func coverBy(groups []coverGroup, of func(coverGroup) string) []CoverageLine {
 			out = append(out, CoverageLine{Value: value})
 		}
 		out[i].Numbers.add(g.grade, g.devices)
+		out[i].Proven += g.proven
 	}
 	slices.SortStableFunc(out, func(a, b CoverageLine) int {
 		if (a.Value == "") != (b.Value == "") {

@@ -1,6 +1,10 @@
 package page
 
-import "time"
+import (
+	"time"
+
+	"patchring/internal/core/procedure"
+)
 
 // Procedures is the list of procedures.
 type Procedures struct {
@@ -50,6 +54,8 @@ type ProcedureRing struct {
 
 // ProcedureVisa is a role's signature on the procedure itself.
 type ProcedureVisa struct {
+	Kind procedure.VisaKind
+	Name string // where the procedure gives one
 	Role string
 	Date time.Time
 }

@@ -47,6 +47,14 @@ func (v Reached) tables() []coverTable {
 	}
 }
 
+// provenOf is what is proven of a line; nil while nobody has looked.
+func (v Reached) provenOf(l view.CoverageLine) *int64 {
+	if v.Proven == nil {
+		return nil
+	}
+	return &l.Proven
+}
+
 func (v Reached) path(more ...string) string { return campaignPath(v.Campaign.ID, more...) }
 
 // listed is the list of the missing devices behind a number.

@@ -78,7 +78,7 @@ func procedureRings(w lang.Words, p procedure.Procedure) []page.ProcedureRing {
 func procedureVisas(p procedure.Procedure) []page.ProcedureVisa {
 	out := make([]page.ProcedureVisa, len(p.Visas))
 	for i, v := range p.Visas {
-		out[i] = page.ProcedureVisa{Role: v.Role, Date: v.Date.At(calendar.Clock(12*60), p.Zone)}
+		out[i] = page.ProcedureVisa{Kind: v.Kind, Name: v.Name, Role: v.Role, Date: v.Date.At(calendar.Clock(12*60), p.Zone)}
 	}
 	return out
 }

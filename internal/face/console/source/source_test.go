@@ -241,7 +241,7 @@ func TestAProcedureIsReadFromItsOwnText(t *testing.T) {
 	if len(p.Rings) != 3 || p.Rings[0].Name != "R0" || p.Rings[0].Soak != 24*time.Hour || p.Rings[0].MinDone != 100 || !slices.Equal(p.Rings[0].Roles, []string{"it"}) {
 		t.Errorf("rings %+v", p.Rings)
 	}
-	if len(p.Visas) != 2 || p.Version != 1 || len(p.Versions) != 1 || len(p.Campaigns) != 1 || p.Text == "" {
+	if len(p.Visas) != 3 || p.Visas[0].Kind != procedure.Drafted || p.Version != 1 || len(p.Versions) != 1 || len(p.Campaigns) != 1 || p.Text == "" {
 		t.Errorf("%d visas, version %d of %d, %d campaigns", len(p.Visas), p.Version, len(p.Versions), len(p.Campaigns))
 	}
 	list, err := s.Procedures(t.Context(), viewer(lang.French))

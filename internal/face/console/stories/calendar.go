@@ -85,7 +85,7 @@ func Procedure() page.Procedure {
 			{Name: "R1", Title: "Utilisateurs représentatifs", Opens: 3, OpensAt: "00:00", Closes: 8, Soak: 72 * time.Hour, MinDone: 95, MaxFails: 1, Roles: []string{"it", "metier"}},
 			{Name: "GLOBAL", Title: "Tous les autres postes", Opens: 8, OpensAt: "10:00", MinDone: 95, MaxFails: 60, Roles: nil},
 		},
-		Visas: []page.ProcedureVisa{{Role: "it", Date: at(5, 11, 0)}, {Role: "rssi", Date: at(5, 15, 0)}},
+		Visas: []page.ProcedureVisa{{Kind: "drafted", Role: "it", Date: at(5, 11, 0)}, {Kind: "validated", Role: "rssi", Date: at(5, 15, 0)}},
 		Versions: []page.ProcedureLine{
 			{Name: "postes-france", Version: 4, By: "user:exploitation", At: at(5, 11, 0)},
 			{Name: "postes-france", Version: 3, By: "user:exploitation", At: at(2, 16, 0)},

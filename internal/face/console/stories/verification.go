@@ -16,13 +16,14 @@ func Verified() page.Reached {
 		return view.Numbers{Done: done, Failed: failed, NotReached: notReached, Unreachable: unreachable, Exempt: exempt}
 	}
 	silent := fault.Because(fault.DeviceUnreachable, "since", "2026-01-09T08:12:00Z")
+	of := func(n int64) *int64 { return &n }
 	broken := fault.Because(fault.PackageFailed, "package", "openssl", "state", "half-configured")
 	return page.Reached{
 		Verification: view.Verification{
 			Campaign: view.CampaignRow{ID: "c1", Name: "2026-01", State: "verifying", Verification: at(22, 9, 0)}, Title: manifest.Text{FR: "Mises à jour mensuelles", EN: "Monthly updates"},
-			Zone: "Europe/Paris", At: at(22, 10, 0), Due: at(22, 9, 0), Total: n(12201, 31, 148, 63, 45),
-			Rings:       []view.CoverageRing{{Ring: "R0", State: "done", Numbers: n(20, 0, 0, 0, 0)}, {Position: 1, Ring: "R1", State: "done", Numbers: n(50, 0, 0, 0, 1)}, {Position: 2, Ring: "GLOBAL", State: "done", Numbers: n(12131, 31, 148, 63, 44)}, {Amendment: 1, Ring: "R0", State: "done", Numbers: n(20, 0, 0, 0, 0)}},
-			Departments: []view.CoverageLine{{Value: "Finances", Numbers: n(902, 4, 11, 3, 2)}, {Value: "Production", Numbers: n(6120, 22, 120, 51, 40)}, {Numbers: n(14, 0, 1, 0, 0)}},
+			Zone: "Europe/Paris", At: at(22, 10, 0), Due: at(22, 9, 0), Total: n(12201, 31, 148, 63, 45), Proven: of(11840),
+			Rings:       []view.CoverageRing{{Ring: "R0", State: "done", Numbers: n(20, 0, 0, 0, 0), Proven: of(20)}, {Position: 1, Ring: "R1", State: "done", Numbers: n(50, 0, 0, 0, 1), Proven: of(49)}, {Position: 2, Ring: "GLOBAL", State: "done", Numbers: n(12131, 31, 148, 63, 44), Proven: of(11771)}, {Amendment: 1, Ring: "R0", State: "done", Numbers: n(20, 0, 0, 0, 0)}},
+			Departments: []view.CoverageLine{{Value: "Finances", Numbers: n(902, 4, 11, 3, 2), Proven: 880}, {Value: "Production", Numbers: n(6120, 22, 120, 51, 40), Proven: 5990}, {Numbers: n(14, 0, 1, 0, 0), Proven: 14}},
 			Sites:       []view.CoverageLine{{Value: "Lyon", Numbers: n(4210, 9, 40, 20, 12)}, {Value: "Toulouse", Numbers: n(7991, 22, 108, 43, 33)}},
 			Systems:     []view.CoverageLine{{Value: "Debian GNU/Linux 12 (bookworm)", Numbers: n(12201, 31, 148, 63, 45)}},
 			Reasons:     []view.MissingReason{{Bucket: "not_reached", Code: fault.OutsideWindow, Devices: 148}, {Bucket: "unreachable", Code: fault.DeviceUnreachable, Devices: 63}, {Bucket: "failed", Code: fault.PackageFailed, Devices: 31}},

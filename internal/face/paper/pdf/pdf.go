@@ -228,7 +228,7 @@ func (p *paper) contents() []int {
 
 func (p *paper) section(s layout.Section, anchor int) {
 	// A section that cannot show more than its head here begins a page.
-	if p.GetY() > pageHeight*0.62 {
+	if p.GetY() > pageHeight*0.78 {
 		p.AddPage()
 		p.SetY(top)
 	}
