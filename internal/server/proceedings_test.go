@@ -135,6 +135,9 @@ func (w *world) wantProceedings(d view.Dossier) {
 	if asked == 0 {
 		t.Errorf("no evaluation that a person asked for: %+v", p.Evaluations)
 	}
+	if at := d.Calendar[0].Passed; at.Day() != 14 {
+		t.Errorf("R0 passed its gate on %s, want the day it was signed", at)
+	}
 	v := d.Verification
 	if v.Proven == nil || *v.Proven == 0 || *v.Proven > v.Total.Done || v.Rings[0].Proven == nil {
 		t.Errorf("proven %v of %+v, rings %+v", v.Proven, v.Total, v.Rings)

@@ -46,3 +46,15 @@ func TestDossierIsIssuedInTheReadersLanguage(t *testing.T) {
 		t.Errorf("asked %+v", w.acts.asked)
 	}
 }
+
+// The month's report is where people look: beside the campaigns, and on the
+// first page.
+func TestTheMonthlyReportIsReachedFromWherePeopleLook(t *testing.T) {
+	w := newWorld(t)
+	v := w.as(t, "exploitation")
+	for _, where := range []string{"/", "/campaigns"} {
+		if a := v.get(where); a.status != http.StatusOK || !strings.Contains(a.body, `href="/reports/monthly"`) {
+			t.Errorf("%s answers %d, and has no link to the monthly report", where, a.status)
+		}
+	}
+}

@@ -177,6 +177,7 @@ func (r *Reader) Dossier(ctx context.Context, tenant fleet.TenantID, id string, 
 	if d.Proceedings, err = r.Proceedings(ctx, tenant, id, d.Story); err != nil {
 		return Dossier{}, err
 	}
+	d.passedAt()
 	return d, errors.Join(r.addItems(ctx, tenant, &d), r.addTimes(ctx, tenant, p, &d), r.addMissing(ctx, tenant, &d, missing))
 }
 
@@ -198,6 +199,22 @@ func calendarOf(b Board) []CalendarStep {
 	}
 	c := b.Campaign
 	return append(out, CalendarStep{Planned: c.Verification, Happened: c.Verified, How: document.Punctual(c.Verification, c.Verified, b.At)})
+}
+
+// passedAt tells when gates passed: a ring keeps when its gate was last looked
+// at, which it still is afterwards.
+func (d *Dossier) passedAt() {
+	for i, step := range d.Calendar {
+		if step.Passed.IsZero() {
+			continue
+		}
+		for _, v := range d.Proceedings.Evaluations { // oldest first
+			if v.Amendment == step.Amendment && v.Ring == step.Ring && v.Verdict == string(campaign.Pass) {
+				d.Calendar[i].Passed = v.At
+				break
+			}
+		}
+	}
 }
 
 func (r *Reader) tenantName(ctx context.Context, tenant fleet.TenantID) (string, error) {
