@@ -2,12 +2,14 @@ package cli_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -65,7 +67,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("LATER", time.Now().AddDate(0, 0, 60).Format(time.DateOnly))
 			return os.WriteFile(filepath.Join(env.WorkDir, "secret"), []byte(site.srv.First.Password+"\n"), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "lacking": lacking, "unkept": unkept, "installed": installed, "halt": halt, "serve": again, "flip": flip, "mode": mode, "keep": keep, "counted": counted},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "lacking": lacking, "unkept": unkept, "installed": installed, "halt": halt, "serve": again, "flip": flip, "mode": mode, "keep": keep, "counted": counted, "waits": waits, "said": said},
 	})
 }
 
@@ -269,6 +271,40 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 	if got := "0" + strconv.FormatInt(int64(info.Mode().Perm()), 8); got != args[1] {
 		ts.Fatalf("%s has mode %s, want %s", args[0], got, args[1])
 	}
+}
+
+// waits PATTERN COMMAND... asks again until the answer has the pattern: the
+// server works by itself meanwhile.
+func waits(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile(args[0])
+	for deadline := time.Now().Add(2 * time.Minute); ; {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s never says %s", strings.Join(args[1:], " "), args[0])
+		}
+	}
+}
+
+// said FIELD... FILE writes a text of the JSON that was just written into a file.
+func said(ts *testscript.TestScript, _ bool, args []string) {
+	var v any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
+	fields, file := args[:len(args)-1], args[len(args)-1]
+	for _, name := range fields {
+		object, ok := v.(map[string]any)
+		if !ok {
+			ts.Fatalf("nothing has a field %s", name)
+		}
+		v = object[name]
+	}
+	text, ok := v.(string)
+	if !ok || text == "" {
+		ts.Fatalf("%s is no text: %v", strings.Join(fields, "."), v)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o600))
 }
 
 // keep NAME keeps what was just written, for later commands.

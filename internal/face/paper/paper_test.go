@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -109,9 +110,16 @@ func TestThePrintTellsTheWholeCampaign(t *testing.T) {
 				t.Errorf("%s: page %d is without its reference %q", language, i+1, doc.Reference)
 			}
 		}
+		contents := strings.Split(got[1], "\n")
 		for _, s := range doc.Sections {
-			if !strings.Contains(got[1], s.Title) {
+			at := slices.Index(contents, s.Title)
+			if at < 0 || at+1 >= len(contents) {
 				t.Errorf("%s: the contents lack %q", language, s.Title)
+				continue
+			}
+			page, err := strconv.Atoi(contents[at+1])
+			if err != nil || page < 2 || page > len(got) || slices.Index(strings.Split(got[page-1], "\n")[2:], s.Title) < 0 {
+				t.Errorf("%s: the contents say that %q is on page %s", language, s.Title, contents[at+1])
 			}
 		}
 		if last := got[len(got)-1]; !strings.Contains(last, "register verify") || !strings.Contains(last, fmt.Sprintf(" %d", len(got))) {

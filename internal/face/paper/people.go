@@ -11,7 +11,7 @@ import (
 func (w dossierWriter) tested() []layout.Block {
 	t := layout.Table{
 		Title: w.T("dossier.tests"), Sheet: w.T("dossier.tests"), Empty: w.T("dossier.no_test"),
-		Head: w.columns(heads{{"col.ring", 0.9}, {"col.test", 2.6}, {"col.department", 1.1}, {"col.state", 1}, {"paper.remark", 2.2}, {"col.by", 1.3}}),
+		Head: w.columns(heads{{"col.ring", 0.9}, {"col.test", 2.6}, {"col.department", 1.1}, {"col.state", 1}, {"paper.remark", 1.8}, {"col.by", 1.8}}),
 	}
 	probed := false
 	for _, r := range w.d.Proceedings.Tests {

@@ -84,7 +84,7 @@ func (w dossierWriter) holds() []layout.Block {
 func (w dossierWriter) rollbacks() []layout.Block {
 	t := layout.Table{
 		Title: w.T("dossier.rollbacks"), Sheet: w.T("dossier.rollbacks"), Empty: w.T("dossier.no_rollback"),
-		Head: w.columns(heads{{"paper.date", 1.1}, {"col.campaign", 1.4}, {"paper.about", 1.4}, {"col.by", 1}, {"col.why", 2}, {"col.progress", 1.8}, {"paper.impossible", -0.9}, {"paper.opens_again", -1}}),
+		Head: w.columns(heads{{"paper.date", 1.7}, {"col.campaign", 1.4}, {"paper.about", 1.2}, {"col.by", 1}, {"col.why", 2}, {"col.progress", 1.8}, {"paper.impossible", -0.9}, {"paper.opens_again", -1}}),
 	}
 	var left []view.ExceptionRow
 	for _, b := range w.d.Proceedings.Rollbacks {

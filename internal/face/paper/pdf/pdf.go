@@ -11,6 +11,7 @@ package pdf
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"codeberg.org/go-pdf/fpdf"
@@ -46,11 +47,23 @@ var (
 // paper is one print in the making.
 type paper struct {
 	*fpdf.Fpdf
-	doc layout.Document
+	doc    layout.Document
+	starts []int // page of each section
 }
 
-// Render gives the file.
+// Render gives the file. It is printed twice: the contents name the pages that
+// the first print finds.
 func Render(d layout.Document) ([]byte, error) {
+	first := printed(d, nil)
+	p := printed(d, first.starts)
+	var out bytes.Buffer
+	if err := p.Output(&out); err != nil {
+		return nil, fmt.Errorf("write %s as PDF: %w", d.Reference, err)
+	}
+	return out.Bytes(), nil
+}
+
+func printed(d layout.Document, starts []int) *paper {
 	p := &paper{Fpdf: fpdf.New("P", "pt", "A4", ""), doc: d}
 	p.AddUTF8FontFromBytes(family, "", goregular.TTF)
 	p.AddUTF8FontFromBytes(family, "B", gobold.TTF)
@@ -69,15 +82,11 @@ func Render(d layout.Document) ([]byte, error) {
 	p.SetHeaderFunc(p.header)
 	p.SetFooterFunc(p.footer)
 	p.cover()
-	anchors := p.contents()
+	anchors := p.contents(starts)
 	for i, s := range d.Sections {
 		p.section(s, anchors[i])
 	}
-	var out bytes.Buffer
-	if err := p.Output(&out); err != nil {
-		return nil, fmt.Errorf("write %s as PDF: %w", d.Reference, err)
-	}
-	return out.Bytes(), nil
+	return p
 }
 
 // clean leaves out what the type cannot draw. It has no narrow space that does
@@ -208,8 +217,9 @@ func (p *paper) cover() {
 	}
 }
 
-// contents lists the sections; each line leads to its own.
-func (p *paper) contents() []int {
+// contents lists the sections with their pages, where they are known; each line
+// leads to its own.
+func (p *paper) contents(starts []int) []int {
 	p.AddPage()
 	p.SetY(top)
 	p.heading(p.doc.Contents, 16, 0, 8)
@@ -220,6 +230,9 @@ func (p *paper) contents() []int {
 		p.SetFont(family, "", 10.5)
 		p.ink(ink)
 		p.put(left, p.GetY()+12, s.Title)
+		if i < len(starts) {
+			p.putRight(pageWidth-right, p.GetY()+12, strconv.Itoa(starts[i]))
+		}
 		p.Link(left, p.GetY(), width, 18, anchors[i])
 		p.SetY(p.GetY() + 19)
 	}
@@ -228,11 +241,9 @@ func (p *paper) contents() []int {
 
 func (p *paper) section(s layout.Section, anchor int) {
 	// A section that cannot show more than its head here begins a page.
-	if p.GetY() > pageHeight*0.78 {
-		p.AddPage()
-		p.SetY(top)
-	}
+	p.room(60 + p.least(s.Blocks))
 	p.heading(s.Title, 15, 22, 0)
+	p.starts = append(p.starts, p.PageNo())
 	p.SetLink(anchor, p.GetY()-30, p.PageNo())
 	p.Bookmark(clean(s.Title), 0, p.GetY()-30)
 	p.rule(ink)
@@ -242,6 +253,29 @@ func (p *paper) section(s layout.Section, anchor int) {
 	for _, b := range s.Blocks {
 		p.block(b)
 	}
+}
+
+// least is the height of what introduces a section and of the beginning of what
+// it is about: a paragraph with its table on the next page says nothing yet.
+func (p *paper) least(blocks []layout.Block) float64 {
+	const most = 320.0 // more than that begins anywhere
+	height := 0.0
+	for _, b := range blocks {
+		switch {
+		case b.Lead+b.Text != "":
+			p.SetFont(family, "", 11)
+			height += 17 * float64(len(p.lines(b.Lead+b.Text, width)))
+			continue
+		case b.Chart != nil:
+			height += b.Chart.Height()
+		case b.Table != nil && b.Table.Title != "":
+			height += 110
+		default:
+			height += 75
+		}
+		break
+	}
+	return min(height, most)
 }
 
 func (p *paper) block(b layout.Block) {
