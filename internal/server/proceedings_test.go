@@ -1,16 +1,20 @@
 package server_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"patchring/internal/core/campaign"
+	"patchring/internal/core/document"
+	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	core "patchring/internal/core/incident"
 	"patchring/internal/core/procedure"
 	"patchring/internal/core/register"
 	"patchring/internal/infra/view"
+	"patchring/internal/service/desk"
 	"patchring/internal/service/incident"
 )
 
@@ -142,4 +146,61 @@ func (w *world) wantProceedings(d view.Dossier) {
 	if v.Proven == nil || *v.Proven == 0 || *v.Proven > v.Total.Done || v.Rings[0].Proven == nil {
 		t.Errorf("proven %v of %+v, rings %+v", v.Proven, v.Total, v.Rings)
 	}
+}
+
+// What a campaign left undone is caught up by an emergency, a task and an
+// exception, all made by one act; they are there afterwards, do what they are
+// for, and the dossier tells of them.
+func TestFollowUpCatchesUpAndTheDossierTells(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		c := w.chronicle()
+		away, broken := w.devices["rh-1"], w.devices["srv-2"]
+		ask := desk.FollowUp{
+			Campaign: string(c), Reason: "reste de janvier", CatchUp: true, Tasks: []campaign.Bucket{campaign.Unreachable}, Except: []campaign.Bucket{campaign.Failed},
+			Owner: "it", Due: "2026-02-01", Until: "2026-03-01", Control: "réseau isolé", Plan: true,
+			Words: func(bucket string, _ fault.Reason) (string, string) { return "rattraper " + bucket, "" },
+		}
+		plan, err := w.srv.Desk.FollowUp(ctx, "main", w.by, ask)
+		w.must(err)
+		if plan.CatchUp == nil || plan.CatchUp.Refused != nil || plan.CatchUp.Patches == 0 || plan.CatchUp.ID != "" || plan.Tasks.Make != 1 || plan.Exceptions.Make != 1 {
+			t.Fatalf("the plan is %+v, catch-up %+v", plan, plan.CatchUp)
+		}
+		ask.Plan = false
+		done, err := w.srv.Desk.FollowUp(ctx, "main", w.by, ask)
+		w.must(err)
+		made := w.campaignRow(done.CatchUp.ID)
+		if made.State != string(campaign.Draft) || made.Origin != string(campaign.ByEmergency) {
+			t.Fatalf("the catch-up is %s, of %s; want a draft that waits for its sign-offs", made.State, made.Origin)
+		}
+		d, err := w.srv.Dossiers.Dossier(ctx, "main", string(c))
+		w.must(err)
+		if v := d.Verification; len(v.CatchUps) != 1 || v.CatchUps[0].ID != string(done.CatchUp.ID) || v.OpenTasks != 1 {
+			t.Errorf("the verification knows of %+v, %d tasks", v.CatchUps, v.OpenTasks)
+		}
+		if len(d.Tasks) != 1 || d.Tasks[0].Device == nil || d.Tasks[0].Device.Name != "rh-1" {
+			t.Errorf("tasks %+v, want one for rh-1", d.Tasks)
+		}
+		i := slices.IndexFunc(d.Exceptions, func(e view.ExceptionRow) bool { return e.Device != nil && e.Device.Name == "srv-2" })
+		if i < 0 || d.Exceptions[i].Reason != "reste de janvier" || d.Exceptions[i].Control != "réseau isolé" {
+			t.Errorf("exceptions %+v, want one for srv-2", d.Exceptions)
+		}
+		file, err := w.srv.Dossiers.Draft(ctx, "main", string(c), "fr", document.HTML)
+		w.must(err)
+		for _, want := range []string{made.Name, "rattraper unreachable", "réseau isolé"} {
+			if !strings.Contains(string(file.Body), want) {
+				t.Errorf("the dossier does not say %q", want)
+			}
+		}
+		w.approved(done.CatchUp.ID)
+		away.away, broken.breaks["openssl2"] = false, false
+		w.until(w.now.Add(36*time.Hour), time.Hour)
+		if away.packages["openssl"] != "2" || broken.packages["openssl"] != "1" {
+			t.Errorf("after the catch-up rh-1 has %v, srv-2 %v; want openssl 2 there, and the exception kept here", away.packages, broken.packages)
+		}
+		if _, err := w.srv.Desk.FollowUp(ctx, "main", w.by, desk.FollowUp{Campaign: string(c), Reason: "encore", CatchUp: true}); err == nil {
+			t.Error("a second catch-up was started beside the first")
+		}
+		w.verifyRegister()
+	})
 }

@@ -369,12 +369,11 @@ WHERE y.tenant = $1 AND y.campaign = $2 AND y.state = 'verified' GROUP BY 1, 2, 
 // long it has been, and by whether an exception leaves it out.
 const openText = `SELECT p.severity, ($3 - p.first_seen_us) / 3600000000, CASE WHEN g.opened_us > 0 THEN ($3 - g.opened_us) / 3600000000 ELSE 0 END,
   CASE x.bucket WHEN 'exempt' THEN 1 ELSE 0 END, count(*)
-FROM campaign_item i
-JOIN missing m ON m.tenant = i.tenant AND m.patch = i.id
+FROM campaign_item i CROSS JOIN missing m
 JOIN campaign_device x ON x.tenant = i.tenant AND x.campaign = i.campaign AND x.amendment = i.amendment AND x.device = m.device
 JOIN campaign_ring g ON g.tenant = x.tenant AND g.campaign = x.campaign AND g.amendment = x.amendment AND g.position = x.position
 JOIN patch p ON p.tenant = i.tenant AND p.id = i.id
-WHERE i.tenant = $1 AND i.campaign = $2 AND i.withdrawn_us = 0 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`
+WHERE i.tenant = $1 AND i.campaign = $2 AND i.withdrawn_us = 0 AND m.tenant = i.tenant AND m.patch = i.id GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`
 
 // tookCell is a count with both clocks.
 type tookCell struct {

@@ -163,19 +163,20 @@ func (r *Reader) addVerificationSignOffs(ctx context.Context, tenant fleet.Tenan
 }
 
 // coverText counts devices by what they share and by the worst that came of
-// them: one pass over the campaign's devices for every table of the page.
+// them: one pass over the campaign's devices for every table of the page. Nothing
+// appended to the device, and the cross join, keep SQLite to this order: to have
+// them grouped it would rather walk the devices of every campaign there ever was.
 const coverText = `WITH worst AS (
-  SELECT x.device, max(CASE x.bucket WHEN 'failed' THEN 5 WHEN 'unreachable' THEN 4 WHEN 'not_reached' THEN 3 WHEN 'exempt' THEN 2 ELSE 1 END) AS grade,
+  SELECT x.device || '' AS device, max(CASE x.bucket WHEN 'failed' THEN 5 WHEN 'unreachable' THEN 4 WHEN 'not_reached' THEN 3 WHEN 'exempt' THEN 2 ELSE 1 END) AS grade,
     coalesce(min(e.proven), 0) AS proven
   FROM campaign_device x
   LEFT JOIN device_evidence e ON e.tenant = x.tenant AND e.campaign = x.campaign AND e.amendment = x.amendment AND e.device = x.device
-  WHERE x.tenant = $1 AND x.campaign = $2 GROUP BY x.device)
+  WHERE x.tenant = $1 AND x.campaign = $2 GROUP BY x.device || '')
 SELECT coalesce(dep.value, ''), coalesce(site.value, ''), d.os_name, w.grade, count(*), sum(CASE WHEN w.grade = 1 THEN w.proven ELSE 0 END)
-FROM worst w
-JOIN device d ON d.tenant = $1 AND d.id = w.device
+FROM worst w CROSS JOIN device d
 LEFT JOIN device_tag dep ON dep.tenant = $1 AND dep.device = w.device AND dep.name = 'department'
 LEFT JOIN device_tag site ON site.tenant = $1 AND site.device = w.device AND site.name = 'site'
-GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`
+WHERE d.tenant = $1 AND d.id = w.device GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`
 
 // coverLines bounds each table: what shares less is counted with the rest.
 const coverLines = 200
