@@ -40,6 +40,7 @@ func sections() []section {
 		{"rehearse", "rehearsing a month before it begins", benchRehearse},
 		{"coverage", "choosing pilots by coverage", benchCoverage},
 		{"health", "the judge of measures, on made-up campaigns of a known truth", benchHealth},
+		{"dossier", "verifying a campaign and writing its documents", benchDossier},
 		{"tick", "a tick after one report in a large fleet", benchTick},
 		{"measure", "measuring this machine as the agent does", benchMeasure},
 		{"measures", "keeping and reading what devices measure", benchMeasures},
