@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -180,6 +181,11 @@ func TestDossierTellsTheWholeCampaign(t *testing.T) {
 	w.must(err)
 	w.wantProceedings(d)
 	compareGolden(t, "dossier.json", d)
+	m, err := w.srv.Dossiers.Monthly(ctx, "main", "2026-01")
+	w.must(err)
+	if m.Sum.Campaigns != 1 || m.Sum.Rollbacks != 1 || m.Sum.Incidents != 2 || m.Sum.Numbers.Total() != 6 || len(m.Incidents) != 2 || m.Incidents[1].Cause == "" || !slices.Equal(m.Clocks, []procedure.SLAClock{procedure.ClockFirstSeen}) {
+		t.Errorf("the month is %+v, clocks %v, incidents %+v; want one campaign of six devices, its rollback counted beside it", m.Sum, m.Clocks, m.Incidents)
+	}
 	for _, f := range document.Formats() {
 		for _, language := range []string{"fr", "en"} {
 			first, err := w.srv.Dossiers.Draft(ctx, "main", string(c), language, f)

@@ -61,7 +61,12 @@ func (c *cli) monthly(m view.Monthly) error {
 	} else if err := c.table([]string{"col.campaign", "col.state", "verification.done", "verification.failed", "verification.not_reached", "verification.unreachable", "verification.exempt", "paper.reached", "dossier.incident_count"}, out); err != nil {
 		return err
 	}
-	return c.say("", w.T("monthly.promises_kept")+w.T("policy.colon")+" "+w.Share(m.Sum.Kept, m.Sum.Promised)+" ("+w.T("monthly.last")+w.T("policy.colon")+" "+w.Share(m.Before.Kept, m.Before.Promised)+")",
-		w.T("monthly.system_ended")+w.T("policy.colon")+" "+w.Number(m.Fleet.SystemEnded),
-		w.N("monthly.in_force", m.Exceptions), w.T("monthly.task_counts", "open", w.Number(m.OpenTasks), "late", w.Number(m.LateTasks)))
+	lines := []string{"", w.T("monthly.promises_kept") + w.T("policy.colon") + " " + w.Share(m.Sum.Kept, m.Sum.Promised) + " (" + w.T("monthly.last") + w.T("policy.colon") + " " + w.Share(m.Before.Kept, m.Before.Promised) + ")",
+		w.T("dossier.incident_count") + w.T("policy.colon") + " " + w.Number(m.Sum.Incidents) + "; " + w.T("dossier.rollbacks") + w.T("policy.colon") + " " + w.Number(m.Sum.Rollbacks),
+		w.T("monthly.system_ended") + w.T("policy.colon") + " " + w.Number(m.Fleet.SystemEnded),
+		w.N("monthly.in_force", m.Exceptions), w.T("monthly.task_counts", "open", w.Number(m.OpenTasks), "late", w.Number(m.LateTasks))}
+	for _, clock := range m.Clocks {
+		lines = append(lines, w.T("sla_clock."+string(clock)))
+	}
+	return c.say(lines...)
 }

@@ -58,6 +58,7 @@ func (w monthWriter) changes() []layout.Block {
 	row("monthly.not_reached", now.Numbers.NotReached, before.Numbers.NotReached)
 	row("monthly.unreachable", now.Numbers.Unreachable, before.Numbers.Unreachable)
 	row("dossier.incident_count", now.Incidents, before.Incidents)
+	row("dossier.rollbacks", now.Rollbacks, before.Rollbacks)
 	t.Rows = append(t.Rows, []layout.Cell{layout.T(w.T("paper.reached")), layout.T(w.reached(now.Numbers)), layout.T(w.reached(before.Numbers)), layout.T("")})
 	t.Rows = append(t.Rows, []layout.Cell{layout.T(w.T("monthly.promises_kept")), layout.T(w.Share(now.Kept, now.Promised)), layout.T(w.Share(before.Kept, before.Promised)), layout.T("")})
 	lead := w.T("monthly.none")
@@ -94,17 +95,23 @@ func (w monthWriter) promised() []layout.Block {
 	}
 	t := w.promises(w.m.Promises)
 	t.Title = ""
-	return []layout.Block{{Text: w.T("monthly.sla_hint")}, tableBlock(t)}
+	out := []layout.Block{{Text: w.T("monthly.sla_hint")}}
+	for _, clock := range w.m.Clocks {
+		out = append(out, layout.Block{Text: w.T("sla_clock." + string(clock))})
+	}
+	return append(out, tableBlock(t))
 }
 
 func (w monthWriter) incidents() []layout.Block {
-	t := layout.Table{Sheet: w.T("dossier.incident_count"), Empty: w.T("monthly.no_incident"), Head: w.columns(heads{{"paper.date", 1.1}, {"col.campaign", 1}, {"col.ring", 0.8}, {"col.severity", 0.9}, {"col.why", 4}})}
-	for _, e := range w.m.Incidents {
-		name := ""
-		if e.Campaign != nil {
-			name = e.Campaign.Name
+	t := w.incidentTable()
+	t.Sheet, t.Empty = w.T("dossier.incident_count"), w.T("monthly.no_incident")
+	t.Head = append(w.columns(heads{{"col.campaign", 1}}), t.Head...)
+	for _, i := range w.m.Incidents {
+		name := "—"
+		if i.Campaign != nil {
+			name = i.Campaign.Name
 		}
-		t.Rows = append(t.Rows, []layout.Cell{layout.T(w.when(e.At)), layout.T(name), layout.T(w.or(e.Ring, "—")), layout.T(w.Word(lang.Severity, said(e.Detail["severity"]))), layout.T(said(e.Detail["what"]))})
+		t.Rows = append(t.Rows, append([]layout.Cell{layout.T(name)}, w.incident(i)...))
 	}
 	return []layout.Block{tableBlock(t)}
 }

@@ -12,10 +12,8 @@ import (
 
 // incidents are what went wrong, why, and what put it right.
 func (w dossierWriter) incidents() []layout.Block {
-	t := layout.Table{
-		Sheet: w.T("dossier.incidents"), Empty: w.T("dossier.no_incident"),
-		Head: w.columns(heads{{"col.opened", 1.45}, {"col.severity", 1}, {"paper.about", 1.6}, {"paper.what", 2.2}, {"incident.cause", 1.6}, {"incident.correction", 2}}),
-	}
+	t := w.incidentTable()
+	t.Sheet, t.Empty = w.T("dossier.incidents"), w.T("dossier.no_incident")
 	open := int64(0)
 	for _, i := range w.d.Proceedings.Incidents {
 		if i.Closed.IsZero() {
@@ -29,7 +27,11 @@ func (w dossierWriter) incidents() []layout.Block {
 	return []layout.Block{{Text: w.N("dossier.incidents_lead", int64(len(t.Rows)), "open", w.Number(open))}, tableBlock(t)}
 }
 
-func (w dossierWriter) incident(i view.DossierIncident) []layout.Cell {
+func (w writer) incidentTable() layout.Table {
+	return layout.Table{Head: w.columns(heads{{"col.opened", 1.45}, {"col.severity", 1}, {"paper.about", 1.6}, {"paper.what", 2.2}, {"incident.cause", 1.6}, {"incident.correction", 2}})}
+}
+
+func (w writer) incident(i view.DossierIncident) []layout.Cell {
 	severity := layout.T(w.Word(lang.Severity, string(i.Severity)) + "\n" + w.Word(lang.IncidentState, string(i.State)))
 	if i.Closed.IsZero() {
 		severity = severity.In(layout.Bad)

@@ -4,36 +4,37 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"patchring/internal/core/document"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/lifecycle"
 	"patchring/internal/core/procedure"
-	"patchring/internal/core/register"
 )
 
 // Monthly is what a month's campaigns came to, for one tenant. Campaigns are
-// those that started in the month; what is said of the fleet is of the instant
-// it was read.
+// those that started in the month, rollbacks counted with what they undo; what is
+// said of the fleet is of the instant it was read.
 type Monthly struct {
-	Tenant     string             `json:"tenant"` // its name
-	Month      string             `json:"month"`  // 2026-11
-	Zone       string             `json:"zone"`
-	At         time.Time          `json:"at"`
-	From       time.Time          `json:"from"`
-	To         time.Time          `json:"to"`
-	Campaigns  []MonthCampaign    `json:"campaigns"`
-	Sum        MonthSum           `json:"sum"`
-	Before     MonthSum           `json:"before"` // of the month before
-	Promises   []document.Promise `json:"promises"`
-	Incidents  []Event            `json:"incidents"` // opened in these campaigns
-	Ending     []ExceptionRow     `json:"ending"`    // in force, and ending within a month
-	Exceptions int64              `json:"exceptions"`
-	Fleet      MonthFleet         `json:"fleet"`
-	Tasks      []TaskRow          `json:"tasks"` // overdue ones, at most 50
-	OpenTasks  int64              `json:"open_tasks"`
-	LateTasks  int64              `json:"late_tasks"`
+	Tenant     string               `json:"tenant"` // its name
+	Month      string               `json:"month"`  // 2026-11
+	Zone       string               `json:"zone"`
+	At         time.Time            `json:"at"`
+	From       time.Time            `json:"from"`
+	To         time.Time            `json:"to"`
+	Campaigns  []MonthCampaign      `json:"campaigns"`
+	Sum        MonthSum             `json:"sum"`
+	Before     MonthSum             `json:"before"` // of the month before
+	Promises   []document.Promise   `json:"promises"`
+	Clocks     []procedure.SLAClock `json:"clocks"`    // of the promises
+	Incidents  []DossierIncident    `json:"incidents"` // of these campaigns
+	Ending     []ExceptionRow       `json:"ending"`    // in force, and ending within a month
+	Exceptions int64                `json:"exceptions"`
+	Fleet      MonthFleet           `json:"fleet"`
+	Tasks      []TaskRow            `json:"tasks"` // overdue ones, at most 50
+	OpenTasks  int64                `json:"open_tasks"`
+	LateTasks  int64                `json:"late_tasks"`
 }
 
 // MonthCampaign is one campaign of the month.
@@ -42,6 +43,7 @@ type MonthCampaign struct {
 	Numbers   Numbers              `json:"numbers"` // of the content, all rings
 	Dates     document.Punctuality `json:"dates"`   // of the verification
 	Incidents int64                `json:"incidents"`
+	Rollbacks int64                `json:"rollbacks"`
 	Patches   int64                `json:"patches"`
 }
 
@@ -50,6 +52,7 @@ type MonthSum struct {
 	Campaigns int64   `json:"campaigns"`
 	Numbers   Numbers `json:"numbers"`
 	Incidents int64   `json:"incidents"`
+	Rollbacks int64   `json:"rollbacks"`
 	Patches   int64   `json:"patches"`
 	Kept      int64   `json:"kept"` // promises
 	Promised  int64   `json:"promised"`
@@ -72,22 +75,31 @@ const monthCampaigns = 200
 func (r *Reader) Monthly(ctx context.Context, tenant fleet.TenantID, at time.Time) (Monthly, error) {
 	from := time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, at.Location())
 	m := Monthly{Month: from.Format("2006-01"), Zone: at.Location().String(), At: r.now(), From: from, To: from.AddDate(0, 1, 0)}
-	var e1, e2, e3, e4 error
+	var e1, e4 error
 	m.Tenant, e1 = r.tenantName(ctx, tenant)
-	m.Campaigns, m.Promises, m.Incidents, e2 = r.monthOf(ctx, tenant, m.From, m.To)
-	before, promises, _, e3 := r.monthOf(ctx, tenant, from.AddDate(0, -1, 0), from)
+	is, e2 := r.monthOf(ctx, tenant, m.From, m.To)
+	before, e3 := r.monthOf(ctx, tenant, from.AddDate(0, -1, 0), from)
 	e4 = r.addMonthFleet(ctx, tenant, &m)
-	m.Sum, m.Before = sumOf(m.Campaigns, m.Promises), sumOf(before, promises)
+	m.Campaigns, m.Promises, m.Clocks, m.Incidents = is.campaigns, is.promises, is.clocks, is.incidents
+	m.Sum, m.Before = is.sum(), before.sum()
 	return m, errors.Join(e1, e2, e3, e4)
 }
 
-func sumOf(campaigns []MonthCampaign, promises []document.Promise) MonthSum {
-	s := MonthSum{Campaigns: int64(len(campaigns))}
-	for _, c := range campaigns {
-		s.Incidents, s.Patches = s.Incidents+c.Incidents, s.Patches+c.Patches
+// monthRead is what the campaigns of one month say.
+type monthRead struct {
+	campaigns []MonthCampaign
+	promises  []document.Promise
+	clocks    []procedure.SLAClock
+	incidents []DossierIncident
+}
+
+func (m monthRead) sum() MonthSum {
+	s := MonthSum{Campaigns: int64(len(m.campaigns))}
+	for _, c := range m.campaigns {
+		s.Incidents, s.Rollbacks, s.Patches = s.Incidents+c.Incidents, s.Rollbacks+c.Rollbacks, s.Patches+c.Patches
 		s.Numbers.plus(c.Numbers)
 	}
-	for _, p := range promises {
+	for _, p := range m.promises {
 		kept, of := p.Kept()
 		s.Kept, s.Promised = s.Kept+kept, s.Promised+of
 	}
@@ -100,57 +112,60 @@ func (n *Numbers) plus(m Numbers) {
 
 // monthOf reads the campaigns that started in an interval; those that never
 // started are none of it.
-func (r *Reader) monthOf(ctx context.Context, tenant fleet.TenantID, from, to time.Time) ([]MonthCampaign, []document.Promise, []Event, error) {
+func (r *Reader) monthOf(ctx context.Context, tenant fleet.TenantID, from, to time.Time) (monthRead, error) {
+	out := monthRead{campaigns: []MonthCampaign{}, promises: []document.Promise{}, clocks: []procedure.SLAClock{}, incidents: []DossierIncident{}}
 	var b builder
 	b.and("c.tenant = ?", tenant)
 	b.and("c.started_us >= ?", from.UnixMicro())
 	b.and("c.started_us < ?", to.UnixMicro())
+	b.and("c.origin <> 'rollback'")
 	rows, err := all(ctx, r, b.list("campaigns of the month", campaignHead, "c.started_us, c.id", monthCampaigns-1), scanCampaign)
 	if err != nil {
-		return nil, nil, nil, err
+		return out, err
 	}
 	if err := r.addRings(ctx, tenant, rows); err != nil {
-		return nil, nil, nil, err
+		return out, err
 	}
-	out, incidents, sums := []MonthCampaign{}, []Event{}, map[string]document.Promise{}
+	sums := map[string]document.Promise{}
 	for _, c := range rows {
-		mc := MonthCampaign{CampaignRow: c, Dates: document.Punctual(c.Verification, c.Verified, r.now())}
-		for _, g := range c.Rings {
-			mc.Numbers.plus(g.Numbers)
+		if err := r.addMonthCampaign(ctx, tenant, c, &out); err != nil {
+			return out, err
 		}
-		story, _, err := r.story(ctx, tenant, c.ID)
-		if err != nil {
-			return nil, nil, nil, err
+		if err := r.addPromises(ctx, tenant, c, sums, &out); err != nil {
+			return out, err
 		}
-		for _, e := range story {
-			if e.Kind == register.IncidentOpened {
-				mc.Incidents++
-				incidents = append(incidents, e)
-			}
-		}
-		if mc.Patches, err = r.count(ctx, ask("items", "SELECT count(*) FROM campaign_item i WHERE i.tenant = $1 AND i.campaign = $2 AND i.withdrawn_us = 0", tenant, c.ID)); err != nil {
-			return nil, nil, nil, err
-		}
-		if err := r.addPromises(ctx, tenant, c, sums); err != nil {
-			return nil, nil, nil, err
-		}
-		out = append(out, mc)
 	}
-	promises := []document.Promise{}
 	for _, grade := range procedure.Grades() {
 		if p, promised := sums[grade]; promised {
-			promises = append(promises, p)
+			out.promises = append(out.promises, p)
 		}
 	}
-	return out, promises, incidents, nil
+	return out, nil
+}
+
+func (r *Reader) addMonthCampaign(ctx context.Context, tenant fleet.TenantID, c CampaignRow, out *monthRead) error {
+	mc := MonthCampaign{CampaignRow: c, Dates: document.Punctual(c.Verification, c.Verified, r.now())}
+	for _, g := range c.Rings {
+		mc.Numbers.plus(g.Numbers)
+	}
+	incidents, e1 := r.dossierIncidents(ctx, tenant, c.ID)
+	rollbacks, e2 := r.rollbacksOf(ctx, tenant, c.ID)
+	var e3 error
+	mc.Patches, e3 = r.count(ctx, ask("items", "SELECT count(*) FROM campaign_item i WHERE i.tenant = $1 AND i.campaign = $2 AND i.withdrawn_us = 0", tenant, c.ID))
+	mc.Incidents, mc.Rollbacks = int64(len(incidents)), int64(len(rollbacks))
+	out.campaigns, out.incidents = append(out.campaigns, mc), append(out.incidents, incidents...)
+	return errors.Join(e1, e2, e3)
 }
 
 // addPromises sums up what the procedures of campaigns promised; a campaign
 // whose procedure promises nothing keeps none.
-func (r *Reader) addPromises(ctx context.Context, tenant fleet.TenantID, c CampaignRow, sums map[string]document.Promise) error {
+func (r *Reader) addPromises(ctx context.Context, tenant fleet.TenantID, c CampaignRow, sums map[string]document.Promise, out *monthRead) error {
 	p, err := r.procedureOf(ctx, tenant, c)
 	if err != nil || !p.SLA.Promised() {
 		return err
+	}
+	if !slices.Contains(out.clocks, p.SLA.Clock) {
+		out.clocks = append(out.clocks, p.SLA.Clock)
 	}
 	var d Dossier
 	d.Board.Campaign = c

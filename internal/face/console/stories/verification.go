@@ -6,6 +6,7 @@ import (
 	"patchring/internal/core/document"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/manifest"
+	"patchring/internal/core/procedure"
 	"patchring/internal/face/console/page"
 	"patchring/internal/infra/view"
 )
@@ -59,9 +60,9 @@ func MonthReport() page.MonthReport {
 		Monthly: view.Monthly{
 			Tenant: "Ville", Month: "2026-01", Zone: "Europe/Paris", At: Now, From: first, To: first.AddDate(0, 1, 0),
 			Campaigns: []view.MonthCampaign{{CampaignRow: view.CampaignRow{ID: "c1", Name: "2026-01", State: "verifying"}, Numbers: numbers, Dates: document.OnTime, Incidents: 2, Patches: 41}},
-			Sum:       view.MonthSum{Campaigns: 1, Numbers: numbers, Incidents: 2, Patches: 41, Kept: 480, Promised: 500}, Before: view.MonthSum{Campaigns: 1, Numbers: numbers, Incidents: 1, Kept: 470, Promised: 500},
-			Promises:   []document.Promise{{Severity: "critical", Limit: 14 * 24 * time.Hour, InTime: 480, Late: 12, Running: 3, Overdue: 8}},
-			Exceptions: 7, Fleet: view.MonthFleet{Devices: 12488, SystemEnded: 3}, OpenTasks: 9, LateTasks: 2,
+			Sum:       view.MonthSum{Campaigns: 1, Numbers: numbers, Incidents: 2, Rollbacks: 1, Patches: 41, Kept: 480, Promised: 500}, Before: view.MonthSum{Campaigns: 1, Numbers: numbers, Incidents: 1, Kept: 470, Promised: 500},
+			Promises: []document.Promise{{Severity: "critical", Limit: 14 * 24 * time.Hour, InTime: 480, Late: 12, Running: 3, Overdue: 8}},
+			Clocks:   []procedure.SLAClock{procedure.ClockFirstSeen}, Exceptions: 7, Fleet: view.MonthFleet{Devices: 12488, SystemEnded: 3}, OpenTasks: 9, LateTasks: 2,
 		},
 		Heads: "2026-01", Last: "2025-12",
 	}
