@@ -141,6 +141,15 @@ func TestClosingWaitsForTheVerification(t *testing.T) {
 		if len(page.Rows) != 1 || page.Rows[0].Device.Name != "srv-2" || page.Rows[0].Reason == nil || page.Next == "" {
 			t.Fatalf("the first missing device is %+v, next %q", page.Rows, page.Next)
 		}
+		page, err = w.srv.View.Missing(ctx, "main", view.MissingQuery{Campaign: string(c), Paging: view.Paging{Limit: 1, Cursor: page.Next}})
+		w.must(err)
+		if len(page.Rows) != 1 || page.Rows[0].Device.Name != "rh-1" || page.Next != "" {
+			t.Errorf("the second missing device is %+v, next %q; want rh-1, and no more", page.Rows, page.Next)
+		}
+		page, err = w.srv.View.Missing(ctx, "main", view.MissingQuery{Campaign: string(c), By: view.ByRing, Value: "R0"})
+		if err != nil || len(page.Rows) != 0 {
+			t.Errorf("missing of R0: %+v, %v", page.Rows, err)
+		}
 		page, err = w.srv.View.Missing(ctx, "main", view.MissingQuery{Campaign: string(c), By: view.ByDepartment, Value: "RH", Paging: view.Paging{}})
 		w.must(err)
 		if len(page.Rows) != 1 || page.Rows[0].Device.Name != "rh-1" || page.Rows[0].Bucket != "unreachable" || page.Rows[0].Site != "Lyon" {

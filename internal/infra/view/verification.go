@@ -357,33 +357,30 @@ func scanMissing(rows *sql.Rows) (missingOfRing, error) {
 	return m, err
 }
 
-// Missing lists the devices that are missing, in the order of the rings.
+// Missing lists the devices that are missing, in the order of the rings. Each
+// ring is asked by itself: in the order of an index its missing devices come
+// after all that are done.
 func (r *Reader) Missing(ctx context.Context, tenant fleet.TenantID, q MissingQuery) (MissingPage, error) {
 	after, err := q.cursorFor("missing")
 	if err != nil {
 		return MissingPage{}, err
 	}
-	var b builder
-	b.and("x.tenant = ?", tenant)
-	b.and("x.campaign = ?", q.Campaign)
-	if q.Bucket == "" {
-		b.and("x.bucket IN ('failed', 'not_reached', 'unreachable')")
-	} else {
-		if _, err := oneOf("bucket", q.Bucket, MissingBuckets()); err != nil {
-			return MissingPage{}, err
-		}
-		b.and("x.bucket = ?", q.Bucket)
-	}
-	if err := q.within(&b); err != nil {
+	if err := q.check(); err != nil {
 		return MissingPage{}, err
 	}
-	if after != nil {
-		amendment, position := after.N/ringsMost, after.N%ringsMost
-		b.and("(x.amendment, x.position, x.bucket, x.device) > (?, ?, ?, ?)", amendment, position, after.Text, after.ID)
-	}
-	found, err := all(ctx, r, b.list("missing devices", missingHead, "x.amendment, x.position, x.bucket, x.device", q.limit()), scanMissing)
+	rings, err := r.ringsFrom(ctx, tenant, q, after)
 	if err != nil {
 		return MissingPage{}, err
+	}
+	var found []missingOfRing
+	for _, at := range rings {
+		rows, err := all(ctx, r, q.of(tenant, at, after).list("missing devices", missingHead, "x.bucket, x.device", q.limit()-len(found)), scanMissing)
+		if err != nil {
+			return MissingPage{}, err
+		}
+		if found = append(found, rows...); len(found) > q.limit() {
+			break
+		}
 	}
 	page := pageOf(found, q.limit(), func(m missingOfRing) cursor {
 		return cursor{Sort: "missing", N: m.Amendment*ringsMost + m.position, Text: m.Bucket, ID: string(m.Device.ID)}
@@ -395,25 +392,66 @@ func (r *Reader) Missing(ctx context.Context, tenant fleet.TenantID, q MissingQu
 	return out, nil
 }
 
-// ringsMost is more rings than a procedure can have: a cursor carries the
-// amendment and the position in one number.
-const ringsMost = 1000
+// check refuses words that choose nothing.
+func (q MissingQuery) check() error {
+	if q.Bucket != "" {
+		if _, err := oneOf("bucket", q.Bucket, MissingBuckets()); err != nil {
+			return err
+		}
+	}
+	if q.By != "" {
+		if _, err := oneOf("by", q.By, []string{ByRing, ByDepartment, BySite, BySystem}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-// within narrows to one value of a dimension.
-func (q MissingQuery) within(b *builder) error {
-	switch q.By {
-	case "":
-	case ByRing:
+// ringsFrom are the rings to list from, as a cursor numbers them: those of one
+// name where it is asked for, from the cursor's on.
+func (r *Reader) ringsFrom(ctx context.Context, tenant fleet.TenantID, q MissingQuery, after *cursor) ([]int64, error) {
+	var b builder
+	b.and("g.tenant = ?", tenant)
+	b.and("g.campaign = ?", q.Campaign)
+	if q.By == ByRing {
 		b.and("g.ring = ?", q.Value)
+	}
+	if after != nil {
+		b.and("(g.amendment, g.position) >= (?, ?)", after.N/ringsMost, after.N%ringsMost)
+	}
+	return all(ctx, r, b.every("rings", "SELECT g.amendment, g.position FROM campaign_ring g", "g.amendment, g.position"), func(rows *sql.Rows) (int64, error) {
+		var amendment, position int64
+		err := rows.Scan(&amendment, &position)
+		return amendment*ringsMost + position, err
+	})
+}
+
+// of chooses among the devices of one ring.
+func (q MissingQuery) of(tenant fleet.TenantID, ring int64, after *cursor) *builder {
+	var b builder
+	b.and("x.tenant = ?", tenant)
+	b.and("x.campaign = ?", q.Campaign)
+	b.and("x.amendment = ?", ring/ringsMost)
+	b.and("x.position = ?", ring%ringsMost)
+	if q.Bucket == "" {
+		b.and("x.bucket IN ('failed', 'not_reached', 'unreachable')")
+	} else {
+		b.and("x.bucket = ?", q.Bucket)
+	}
+	switch q.By {
 	case ByDepartment:
 		b.and("coalesce(dep.value, '') = ?", q.Value)
 	case BySite:
 		b.and("coalesce(site.value, '') = ?", q.Value)
 	case BySystem:
 		b.and("d.os_name = ?", q.Value)
-	default:
-		_, err := oneOf("by", q.By, []string{ByRing, ByDepartment, BySite, BySystem})
-		return err
 	}
-	return nil
+	if after != nil && after.N == ring {
+		b.and("(x.bucket, x.device) > (?, ?)", after.Text, after.ID)
+	}
+	return &b
 }
+
+// ringsMost is more rings than a procedure can have: a cursor carries the
+// amendment and the position in one number.
+const ringsMost = 1000
