@@ -25,6 +25,7 @@ import (
 	"patchring/internal/face/console/stories"
 	"patchring/internal/face/console/ui"
 	"patchring/internal/face/lang"
+	"patchring/internal/service/dossier"
 )
 
 //go:embed testdata/axe.min.js
@@ -165,6 +166,41 @@ func TestTheConsoleInABrowser(t *testing.T) {
 	do(t, ctx, chromedp.KeyEvent("compta"+kb.Enter))
 	until(t, ctx, "what was found", `location.pathname === "/search" && document.querySelector("h1").textContent.includes("compta")`)
 
+	for _, c := range complaints() {
+		t.Errorf("the browser complains: %s", c)
+	}
+}
+
+// TestTheDocumentsInABrowser goes from the first page to the month's report, from
+// there to a campaign's verification, and takes its dossier home.
+func TestTheDocumentsInABrowser(t *testing.T) {
+	w, ctx := newWorld(t), browser(t)
+	complaints := complain(t, ctx)
+	open(t, ctx, w.URL+"/", 1440, 900)
+	do(t, ctx,
+		chromedp.SendKeys(chromedp.ID("f-name"), "exploitation"),
+		chromedp.SendKeys(chromedp.ID("f-password"), "secret"),
+		chromedp.Click(chromedp.CSS("button.main")))
+	until(t, ctx, "the link to the month", `document.readyState === "complete" && document.querySelector("a[href='/reports/monthly']") !== null`)
+	do(t, ctx, chromedp.Click(chromedp.CSS("a[href='/reports/monthly']")))
+	until(t, ctx, "the month", `document.readyState === "complete" && location.pathname === "/reports/monthly" && document.querySelector("#month-sla") !== null`)
+	do(t, ctx, chromedp.Click(chromedp.CSS("a[href='/campaigns/c1/verification']")))
+	until(t, ctx, "the verification", `document.readyState === "complete" && location.pathname === "/campaigns/c1/verification" && document.querySelector("#cover-rings") !== null`)
+	for _, format := range []string{"pdf", "html", "xlsx"} {
+		said, err := chromedp.Run(ctx, chromedp.Evaluate[string](
+			`fetch(document.querySelector("a[href*='format=`+format+`']").href).then(r => r.status + " " + r.headers.get("Content-Disposition"))`, chromedp.EvalAwaitPromise))
+		if want := "200 attachment; filename=dossier." + format; err != nil || said != want {
+			t.Errorf("the button of the %s answers %q, %v; want %q", format, said, err, want)
+		}
+	}
+	do(t, ctx, chromedp.Click(chromedp.CSS("a[href$='/dossier/issue']")))
+	until(t, ctx, "the question what it is for", `document.querySelector("#dialog").open && document.querySelector("#dialog input[name=reason]") !== null`)
+	accessible(t, ctx)
+	do(t, ctx, chromedp.SendKeys(chromedp.CSS("#dialog input[name=reason]"), "Comité de suivi"), chromedp.Click(chromedp.CSS("#dialog button.main")))
+	until(t, ctx, "the word that it is issued", `document.readyState === "complete" && document.querySelector(".notice.tone-good") !== null`)
+	if ask, ok := w.acts.last(t).(dossier.Issue); !ok || ask.Campaign != "c1" || ask.Reason != "Comité de suivi" {
+		t.Errorf("asked %+v", w.acts.last(t))
+	}
 	for _, c := range complaints() {
 		t.Errorf("the browser complains: %s", c)
 	}

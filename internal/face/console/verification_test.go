@@ -58,3 +58,28 @@ func TestTheMonthlyReportIsReachedFromWherePeopleLook(t *testing.T) {
 		}
 	}
 }
+
+// What a document says must not run as a page of ours: it is a download, in a
+// sandbox, and nobody's cache keeps it.
+func TestDocumentsAreDownloads(t *testing.T) {
+	w := newWorld(t)
+	v := w.as(t, "exploitation")
+	for path, want := range map[string]string{
+		"/campaigns/c1/dossier?format=html":            "dossier.html",
+		"/campaigns/c1/dossier":                        "dossier.pdf",
+		"/campaigns/c1/dossier?format=xlsx&revision=1": "dossier.xlsx",
+		"/campaigns/c1/missing.csv?by=site&value=Lyon": "missing.csv",
+		"/reports/monthly/file?month=2026-01":          "report.pdf",
+	} {
+		a := v.get(path)
+		if a.status != http.StatusOK || a.header.Get("Content-Disposition") != "attachment; filename="+want || a.header.Get("Cache-Control") != "no-store" || a.header.Get("Content-Security-Policy") != "default-src 'none'; sandbox" {
+			t.Errorf("%s: %d %v", path, a.status, a.header)
+		}
+	}
+	if a := v.get("/campaigns/c1/dossier?format=docx"); a.status != http.StatusUnprocessableEntity && a.status != http.StatusBadRequest {
+		t.Errorf("a format that is none: %d", a.status)
+	}
+	if a := v.get("/campaigns/c1/dossier?revision=first"); a.status == http.StatusOK {
+		t.Error("a revision that is no number is handed out")
+	}
+}
