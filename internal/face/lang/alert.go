@@ -61,6 +61,14 @@ func (w Words) alertEvent(m alert.Message) string {
 	return text
 }
 
+// AlertDid is what the server did by itself; empty: nothing.
+func (w Words) AlertDid(m alert.Message) string {
+	if m.Did == "" {
+		return ""
+	}
+	return w.T("alert_did."+string(m.Did), "ring", m.Ring, "campaign", m.CampaignN)
+}
+
 // AlertWhere is the device or the campaign, with its ring.
 func (w Words) AlertWhere(m alert.Message) string {
 	campaign := strings.TrimSpace(m.CampaignN + " " + m.Ring)
@@ -83,6 +91,9 @@ func (w Words) AlertLine(m alert.Message) string {
 		line += where + " — "
 	}
 	line += w.AlertWhat(m)
+	if did := w.AlertDid(m); did != "" && m.Kind != alert.Over {
+		line += " — " + did
+	}
 	if m.Kind != alert.Over {
 		line += " — " + w.T("alert.acts", "who", w.Role(m.Who))
 	}
