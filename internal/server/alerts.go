@@ -56,7 +56,7 @@ func (s *Server) alertIncident(ctx context.Context, tenant fleet.TenantID, by re
 // by a rule may be a team in words of its own, which is nobody's account.
 func (s *Server) ruleIncident(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, by register.Actor, ask watch.Opening) (id string, done func(), err error) {
 	open := incident.Open{
-		Severity: ask.Severity, What: ask.What, Campaign: ask.Campaign, Ring: ask.Ring, Devices: []fleet.DeviceID{ask.Device},
+		Severity: ask.Severity, Title: incident.Headline(ask.Title), What: ask.What, Campaign: ask.Campaign, Ring: ask.Ring, Devices: []fleet.DeviceID{ask.Device},
 		Origin: core.Alert, OriginID: ask.Alert, Subject: ask.Subject,
 	}
 	if incident.IsRole(ask.Owner) {

@@ -54,7 +54,7 @@ func (w Words) alertEvent(m alert.Message) string {
 	if c := m.Args["cause"]; c != "" {
 		add(w.Cause(fault.Code(c)))
 	}
-	add(m.Args["why"])
+	add(w.Given(m.Args["why"]))
 	if len(more) > 0 {
 		text += w.T("alert.colon") + strings.Join(more, ", ")
 	}

@@ -79,7 +79,7 @@ func (t *turn) then(ctx context.Context, r alert.Rule, row *gen.Alert, a alert.A
 	row.Campaign, row.Ring = p.Campaign, p.Ring
 	because := r.Because(m.Name, a, args)
 	if r.Then == alert.OpenIncident {
-		row.DidID, err = t.open(ctx, r, *row, because)
+		row.DidID, err = t.open(ctx, r, *row, m.Name, because)
 	} else {
 		row.DidID, err = t.hold(ctx, r, *row, because.String())
 	}
@@ -115,13 +115,13 @@ func (t *turn) hold(ctx context.Context, r alert.Rule, row gen.Alert, why string
 
 // open makes one incident for all devices of the ring that suffer of the same.
 // It is read by people, and has the words of the tenant's language.
-func (t *turn) open(ctx context.Context, r alert.Rule, row gen.Alert, why fault.Reason) (string, error) {
+func (t *turn) open(ctx context.Context, r alert.Rule, row gen.Alert, device string, why fault.Reason) (string, error) {
 	book, err := t.Book(ctx, t.tenant)
 	if err != nil {
 		return "", err
 	}
 	id, done, err := t.OpenIn(ctx, t.tx, t.tenant, byRule, Opening{
-		Alert: row.ID, Subject: "rule/" + row.Rule + "/" + row.Campaign + "/" + row.Ring, Owner: row.Who, Incident: campaign.Incident{
+		Alert: row.ID, Title: r.Title.In(book.Lang) + " — " + device, Subject: "rule/" + row.Rule + "/" + row.Campaign + "/" + row.Ring, Owner: row.Who, Incident: campaign.Incident{
 			Campaign: row.Campaign, Ring: row.Ring, Device: fleet.DeviceID(row.Device), Severity: r.Grade(), What: t.Words(book.Lang, why),
 		},
 	})

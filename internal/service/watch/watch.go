@@ -54,6 +54,7 @@ type Options struct {
 // Opening is an incident that a rule opens.
 type Opening struct {
 	Alert   string // id
+	Title   string
 	Subject string // of which there is one incident that is not closed
 	Owner   string // who must act: a role, or words
 	campaign.Incident
