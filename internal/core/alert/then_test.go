@@ -92,7 +92,9 @@ func TestNoRuleEverBlamesAnInstallForWhatWasThereBefore(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := cpu()
 		r.Then = alert.HoldCampaign
-		minute := func(name string) time.Time { return t0.Add(time.Duration(rapid.IntRange(0, 200).Draw(t, name)) * time.Minute) }
+		minute := func(name string) time.Time {
+			return t0.Add(time.Duration(rapid.IntRange(0, 200).Draw(t, name)) * time.Minute)
+		}
 		p := alert.Patched{Campaign: "c", Ring: "R0", Began: minute("began")}
 		p.Ended = p.Began.Add(time.Duration(rapid.IntRange(0, 30).Draw(t, "took")) * time.Minute)
 		var a alert.Alert
