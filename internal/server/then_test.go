@@ -276,3 +276,36 @@ func TestARuleOverProbesHolds(t *testing.T) {
 		t.Errorf("for %s", held.Reason)
 	}
 }
+
+// The hold, the alert, their entries and the mail are one commit: failed, there is
+// nothing of them; at the next sample there is one of each.
+func TestAHoldByARuleIsThereWithItsAlertOrNotAtAll(t *testing.T) {
+	fail := false
+	w := faultyWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris), func(bool) error {
+		if fail {
+			return errCommit
+		}
+		return nil
+	})
+	a := newActing(w, thenRule)
+	a.patched()
+	a.burns(a.one, 99, 10)
+	a.now = a.now.Add(10 * time.Second)
+	a.srv.Watch.Sampled("main", a.one.id, wire.Sample{Values: busy(99)})
+	fail = true
+	if err := a.srv.Watch.Step(t.Context()); err == nil {
+		t.Fatal("the commit did not fail")
+	}
+	fail = false
+	a.wantHolds(0, "the commit failed")
+	if got := a.alertOf(a.one); got.State != string(alert.Pending) || got.DidUs > 0 || len(a.entries(register.AlertActed)) > 0 {
+		t.Errorf("of what failed there is %+v", got)
+	}
+	a.burns(a.one, 99, 2)
+	a.wantHolds(1, "at the next sample")
+	if fired, acted := a.entries(register.AlertFired), a.entries(register.AlertActed); len(fired) != 1 || len(acted) != 1 {
+		t.Errorf("register: %+v %+v", fired, acted)
+	}
+	expectMails(t, a.smtp, "ops@example.org", "CRITIQUE : Processeur saturé — it-1")
+	a.verifyRegister()
+}
