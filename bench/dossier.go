@@ -90,7 +90,10 @@ func (b *bench) documents(ctx context.Context, n int) (t documentTimes, err erro
 	}); err != nil {
 		return t, err
 	}
-	if t.page, err = middle(func() error { _, err := w.srv.View.Missing(ctx, tenant, view.MissingQuery{Campaign: row.ID}); return err }); err != nil {
+	if t.page, err = middle(func() error {
+		_, err := w.srv.View.Missing(ctx, tenant, view.MissingQuery{Campaign: row.ID})
+		return err
+	}); err != nil {
 		return t, err
 	}
 	for _, f := range document.Formats() {

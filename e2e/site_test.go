@@ -82,8 +82,8 @@ verification: {days_after_last_ring_opens: 30}
 `
 
 // newSite brings up the named hosts with cases of the lab's repository at 1.0,
-// starts the server, and enrols everybody.
-func newSite(t *testing.T, names, packages []string) *site {
+// starts the server, and enrols everybody once they are prepared.
+func newSite(t *testing.T, names, packages []string, prepare ...func(*site)) *site {
 	t.Helper()
 	hosts, err := fleet.Named(names)
 	must(t, err)
@@ -108,6 +108,9 @@ func newSite(t *testing.T, names, packages []string) *site {
 	must(t, f.Repo().Publish(t.Context()))
 	s := &site{t: t, fleet: f}
 	s.openServer()
+	for _, f := range prepare {
+		f(s)
+	}
 	for _, h := range hosts {
 		must(t, demo.Enrol(t.Context(), s.server, s.admin, h))
 	}

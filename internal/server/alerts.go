@@ -6,11 +6,14 @@ import (
 	"path/filepath"
 
 	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/identity"
 	core "patchring/internal/core/incident"
 	"patchring/internal/core/register"
+	"patchring/internal/face/lang"
 	"patchring/internal/face/letter"
+	"patchring/internal/infra/store"
 	"patchring/internal/service/herald"
 	"patchring/internal/service/incident"
 	"patchring/internal/service/watch"
@@ -26,6 +29,8 @@ func (s *Server) openAlerts(key identity.PageKey) {
 		DB: s.DB, Clock: s.Clock, Log: s.Log, Told: func() { s.Herald.Wake() },
 		Changed: func(tenant fleet.TenantID) { s.pulse.beat(tenant, allAlerts) },
 		Hold:    s.Conductor.Hold, RollBack: s.Conductor.Rollback, Incident: s.alertIncident,
+		HoldIn: s.Conductor.HoldIn, OpenIn: s.ruleIncident,
+		Words: func(language string, r fault.Reason) string { return lang.For(language).In(s.zone()).Reason(r) },
 	})
 	s.Herald = herald.New(herald.Options{
 		DB: s.DB, Clock: s.Clock, Log: s.Log, Book: s.Watch.Book, Write: letter.Writer{Base: s.URL, Zone: s.zone()}.Write,
@@ -45,4 +50,18 @@ func (s *Server) alertIncident(ctx context.Context, tenant fleet.TenantID, by re
 	}
 	_, err := s.Incidents.Open(ctx, tenant, by, open)
 	return err
+}
+
+// ruleIncident opens one by a rule, in the transaction of its alert. Who must act
+// by a rule may be a team in words of its own, which is nobody's account.
+func (s *Server) ruleIncident(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, by register.Actor, ask watch.Opening) (id string, done func(), err error) {
+	open := incident.Open{
+		Severity: ask.Severity, Title: incident.Headline(ask.Title), What: ask.What, Campaign: ask.Campaign, Ring: ask.Ring, Devices: []fleet.DeviceID{ask.Device},
+		Origin: core.Alert, OriginID: ask.Alert, Subject: ask.Subject,
+	}
+	if incident.IsRole(ask.Owner) {
+		open.Owner = ask.Owner
+	}
+	out, err := s.Incidents.OpenIn(ctx, tx, tenant, by, open)
+	return out.ID, func() { s.Incidents.Told(tenant, out) }, err
 }

@@ -73,6 +73,7 @@ type Rule struct {
 	Outputs  []string
 	Escalate Escalation
 	Remind   time.Duration // 0: never again
+	Then     Do            // what the server does at once; empty: nothing
 }
 
 // Escalation is what follows when nobody acknowledges.

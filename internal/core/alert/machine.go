@@ -49,6 +49,7 @@ const (
 	Worse     NoticeKind = "worse"
 	Reminded  NoticeKind = "reminded"
 	Escalated NoticeKind = "escalated"
+	Acted     NoticeKind = "acted" // the server did what the rule says
 	Over      NoticeKind = "resolved"
 	Test      NoticeKind = "test"
 )

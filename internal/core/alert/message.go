@@ -29,7 +29,8 @@ type Message struct {
 	Ring      string            `json:"ring,omitempty"`
 	Patch     string            `json:"patch,omitempty"`
 	Args      map[string]string `json:"args,omitempty"`
-	Times     int64             `json:"times"` // looks or events that were bad
+	Did       Do                `json:"did,omitempty"` // by itself, in Ring of Campaign
+	Times     int64             `json:"times"`         // looks or events that were bad
 	Since     time.Time         `json:"since,omitzero"`
 	Fired     time.Time         `json:"fired,omitzero"`
 	At        time.Time         `json:"at"`

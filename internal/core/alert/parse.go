@@ -65,7 +65,7 @@ func ways() []string {
 }
 
 var ruleFields = []string{
-	"name", "title", "measure", "above", "below", "clear", "for", "event", "expires", "scope", "severity", "who", "outputs", "escalate", "remind",
+	"name", "title", "measure", "above", "below", "clear", "for", "event", "expires", "scope", "severity", "who", "outputs", "escalate", "remind", "then",
 }
 
 // named reads a list of objects that each have their own name.
@@ -106,6 +106,7 @@ func (b Book) readRule(o manifest.Object) Rule {
 		r.scope(o.Reader.Object(o.Field("scope"), append(manifest.SelectorFields(), "sites", "during")...))
 	}
 	r.condition(o)
+	r.readThen(o)
 	r.Outputs = b.outputs(o)
 	if o.Has("escalate") {
 		in := o.Reader.Object(o.Field("escalate"), "after", "outputs", "who")

@@ -187,6 +187,11 @@ const (
 	BreakerComplaints  Code = "breaker_complaints"  // have, role
 	BreakerElsewhere   Code = "breaker_elsewhere"   // have, campaigns, role
 
+	// What a rule of alerts held by itself for; role: who must act. A value is
+	// the measure's name and the number.
+	AlertMeasure Code = "alert_measure" // alert, title, device, measure, value, limit, role
+	AlertProbe   Code = "alert_probe"   // alert, title, device, probes, role
+
 	// What patched devices did, as measured. before, after: what a patched device
 	// usually is at those hours and was; others: those not yet patched.
 	HealthWorse         Code = "health_worse"           // measure, count, before, after, others, others_before, others_after, p

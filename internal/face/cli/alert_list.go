@@ -112,6 +112,9 @@ func alertLines(w lang.Words, a view.AlertRow) []string {
 		strings.ToUpper(w.Word(lang.AlertSeverity, string(a.Severity))) + w.T("alert.colon") + a.Title.In(string(w.Lang())),
 		w.AlertWhere(m), w.AlertWhat(m), alertState(w, a) + ", " + w.T("letter.since", "since", when(w, a.Since)), w.T("alert.acts", "who", w.Role(a.Who)),
 	}
+	if did := w.AlertDid(m); did != "" {
+		out = append(out, did+" ("+when(w, a.DidAt)+", "+a.DidID+")")
+	}
 	if !a.Acked.IsZero() {
 		out = append(out, w.T("alert.acked", "by", w.Actor(a.AckedBy), "at", when(w, a.Acked), "why", a.AckedWhy))
 	}

@@ -54,11 +54,19 @@ func (w Words) alertEvent(m alert.Message) string {
 	if c := m.Args["cause"]; c != "" {
 		add(w.Cause(fault.Code(c)))
 	}
-	add(m.Args["why"])
+	add(w.Given(m.Args["why"]))
 	if len(more) > 0 {
 		text += w.T("alert.colon") + strings.Join(more, ", ")
 	}
 	return text
+}
+
+// AlertDid is what the server did by itself; empty: nothing.
+func (w Words) AlertDid(m alert.Message) string {
+	if m.Did == "" {
+		return ""
+	}
+	return w.T("alert_did."+string(m.Did), "ring", m.Ring, "campaign", m.CampaignN)
 }
 
 // AlertWhere is the device or the campaign, with its ring.
@@ -83,6 +91,9 @@ func (w Words) AlertLine(m alert.Message) string {
 		line += where + " — "
 	}
 	line += w.AlertWhat(m)
+	if did := w.AlertDid(m); did != "" && m.Kind != alert.Over {
+		line += " — " + did
+	}
 	if m.Kind != alert.Over {
 		line += " — " + w.T("alert.acts", "who", w.Role(m.Who))
 	}

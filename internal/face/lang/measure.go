@@ -2,6 +2,7 @@ package lang
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +30,16 @@ func (w Words) Measured(m wire.Measure, v float64) string {
 		return w.Percent(math.Round(v*10) / 10)
 	}
 	return w.tenths(v)
+}
+
+// ofMeasure is a value that comes with the name of its measure: "cpu_percent 99".
+func (w Words) ofMeasure(value string) string {
+	name, number, _ := strings.Cut(value, " ")
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return value
+	}
+	return w.Measured(wire.Measure(name), v)
 }
 
 // tenths writes a number with one decimal where it has some.

@@ -99,6 +99,7 @@ var meaningsOf = map[fault.Code]map[string]meaning{
 	fault.GateUseTooShort:  {"have": Words.decimal, "need": Words.decimal},
 	fault.GateUnmeasured:   {"what": word(Evidence)},
 	fault.HealthUnsure:     {"why": word(HealthWhy)},
+	fault.AlertMeasure:     {"value": Words.ofMeasure, "limit": Words.ofMeasure},
 }
 
 // Argument is one argument of a reason as people read it.

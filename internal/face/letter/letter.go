@@ -28,9 +28,9 @@ type Writer struct {
 
 // line is one message, in words.
 type line struct {
-	Kind, Title, What, Where, Who, When, Link string
-	Severity                                  alert.Severity
-	Over                                      bool
+	Kind, Title, What, Where, Did, Who, When, Link string
+	Severity                                       alert.Severity
+	Over                                           bool
 }
 
 // Write puts messages of a tenant into words.
@@ -75,7 +75,7 @@ func (w Writer) line(words lang.Words, m alert.Message) line {
 	if out.Over {
 		out.When = words.T("letter.over", "since", words.Moment(m.Since), "at", words.Moment(m.At))
 	} else {
-		out.Who = words.Role(m.Who)
+		out.Did, out.Who = words.AlertDid(m), words.Role(m.Who)
 	}
 	return out
 }
@@ -144,6 +144,7 @@ var page = template.Must(template.New("mail").Parse(`<!doctype html>
 <p style="margin:0;font-weight:600">{{.Title}}</p>
 {{if .Where}}<p style="margin:2px 0 0">{{.Where}}</p>{{end}}
 {{if .What}}<p style="margin:2px 0 0">{{.What}}</p>{{end}}
+{{if .Did}}<p style="margin:6px 0 0"><b>{{.Did}}</b></p>{{end}}
 {{if .Who}}<p style="margin:6px 0 0"><b>{{$acts}} {{.Who}}</b></p>{{end}}
 <p style="margin:6px 0 0;color:#475467;font-size:13px">{{.Kind}} · {{.When}}{{if .Link}} · <a href="{{.Link}}" style="color:#1f4fd8">{{$open}}</a>{{end}}</p>
 </div>{{end}}

@@ -55,6 +55,9 @@ type AlertRow struct {
 	AckedWhy    string            `json:"acknowledged_why,omitempty"`
 	Ended       time.Time         `json:"ended,omitzero"`
 	EndedWhy    string            `json:"ended_why,omitempty"`
+	Did         alert.Do          `json:"did,omitempty" doc:"what the server did by itself, as the rule says: hold (the ring), hold_device, incident"`
+	DidID       string            `json:"did_id,omitempty" doc:"the hold, or the incident"`
+	DidAt       time.Time         `json:"did_at,omitzero"`
 	Can         []alert.Do        `json:"can"` // what can be done from it
 }
 
@@ -62,7 +65,7 @@ type AlertRow struct {
 func (a AlertRow) Message() alert.Message {
 	m := alert.Message{
 		Kind: alert.Fired, Alert: a.ID, Rule: a.Rule, Title: a.Title, Severity: a.Severity, Who: a.Who, State: a.State, Measure: a.Measure, Event: a.Event,
-		Value: a.Value, Worst: a.Worst, Limit: a.Limit, Below: a.Below, Ring: a.Ring, Args: a.Args, Times: a.Times, Since: a.Since, Fired: a.Fired, At: a.Fired,
+		Value: a.Value, Worst: a.Worst, Limit: a.Limit, Below: a.Below, Ring: a.Ring, Args: a.Args, Times: a.Times, Since: a.Since, Fired: a.Fired, At: a.Fired, Did: a.Did,
 	}
 	if a.State == alert.Resolved {
 		m.Kind, m.At = alert.Over, a.Ended
@@ -82,7 +85,7 @@ type AlertPage = Page[AlertRow]
 const alertHead = `SELECT a.id, a.rule, a.title, a.state, a.severity, a.rank, a.who, a.about, a.value, a.worst, a.threshold, a.below, a.device, coalesce(d.name, ''),
   a.campaign, coalesce(c.name, ''), a.ring, a.patch, coalesce(p.name, ''), coalesce(p.version, ''), a.args, a.times, a.since_us, a.fired_us, a.escalated,
   coalesce((SELECT MAX(s.until_us) FROM alert_silence s WHERE s.tenant = a.tenant AND s.until_us > $1 AND (s.rule = a.rule OR s.rule = '') AND (s.subject = a.subject OR s.subject = '')), 0),
-  a.acked_us, a.acked_by, a.acked_why, a.ended_us, a.ended_why
+  a.acked_us, a.acked_by, a.acked_why, a.ended_us, a.ended_why, a.did, a.did_id, a.did_us
 FROM alert a LEFT JOIN device d ON d.tenant = a.tenant AND d.id = a.device LEFT JOIN campaign c ON c.tenant = a.tenant AND c.id = a.campaign
 LEFT JOIN patch p ON p.tenant = a.tenant AND p.id = a.patch`
 
@@ -95,10 +98,10 @@ type ranked struct {
 func scanAlert(rows *sql.Rows) (ranked, error) {
 	var a ranked
 	var title, about, device, deviceName, campaign, campaignName, patchID, patchName, patchVersion, args string
-	var value, worst, limit, below, sinceUS, firedUS, escalated, silentUS, ackedUS, endedUS int64
+	var value, worst, limit, below, sinceUS, firedUS, escalated, silentUS, ackedUS, endedUS, didUS int64
 	err := rows.Scan(&a.ID, &a.Rule, &title, &a.State, &a.Severity, &a.rank, &a.Who, &about, &value, &worst, &limit, &below, &device, &deviceName,
 		&campaign, &campaignName, &a.Ring, &patchID, &patchName, &patchVersion, &args, &a.Times, &sinceUS, &firedUS, &escalated,
-		&silentUS, &ackedUS, &a.AckedBy, &a.AckedWhy, &endedUS, &a.EndedWhy)
+		&silentUS, &ackedUS, &a.AckedBy, &a.AckedWhy, &endedUS, &a.EndedWhy, &a.Did, &a.DidID, &didUS)
 	if err != nil {
 		return a, err
 	}
@@ -112,7 +115,7 @@ func scanAlert(rows *sql.Rows) (ranked, error) {
 		a.Measure, a.Event = "", about
 	}
 	a.Value, a.Worst, a.Limit, a.Below, a.Escalated = float64(value)/1000, float64(worst)/1000, float64(limit)/1000, below == 1, escalated == 1
-	a.Since, a.Fired, a.SilentUntil, a.Acked, a.Ended = instant(sinceUS), instant(firedUS), instant(silentUS), instant(ackedUS), instant(endedUS)
+	a.Since, a.Fired, a.SilentUntil, a.Acked, a.Ended, a.DidAt = instant(sinceUS), instant(firedUS), instant(silentUS), instant(ackedUS), instant(endedUS), instant(didUS)
 	if device != "" {
 		a.Device = &DeviceRef{ID: fleet.DeviceID(device), Name: deviceName}
 	}

@@ -94,6 +94,26 @@ func (c *Conductor) Hold(ctx context.Context, tenant fleet.TenantID, by register
 	return id, err
 }
 
+// HoldIn is Hold in the transaction of whoever has the reason: both are there
+// after a crash, or neither. The caller calls done after its commit.
+func (c *Conductor) HoldIn(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, by register.Actor, ask campaign.PlaceHold) (id string, done func(), err error) {
+	row, err := find(ctx, tx.Queries, tenant, ask.Campaign)
+	if err != nil {
+		return "", nil, err
+	}
+	if row.State == string(campaign.Closed) {
+		return "", nil, fault.New(fault.CampaignClosed)
+	}
+	s, err := c.scene(ctx, tx.Queries, row)
+	if err != nil {
+		return "", nil, err
+	}
+	if id, err = c.placeHold(ctx, tx, s, by, ask); err != nil {
+		return "", nil, err
+	}
+	return id, c.Wake, tx.TouchCampaign(ctx, row.Tenant, row.ID)
+}
+
 func (c *Conductor) placeHold(ctx context.Context, tx *store.Tx, s *scene, by register.Actor, ask campaign.PlaceHold) (string, error) {
 	id, err := uuid.NewV7()
 	if err != nil {

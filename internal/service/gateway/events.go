@@ -175,6 +175,9 @@ func (g *Gateway) result(ctx context.Context, tx *store.Tx, d gen.Device, e wire
 	if err := g.closeOrder(ctx, tx, row, e, orderDone); err != nil {
 		return err
 	}
+	if err := tx.EndOrder(ctx, gen.EndOrderParams{Tenant: row.Tenant, ID: row.ID, NowUs: g.nowUS()}); err != nil {
+		return fmt.Errorf("keep when order %s ended: %w", row.ID, err)
+	}
 	detail := resultText(*e.Result)
 	detail["order"], detail["kind"] = row.ID, row.Kind
 	if wire.OrderKind(row.Kind) == wire.OrderCleanUp {

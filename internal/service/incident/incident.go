@@ -266,6 +266,9 @@ func Headline(text string) string {
 
 var roleWord = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
+// IsRole tells whether a name can be a role: what is no role has to be an account.
+func IsRole(name string) bool { return roleWord.MatchString(name) }
+
 // known refuses what is not there: devices, the patch, the account.
 func known(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, ask Open) error {
 	for _, device := range ask.Devices {
@@ -285,7 +288,7 @@ func known(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, ask Open) e
 
 // person is an account of the tenant by its name, or a role: any word.
 func person(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, name string) error {
-	if name == "" || roleWord.MatchString(name) {
+	if name == "" || IsRole(name) {
 		return nil
 	}
 	a, err := tx.AccountByName(ctx, name)

@@ -57,8 +57,17 @@ func (w *Watch) judge(ctx context.Context, from origin, s wire.Sample) error {
 			continue
 		}
 		i := slices.IndexFunc(open, func(a gen.Alert) bool { return a.Rule == r.Name })
-		if i < 0 && found.answer != alert.Bad || i >= 0 && w.goesOn(r, open[i], found) {
+		if i < 0 && found.answer != alert.Bad {
 			continue
+		}
+		if i >= 0 {
+			idle, err := w.goesOn(ctx, r, open[i], found)
+			if err != nil {
+				return err
+			}
+			if idle {
+				continue
+			}
 		}
 		list = append(list, found)
 	}
@@ -136,19 +145,23 @@ func names(list []string) string {
 }
 
 // goesOn tells that a sample changes nothing of an open alert but the time.
-func (w *Watch) goesOn(r alert.Rule, row gen.Alert, found seen) bool {
+func (w *Watch) goesOn(ctx context.Context, r alert.Rule, row gen.Alert, found seen) (bool, error) {
 	now := w.Clock()
 	if row.DueUs <= now.UnixMicro() {
-		return false
+		return false, nil
 	}
-	before := fromRow(row)
-	after, kinds := alert.Decide(r, before, alert.Look{Now: now, Answer: found.answer, Value: found.value})
+	before, look := fromRow(row), alert.Look{Now: now, Answer: found.answer, Value: found.value}
+	after, kinds := alert.Decide(r, before, look)
 	if len(kinds) > 0 || after.State == "" {
-		return false
+		return false, nil
 	}
 	next := row
 	toRow(&next, after)
-	return steady(row, next)
+	if !steady(row, next) {
+		return false, nil
+	}
+	_, blames, err := blame(ctx, w.DB.Read(), r, next, after, look)
+	return !blames, err
 }
 
 // member reads a device as rules choose it, once a turn.

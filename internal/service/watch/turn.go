@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +25,7 @@ type turn struct {
 	now           time.Time
 	members       map[string]member
 	told, changed bool
+	after         []func() // called once it is committed
 }
 
 // member is a device as rules choose it, with the running campaign it is in.
@@ -98,6 +100,17 @@ func (t *turn) decide(ctx context.Context, r alert.Rule, row gen.Alert, m matter
 	if before.State != alert.Firing && before.State != alert.Acknowledged && after.State == alert.Firing {
 		next.FiredUs = t.now.UnixMicro()
 	}
+	if err := named(&next); err != nil {
+		return err
+	}
+	t.record(row, next)
+	acted, err := t.then(ctx, r, &next, after, look)
+	if err != nil {
+		return fmt.Errorf("act by rule %s: %w", r.Name, err)
+	}
+	if acted && !slices.Contains(kinds, alert.Fired) { // which tells it already
+		kinds = append(kinds, alert.Acted)
+	}
 	return t.keep(ctx, r, row, next, kinds)
 }
 
@@ -143,15 +156,21 @@ func or(text, otherwise string) string {
 	return otherwise
 }
 
-// keep writes the row, if it is worth it, with its entry and its notices.
-func (t *turn) keep(ctx context.Context, r alert.Rule, before, after gen.Alert, kinds []alert.NoticeKind) error {
-	if before.ID == "" {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return fmt.Errorf("make an alert id: %w", err)
-		}
-		after.ID = id.String()
+// named gives a new row its id.
+func named(row *gen.Alert) error {
+	if row.ID != "" {
+		return nil
 	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("make an alert id: %w", err)
+	}
+	row.ID = id.String()
+	return nil
+}
+
+// keep writes the row, if it is worth it, with its notices.
+func (t *turn) keep(ctx context.Context, r alert.Rule, before, after gen.Alert, kinds []alert.NoticeKind) error {
 	counted := r.Event.InRegister() && before.Times != after.Times
 	if before.ID != "" && len(kinds) == 0 && !counted && before.DueUs > t.now.UnixMicro() && steady(before, after) {
 		return nil
@@ -163,7 +182,6 @@ func (t *turn) keep(ctx context.Context, r alert.Rule, before, after gen.Alert, 
 	if n == 0 {
 		return errMoved
 	}
-	t.record(before, after)
 	t.changed = t.changed || before.State != after.State || len(kinds) > 0
 	return t.tell(ctx, r, after, kinds)
 }
@@ -188,6 +206,7 @@ func (t *turn) put(ctx context.Context, before, after gen.Alert) (int64, error) 
 			SinceUs: after.SinceUs, LastUs: after.LastUs, EpisodeUs: after.EpisodeUs, FiredUs: after.FiredUs, ToldUs: after.ToldUs, Escalated: after.Escalated, Quiet: after.Quiet,
 			Value: after.Value, Worst: after.Worst, Known: after.Known, Threshold: after.Threshold, Below: after.Below, Times: after.Times,
 			EndedUs: after.EndedUs, EndedWhy: after.EndedWhy, DueUs: after.DueUs,
+			Did: after.Did, DidID: after.DidID, DidUs: after.DidUs,
 		})
 	}
 	return t.tx.PutAlert(ctx, gen.PutAlertParams{
@@ -196,6 +215,7 @@ func (t *turn) put(ctx context.Context, before, after gen.Alert) (int64, error) 
 		SinceUs: after.SinceUs, LastUs: after.LastUs, EpisodeUs: after.EpisodeUs, FiredUs: after.FiredUs, ToldUs: after.ToldUs, Escalated: after.Escalated, Quiet: after.Quiet,
 		Value: after.Value, Worst: after.Worst, Known: after.Known, Threshold: after.Threshold, Below: after.Below, Times: after.Times,
 		AckedUs: after.AckedUs, AckedBy: after.AckedBy, AckedWhy: after.AckedWhy, EndedUs: after.EndedUs, EndedWhy: after.EndedWhy, DueUs: after.DueUs,
+		Did: after.Did, DidID: after.DidID, DidUs: after.DidUs,
 	})
 }
 
@@ -222,6 +242,7 @@ func (t *turn) end(ctx context.Context, row gen.Alert, why string) error {
 	}
 	next := row
 	next.State, next.EndedUs, next.EndedWhy, next.DueUs = string(alert.Resolved), t.now.UnixMicro(), why, never
+	t.record(row, next)
 	return t.keep(ctx, alert.Rule{}, row, next, nil)
 }
 
@@ -277,7 +298,7 @@ func (t *turn) message(ctx context.Context, row gen.Alert, kind alert.NoticeKind
 	m := alert.Message{
 		Kind: kind, Alert: row.ID, Rule: row.Rule, Severity: alert.Severity(row.Severity), Who: row.Who, State: alert.State(row.State),
 		Value: units(row.Value), Worst: units(row.Worst), Limit: units(row.Threshold), Below: row.Below == 1,
-		Device: row.Device, Campaign: row.Campaign, Ring: row.Ring, Patch: row.Patch, Times: row.Times,
+		Device: row.Device, Campaign: row.Campaign, Ring: row.Ring, Patch: row.Patch, Times: row.Times, Did: alert.Do(row.Did),
 		Since: store.Instant(row.SinceUs), Fired: store.Instant(row.FiredUs), At: t.now,
 	}
 	if e := alert.Event(row.About); isEvent(e) {

@@ -23,6 +23,7 @@ import (
 
 	"patchring/internal/core/alert"
 	"patchring/internal/core/campaign"
+	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/register"
 	"patchring/internal/infra/store"
@@ -42,6 +43,21 @@ type Options struct {
 	Hold     func(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.PlaceHold) (string, error)
 	RollBack func(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask campaign.Rollback) (campaign.RollbackPlan, error)
 	Incident func(ctx context.Context, tenant fleet.TenantID, by register.Actor, alert string, ask campaign.Incident) error
+	// What a rule does by itself, in the transaction of its alert; done is called
+	// after the commit.
+	HoldIn func(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, by register.Actor, ask campaign.PlaceHold) (id string, done func(), err error)
+	OpenIn func(ctx context.Context, tx *store.Tx, tenant fleet.TenantID, by register.Actor, ask Opening) (id string, done func(), err error)
+	// Words puts a reason into words of the language of a tenant's document.
+	Words func(language string, r fault.Reason) string
+}
+
+// Opening is an incident that a rule opens.
+type Opening struct {
+	Alert   string // id
+	Title   string
+	Subject string // of which there is one incident that is not closed
+	Owner   string // who must act: a role, or words
+	campaign.Incident
 }
 
 // Watch of all tenants.
@@ -151,6 +167,9 @@ func (w *Watch) write(ctx context.Context, tenant fleet.TenantID, f func(*turn) 
 		}
 		if t.changed {
 			w.Changed(tenant)
+		}
+		for _, done := range t.after {
+			done()
 		}
 		return nil
 	}

@@ -21,8 +21,8 @@ func AlertRows() []view.AlertRow {
 		},
 		{
 			ID: "al-2", Rule: "cpu", Title: manifest.Text{FR: "Processeur saturé pendant la campagne", EN: "Processor saturated during the campaign"}, State: alert.Firing, Severity: alert.Warning,
-			Who: "operator", Measure: "cpu_percent", Value: 99, Worst: 100, Limit: 90, Device: device("compta-17", "compta-17"), Campaign: campaign, Since: at(15, 9, 50), Fired: at(15, 10, 0),
-			Can: alert.Can("d", "c1", ""),
+			Who: "operator", Measure: "cpu_percent", Value: 99, Worst: 100, Limit: 90, Device: device("compta-17", "compta-17"), Campaign: campaign, Ring: "R1", Since: at(15, 9, 50), Fired: at(15, 10, 0),
+			Did: alert.HoldCampaign, DidID: "h-1", DidAt: at(15, 10, 0), Can: alert.Can("d", "c1", ""),
 		},
 		{
 			ID: "al-3", Rule: "disque", Title: manifest.Text{FR: "Disque presque plein", EN: "Disk nearly full"}, State: alert.Acknowledged, Severity: alert.Warning, Who: "it",
@@ -55,6 +55,9 @@ func ResolvedAlerts() page.Alerts {
 
 // OneAlert is an alert that somebody looks into.
 func OneAlert() page.AlertOne { return page.AlertOne{AlertRow: AlertRows()[2]} }
+
+// ActedAlert is an alert on which the server has acted by itself.
+func ActedAlert() page.AlertOne { return page.AlertOne{AlertRow: AlertRows()[1]} }
 
 const rulesText = `alerts: parc
 title: {fr: Alertes du parc, en: Alerts of the fleet}

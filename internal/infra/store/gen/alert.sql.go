@@ -11,9 +11,9 @@ import (
 
 const addAlert = `-- name: AddAlert :execrows
 INSERT INTO alert (tenant, id, rule, subject, about, title, severity, rank, who, device, campaign, ring, patch, args, state, since_us, last_us, episode_us, fired_us, told_us,
-  escalated, quiet, value, worst, known, threshold, below, times, ended_us, ended_why, due_us, version)
+  escalated, quiet, value, worst, known, threshold, below, times, ended_us, ended_why, due_us, did, did_id, did_us, version)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-  $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, 1)
+  $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, 1)
 ON CONFLICT DO NOTHING
 `
 
@@ -49,6 +49,9 @@ type AddAlertParams struct {
 	EndedUs   int64
 	EndedWhy  string
 	DueUs     int64
+	Did       string
+	DidID     string
+	DidUs     int64
 }
 
 // AddAlert opens one, unless another server has done so meanwhile.
@@ -85,6 +88,9 @@ func (q *Queries) AddAlert(ctx context.Context, arg AddAlertParams) (int64, erro
 		arg.EndedUs,
 		arg.EndedWhy,
 		arg.DueUs,
+		arg.Did,
+		arg.DidID,
+		arg.DidUs,
 	)
 	if err != nil {
 		return 0, err
@@ -237,7 +243,7 @@ func (q *Queries) AddFeedLink(ctx context.Context, arg AddFeedLinkParams) error 
 }
 
 const alert = `-- name: Alert :one
-SELECT tenant, id, rule, subject, about, title, severity, rank, who, device, campaign, ring, patch, args, state, since_us, last_us, episode_us, fired_us, told_us, escalated, quiet, value, worst, known, threshold, below, times, acked_us, acked_by, acked_why, ended_us, ended_why, due_us, version FROM alert WHERE tenant = $1 AND id = $2
+SELECT tenant, id, rule, subject, about, title, severity, rank, who, device, campaign, ring, patch, args, state, since_us, last_us, episode_us, fired_us, told_us, escalated, quiet, value, worst, known, threshold, below, times, acked_us, acked_by, acked_why, ended_us, ended_why, due_us, version, did, did_id, did_us FROM alert WHERE tenant = $1 AND id = $2
 `
 
 func (q *Queries) Alert(ctx context.Context, tenant string, iD string) (Alert, error) {
@@ -279,6 +285,9 @@ func (q *Queries) Alert(ctx context.Context, tenant string, iD string) (Alert, e
 		&i.EndedWhy,
 		&i.DueUs,
 		&i.Version,
+		&i.Did,
+		&i.DidID,
+		&i.DidUs,
 	)
 	return i, err
 }
@@ -498,7 +507,7 @@ func (q *Queries) AlertSilences(ctx context.Context, tenant string, nowUs int64)
 }
 
 const alertsDue = `-- name: AlertsDue :many
-SELECT tenant, id, rule, subject, about, title, severity, rank, who, device, campaign, ring, patch, args, state, since_us, last_us, episode_us, fired_us, told_us, escalated, quiet, value, worst, known, threshold, below, times, acked_us, acked_by, acked_why, ended_us, ended_why, due_us, version FROM alert WHERE ended_us = 0 AND due_us <= $1 ORDER BY due_us LIMIT $2
+SELECT tenant, id, rule, subject, about, title, severity, rank, who, device, campaign, ring, patch, args, state, since_us, last_us, episode_us, fired_us, told_us, escalated, quiet, value, worst, known, threshold, below, times, acked_us, acked_by, acked_why, ended_us, ended_why, due_us, version, did, did_id, did_us FROM alert WHERE ended_us = 0 AND due_us <= $1 ORDER BY due_us LIMIT $2
 `
 
 // AlertsDue are those to look at though nothing new was seen.
@@ -547,6 +556,9 @@ func (q *Queries) AlertsDue(ctx context.Context, nowUs int64, max int32) ([]Aler
 			&i.EndedWhy,
 			&i.DueUs,
 			&i.Version,
+			&i.Did,
+			&i.DidID,
+			&i.DidUs,
 		); err != nil {
 			return nil, err
 		}
@@ -900,6 +912,93 @@ func (q *Queries) FellSilent(ctx context.Context, arg FellSilentParams) ([]FellS
 	return items, nil
 }
 
+const holdOfRule = `-- name: HoldOfRule :many
+SELECT h.id FROM hold h JOIN alert a ON a.tenant = h.tenant AND a.did_id = h.id AND a.rule = $1
+WHERE h.tenant = $2 AND h.campaign = $3 AND h.ring = $4 AND h.device = $5 AND h.lifted_us = 0 LIMIT 1
+`
+
+type HoldOfRuleParams struct {
+	Rule     string
+	Tenant   string
+	Campaign string
+	Ring     string
+	Device   string
+}
+
+// HoldOfRule is a hold in force on a ring, or on a device, that a rule has placed.
+func (q *Queries) HoldOfRule(ctx context.Context, arg HoldOfRuleParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, holdOfRule,
+		arg.Rule,
+		arg.Tenant,
+		arg.Campaign,
+		arg.Ring,
+		arg.Device,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lastInstall = `-- name: LastInstall :many
+SELECT o.campaign, o.amendment, o.kind, o.began_us, o.ended_us FROM device_order o
+WHERE o.tenant = $1 AND o.device = $2 AND o.ended_us > 0 AND o.kind IN ('install', 'rollback') ORDER BY o.ended_us DESC LIMIT 1
+`
+
+type LastInstallRow struct {
+	Campaign  string
+	Amendment int64
+	Kind      string
+	BeganUs   int64
+	EndedUs   int64
+}
+
+// LastInstall is the last order of the kind that puts patches on a device, or
+// takes them back, that a device has carried out.
+func (q *Queries) LastInstall(ctx context.Context, tenant string, device string) ([]LastInstallRow, error) {
+	rows, err := q.db.QueryContext(ctx, lastInstall, tenant, device)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LastInstallRow{}
+	for rows.Next() {
+		var i LastInstallRow
+		if err := rows.Scan(
+			&i.Campaign,
+			&i.Amendment,
+			&i.Kind,
+			&i.BeganUs,
+			&i.EndedUs,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lostAtReboot = `-- name: LostAtReboot :many
 SELECT o.device, d.name, d.seen_us, o.campaign FROM device_order o JOIN device d ON d.tenant = o.tenant AND d.id = o.device
 WHERE o.tenant = $1 AND o.state = 'open' AND o.step = 'reboot' AND o.step_us > 0 AND d.seen_us <= $2 AND d.retired_us = 0
@@ -1063,7 +1162,7 @@ func (q *Queries) NoticesWaiting(ctx context.Context) ([]NoticesWaitingRow, erro
 }
 
 const openAlert = `-- name: OpenAlert :many
-SELECT tenant, id, rule, subject, about, title, severity, rank, who, device, campaign, ring, patch, args, state, since_us, last_us, episode_us, fired_us, told_us, escalated, quiet, value, worst, known, threshold, below, times, acked_us, acked_by, acked_why, ended_us, ended_why, due_us, version FROM alert WHERE tenant = $1 AND rule = $2 AND subject = $3 AND ended_us = 0
+SELECT tenant, id, rule, subject, about, title, severity, rank, who, device, campaign, ring, patch, args, state, since_us, last_us, episode_us, fired_us, told_us, escalated, quiet, value, worst, known, threshold, below, times, acked_us, acked_by, acked_why, ended_us, ended_why, due_us, version, did, did_id, did_us FROM alert WHERE tenant = $1 AND rule = $2 AND subject = $3 AND ended_us = 0
 `
 
 type OpenAlertParams struct {
@@ -1117,6 +1216,9 @@ func (q *Queries) OpenAlert(ctx context.Context, arg OpenAlertParams) ([]Alert, 
 			&i.EndedWhy,
 			&i.DueUs,
 			&i.Version,
+			&i.Did,
+			&i.DidID,
+			&i.DidUs,
 		); err != nil {
 			return nil, err
 		}
@@ -1132,7 +1234,7 @@ func (q *Queries) OpenAlert(ctx context.Context, arg OpenAlertParams) ([]Alert, 
 }
 
 const openAlertsOf = `-- name: OpenAlertsOf :many
-SELECT tenant, id, rule, subject, about, title, severity, rank, who, device, campaign, ring, patch, args, state, since_us, last_us, episode_us, fired_us, told_us, escalated, quiet, value, worst, known, threshold, below, times, acked_us, acked_by, acked_why, ended_us, ended_why, due_us, version FROM alert WHERE tenant = $1 AND subject = $2 AND ended_us = 0 ORDER BY rule
+SELECT tenant, id, rule, subject, about, title, severity, rank, who, device, campaign, ring, patch, args, state, since_us, last_us, episode_us, fired_us, told_us, escalated, quiet, value, worst, known, threshold, below, times, acked_us, acked_by, acked_why, ended_us, ended_why, due_us, version, did, did_id, did_us FROM alert WHERE tenant = $1 AND subject = $2 AND ended_us = 0 ORDER BY rule
 `
 
 // OpenAlertsOf is what is read of each sample.
@@ -1181,6 +1283,9 @@ func (q *Queries) OpenAlertsOf(ctx context.Context, tenant string, subject strin
 			&i.EndedWhy,
 			&i.DueUs,
 			&i.Version,
+			&i.Did,
+			&i.DidID,
+			&i.DidUs,
 		); err != nil {
 			return nil, err
 		}
@@ -1196,7 +1301,7 @@ func (q *Queries) OpenAlertsOf(ctx context.Context, tenant string, subject strin
 }
 
 const openAlertsOfCampaign = `-- name: OpenAlertsOfCampaign :many
-SELECT tenant, id, rule, subject, about, title, severity, rank, who, device, campaign, ring, patch, args, state, since_us, last_us, episode_us, fired_us, told_us, escalated, quiet, value, worst, known, threshold, below, times, acked_us, acked_by, acked_why, ended_us, ended_why, due_us, version FROM alert WHERE tenant = $1 AND rule = $2 AND campaign = $3 AND ended_us = 0 ORDER BY id
+SELECT tenant, id, rule, subject, about, title, severity, rank, who, device, campaign, ring, patch, args, state, since_us, last_us, episode_us, fired_us, told_us, escalated, quiet, value, worst, known, threshold, below, times, acked_us, acked_by, acked_why, ended_us, ended_why, due_us, version, did, did_id, did_us FROM alert WHERE tenant = $1 AND rule = $2 AND campaign = $3 AND ended_us = 0 ORDER BY id
 `
 
 type OpenAlertsOfCampaignParams struct {
@@ -1251,6 +1356,9 @@ func (q *Queries) OpenAlertsOfCampaign(ctx context.Context, arg OpenAlertsOfCamp
 			&i.EndedWhy,
 			&i.DueUs,
 			&i.Version,
+			&i.Did,
+			&i.DidID,
+			&i.DidUs,
 		); err != nil {
 			return nil, err
 		}
@@ -1266,7 +1374,7 @@ func (q *Queries) OpenAlertsOfCampaign(ctx context.Context, arg OpenAlertsOfCamp
 }
 
 const openAlertsOfRule = `-- name: OpenAlertsOfRule :many
-SELECT a.tenant, a.id, a.rule, a.subject, a.about, a.title, a.severity, a.rank, a.who, a.device, a.campaign, a.ring, a.patch, a.args, a.state, a.since_us, a.last_us, a.episode_us, a.fired_us, a.told_us, a.escalated, a.quiet, a.value, a.worst, a.known, a.threshold, a.below, a.times, a.acked_us, a.acked_by, a.acked_why, a.ended_us, a.ended_why, a.due_us, a.version, d.seen_us, d.retired_us FROM alert a JOIN device d ON d.tenant = a.tenant AND d.id = a.device
+SELECT a.tenant, a.id, a.rule, a.subject, a.about, a.title, a.severity, a.rank, a.who, a.device, a.campaign, a.ring, a.patch, a.args, a.state, a.since_us, a.last_us, a.episode_us, a.fired_us, a.told_us, a.escalated, a.quiet, a.value, a.worst, a.known, a.threshold, a.below, a.times, a.acked_us, a.acked_by, a.acked_why, a.ended_us, a.ended_why, a.due_us, a.version, a.did, a.did_id, a.did_us, d.seen_us, d.retired_us FROM alert a JOIN device d ON d.tenant = a.tenant AND d.id = a.device
 WHERE a.tenant = $1 AND a.rule = $2 AND a.ended_us = 0 AND (d.seen_us > $3 OR d.retired_us > 0) ORDER BY a.id
 `
 
@@ -1312,6 +1420,9 @@ type OpenAlertsOfRuleRow struct {
 	EndedWhy  string
 	DueUs     int64
 	Version   int64
+	Did       string
+	DidID     string
+	DidUs     int64
 	SeenUs    int64
 	RetiredUs int64
 }
@@ -1362,6 +1473,9 @@ func (q *Queries) OpenAlertsOfRule(ctx context.Context, arg OpenAlertsOfRulePara
 			&i.EndedWhy,
 			&i.DueUs,
 			&i.Version,
+			&i.Did,
+			&i.DidID,
+			&i.DidUs,
 			&i.SeenUs,
 			&i.RetiredUs,
 		); err != nil {
@@ -1382,8 +1496,8 @@ const putAlert = `-- name: PutAlert :execrows
 UPDATE alert SET title = $1, severity = $2, rank = $3, who = $4, campaign = $5, ring = $6, patch = $7, args = $8, state = $9, since_us = $10,
   last_us = $11, episode_us = $12, fired_us = $13, told_us = $14, escalated = $15, quiet = $16, value = $17, worst = $18, known = $19,
   threshold = $20, below = $21, times = $22, acked_us = $23, acked_by = $24, acked_why = $25, ended_us = $26, ended_why = $27,
-  due_us = $28, version = version + 1
-WHERE tenant = $29 AND id = $30 AND version = $31
+  due_us = $28, did = $29, did_id = $30, did_us = $31, version = version + 1
+WHERE tenant = $32 AND id = $33 AND version = $34
 `
 
 type PutAlertParams struct {
@@ -1415,6 +1529,9 @@ type PutAlertParams struct {
 	EndedUs   int64
 	EndedWhy  string
 	DueUs     int64
+	Did       string
+	DidID     string
+	DidUs     int64
 	Tenant    string
 	ID        string
 	Version   int64
@@ -1451,6 +1568,9 @@ func (q *Queries) PutAlert(ctx context.Context, arg PutAlertParams) (int64, erro
 		arg.EndedUs,
 		arg.EndedWhy,
 		arg.DueUs,
+		arg.Did,
+		arg.DidID,
+		arg.DidUs,
 		arg.Tenant,
 		arg.ID,
 		arg.Version,
@@ -1557,6 +1677,31 @@ func (q *Queries) RevokeFeedLink(ctx context.Context, arg RevokeFeedLinkParams) 
 	return result.RowsAffected()
 }
 
+const ruleActed = `-- name: RuleActed :one
+SELECT CAST(COALESCE(MAX(did_us), 0) AS BIGINT) FROM alert
+WHERE tenant = $1 AND device = $2 AND rule = $3 AND campaign = $4 AND did_us > 0
+`
+
+type RuleActedParams struct {
+	Tenant   string
+	Device   string
+	Rule     string
+	Campaign string
+}
+
+// RuleActed is when a rule last acted for a device in a campaign; 0: never.
+func (q *Queries) RuleActed(ctx context.Context, arg RuleActedParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, ruleActed,
+		arg.Tenant,
+		arg.Device,
+		arg.Rule,
+		arg.Campaign,
+	)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const setAlertLooked = `-- name: SetAlertLooked :exec
 UPDATE alert_cursor SET looked_us = $1 WHERE tenant = $2
 `
@@ -1564,6 +1709,52 @@ UPDATE alert_cursor SET looked_us = $1 WHERE tenant = $2
 func (q *Queries) SetAlertLooked(ctx context.Context, lookedUs int64, tenant string) error {
 	_, err := q.db.ExecContext(ctx, setAlertLooked, lookedUs, tenant)
 	return err
+}
+
+const standingInstall = `-- name: StandingInstall :many
+SELECT g.ring FROM campaign c
+JOIN campaign_device m ON m.tenant = c.tenant AND m.campaign = c.id AND m.device = $1 AND m.amendment = $2
+JOIN campaign_ring g ON g.tenant = c.tenant AND g.campaign = c.id AND g.amendment = m.amendment AND g.position = m.position
+WHERE c.tenant = $3 AND c.id = $4 AND c.started_us > 0 AND c.closed_us = 0 AND EXISTS (
+  SELECT 1 FROM campaign_device_item i WHERE i.tenant = c.tenant AND i.campaign = c.id AND i.device = m.device AND i.amendment = m.amendment
+    AND i.state IN ('installed_pending_reboot', 'rebooting', 'verifying', 'verified'))
+`
+
+type StandingInstallParams struct {
+	Device    string
+	Amendment int64
+	Tenant    string
+	Campaign  string
+}
+
+// StandingInstall is the ring of an open campaign in which something was
+// installed on a device and has not gone back.
+func (q *Queries) StandingInstall(ctx context.Context, arg StandingInstallParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, standingInstall,
+		arg.Device,
+		arg.Amendment,
+		arg.Tenant,
+		arg.Campaign,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var ring string
+		if err := rows.Scan(&ring); err != nil {
+			return nil, err
+		}
+		items = append(items, ring)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const touchAlerts = `-- name: TouchAlerts :execrows

@@ -567,7 +567,7 @@ func (q *Queries) CampaignDevicesOfDevice(ctx context.Context, tenant string, de
 }
 
 const cancelOrders = `-- name: CancelOrders :many
-SELECT tenant, id, device, serial, campaign, amendment, kind, envelope, state, step, step_us, cause, next_us, issued_us, expires_us, began_us FROM device_order WHERE tenant = $1 AND campaign = $2 AND state = 'open'
+SELECT tenant, id, device, serial, campaign, amendment, kind, envelope, state, step, step_us, cause, next_us, issued_us, expires_us, began_us, ended_us FROM device_order WHERE tenant = $1 AND campaign = $2 AND state = 'open'
 `
 
 func (q *Queries) CancelOrders(ctx context.Context, tenant string, campaign string) ([]DeviceOrder, error) {
@@ -596,6 +596,7 @@ func (q *Queries) CancelOrders(ctx context.Context, tenant string, campaign stri
 			&i.IssuedUs,
 			&i.ExpiresUs,
 			&i.BeganUs,
+			&i.EndedUs,
 		); err != nil {
 			return nil, err
 		}
@@ -983,6 +984,23 @@ func (q *Queries) DevicesToEnlist(ctx context.Context, arg DevicesToEnlistParams
 		return nil, err
 	}
 	return items, nil
+}
+
+const endOrder = `-- name: EndOrder :exec
+UPDATE device_order SET ended_us = $1 WHERE tenant = $2 AND id = $3
+`
+
+type EndOrderParams struct {
+	NowUs  int64
+	Tenant string
+	ID     string
+}
+
+// EndOrder keeps when the result of an order came, also of one that was closed
+// here before.
+func (q *Queries) EndOrder(ctx context.Context, arg EndOrderParams) error {
+	_, err := q.db.ExecContext(ctx, endOrder, arg.NowUs, arg.Tenant, arg.ID)
+	return err
 }
 
 const expediteRing = `-- name: ExpediteRing :execrows
@@ -1378,7 +1396,7 @@ func (q *Queries) OpenCampaigns(ctx context.Context, tenant string) ([]Campaign,
 }
 
 const openOrders = `-- name: OpenOrders :many
-SELECT tenant, id, device, serial, campaign, amendment, kind, envelope, state, step, step_us, cause, next_us, issued_us, expires_us, began_us FROM device_order WHERE tenant = $1 AND device = $2 AND state = 'open' ORDER BY serial
+SELECT tenant, id, device, serial, campaign, amendment, kind, envelope, state, step, step_us, cause, next_us, issued_us, expires_us, began_us, ended_us FROM device_order WHERE tenant = $1 AND device = $2 AND state = 'open' ORDER BY serial
 `
 
 func (q *Queries) OpenOrders(ctx context.Context, tenant string, device string) ([]DeviceOrder, error) {
@@ -1407,6 +1425,7 @@ func (q *Queries) OpenOrders(ctx context.Context, tenant string, device string) 
 			&i.IssuedUs,
 			&i.ExpiresUs,
 			&i.BeganUs,
+			&i.EndedUs,
 		); err != nil {
 			return nil, err
 		}
@@ -1422,7 +1441,7 @@ func (q *Queries) OpenOrders(ctx context.Context, tenant string, device string) 
 }
 
 const order = `-- name: Order :one
-SELECT tenant, id, device, serial, campaign, amendment, kind, envelope, state, step, step_us, cause, next_us, issued_us, expires_us, began_us FROM device_order WHERE tenant = $1 AND id = $2
+SELECT tenant, id, device, serial, campaign, amendment, kind, envelope, state, step, step_us, cause, next_us, issued_us, expires_us, began_us, ended_us FROM device_order WHERE tenant = $1 AND id = $2
 `
 
 func (q *Queries) Order(ctx context.Context, tenant string, iD string) (DeviceOrder, error) {
@@ -1445,6 +1464,7 @@ func (q *Queries) Order(ctx context.Context, tenant string, iD string) (DeviceOr
 		&i.IssuedUs,
 		&i.ExpiresUs,
 		&i.BeganUs,
+		&i.EndedUs,
 	)
 	return i, err
 }

@@ -51,6 +51,9 @@ type Alert struct {
 	EndedWhy  string
 	DueUs     int64
 	Version   int64
+	Did       string
+	DidID     string
+	DidUs     int64
 }
 
 type AlertBook struct {
@@ -392,6 +395,7 @@ type DeviceOrder struct {
 	IssuedUs  int64
 	ExpiresUs int64
 	BeganUs   int64
+	EndedUs   int64
 }
 
 type DevicePart struct {

@@ -28,9 +28,9 @@ SELECT * FROM alert WHERE tenant = @tenant AND id = @id;
 -- AddAlert opens one, unless another server has done so meanwhile.
 -- name: AddAlert :execrows
 INSERT INTO alert (tenant, id, rule, subject, about, title, severity, rank, who, device, campaign, ring, patch, args, state, since_us, last_us, episode_us, fired_us, told_us,
-  escalated, quiet, value, worst, known, threshold, below, times, ended_us, ended_why, due_us, version)
+  escalated, quiet, value, worst, known, threshold, below, times, ended_us, ended_why, due_us, did, did_id, did_us, version)
 VALUES (@tenant, @id, @rule, @subject, @about, @title, @severity, @rank, @who, @device, @campaign, @ring, @patch, @args, @state, @since_us, @last_us, @episode_us, @fired_us, @told_us,
-  @escalated, @quiet, @value, @worst, @known, @threshold, @below, @times, @ended_us, @ended_why, @due_us, 1)
+  @escalated, @quiet, @value, @worst, @known, @threshold, @below, @times, @ended_us, @ended_why, @due_us, @did, @did_id, @did_us, 1)
 ON CONFLICT DO NOTHING;
 
 -- PutAlert writes a decision on what was read at a version, and on nothing else.
@@ -38,8 +38,34 @@ ON CONFLICT DO NOTHING;
 UPDATE alert SET title = @title, severity = @severity, rank = @rank, who = @who, campaign = @campaign, ring = @ring, patch = @patch, args = @args, state = @state, since_us = @since_us,
   last_us = @last_us, episode_us = @episode_us, fired_us = @fired_us, told_us = @told_us, escalated = @escalated, quiet = @quiet, value = @value, worst = @worst, known = @known,
   threshold = @threshold, below = @below, times = @times, acked_us = @acked_us, acked_by = @acked_by, acked_why = @acked_why, ended_us = @ended_us, ended_why = @ended_why,
-  due_us = @due_us, version = version + 1
+  due_us = @due_us, did = @did, did_id = @did_id, did_us = @did_us, version = version + 1
 WHERE tenant = @tenant AND id = @id AND version = @version;
+
+-- LastInstall is the last order of the kind that puts patches on a device, or
+-- takes them back, that a device has carried out.
+-- name: LastInstall :many
+SELECT o.campaign, o.amendment, o.kind, o.began_us, o.ended_us FROM device_order o
+WHERE o.tenant = @tenant AND o.device = @device AND o.ended_us > 0 AND o.kind IN ('install', 'rollback') ORDER BY o.ended_us DESC LIMIT 1;
+
+-- StandingInstall is the ring of an open campaign in which something was
+-- installed on a device and has not gone back.
+-- name: StandingInstall :many
+SELECT g.ring FROM campaign c
+JOIN campaign_device m ON m.tenant = c.tenant AND m.campaign = c.id AND m.device = @device AND m.amendment = @amendment
+JOIN campaign_ring g ON g.tenant = c.tenant AND g.campaign = c.id AND g.amendment = m.amendment AND g.position = m.position
+WHERE c.tenant = @tenant AND c.id = @campaign AND c.started_us > 0 AND c.closed_us = 0 AND EXISTS (
+  SELECT 1 FROM campaign_device_item i WHERE i.tenant = c.tenant AND i.campaign = c.id AND i.device = m.device AND i.amendment = m.amendment
+    AND i.state IN ('installed_pending_reboot', 'rebooting', 'verifying', 'verified'));
+
+-- HoldOfRule is a hold in force on a ring, or on a device, that a rule has placed.
+-- name: HoldOfRule :many
+SELECT h.id FROM hold h JOIN alert a ON a.tenant = h.tenant AND a.did_id = h.id AND a.rule = @rule
+WHERE h.tenant = @tenant AND h.campaign = @campaign AND h.ring = @ring AND h.device = @device AND h.lifted_us = 0 LIMIT 1;
+
+-- RuleActed is when a rule last acted for a device in a campaign; 0: never.
+-- name: RuleActed :one
+SELECT CAST(COALESCE(MAX(did_us), 0) AS BIGINT) FROM alert
+WHERE tenant = @tenant AND device = @device AND rule = @rule AND campaign = @campaign AND did_us > 0;
 
 -- DropAlert forgets what was pending and came to nothing.
 -- name: DropAlert :execrows

@@ -191,6 +191,11 @@ UPDATE device_order SET step = @step, step_us = @step_us, cause = @cause, next_u
 -- name: CloseOrder :execrows
 UPDATE device_order SET state = @state, step = @step, step_us = @step_us, cause = @cause, next_us = 0 WHERE tenant = @tenant AND id = @id AND state = 'open';
 
+-- EndOrder keeps when the result of an order came, also of one that was closed
+-- here before.
+-- name: EndOrder :exec
+UPDATE device_order SET ended_us = @now_us WHERE tenant = @tenant AND id = @id;
+
 -- name: SetEnlisted :exec
 UPDATE campaign SET enlisted = @enlisted WHERE tenant = @tenant AND id = @id;
 

@@ -1,4 +1,4 @@
-// Package heraldtest gives tests a real mail server on loopback: it speaks SMTP
+// Package heraldtest gives tests a real mail server: it speaks SMTP
 // with STARTTLS or TLS and authentication, keeps what it takes, and refuses,
 // delays or hangs up when it is told to. It is only ever imported by tests.
 package heraldtest
@@ -8,8 +8,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"mime"
+	"mime/multipart"
 	"net"
 	"net/http/httptest"
 	"net/mail"
@@ -35,6 +38,36 @@ func (m Message) Header(name string) string {
 		return ""
 	}
 	return parsed.Header.Get(name)
+}
+
+// Text is what a person reads: the subject, and the text part.
+func (m Message) Text() string {
+	parsed, err := mail.ReadMessage(strings.NewReader(m.Raw))
+	if err != nil {
+		return err.Error()
+	}
+	subject, err := new(mime.WordDecoder).DecodeHeader(parsed.Header.Get("Subject"))
+	if err != nil {
+		return err.Error()
+	}
+	_, params, err := mime.ParseMediaType(parsed.Header.Get("Content-Type"))
+	if err != nil {
+		return err.Error()
+	}
+	parts := multipart.NewReader(parsed.Body, params["boundary"])
+	for {
+		part, err := parts.NextPart() // which decodes quoted-printable
+		if err != nil {
+			return subject + "\n(no text: " + err.Error() + ")"
+		}
+		if strings.HasPrefix(part.Header.Get("Content-Type"), "text/plain") {
+			body, err := io.ReadAll(part)
+			if err != nil {
+				return err.Error()
+			}
+			return subject + "\n" + string(body)
+		}
+	}
 }
 
 // SMTP is a mail server.
@@ -65,21 +98,23 @@ const (
 	Implicit Offer = "tls"
 )
 
-// Start runs a server until the test ends. A password asks for a login as
-// "patchring".
+// Start runs a server on loopback until the test ends. A password asks for a
+// login as "patchring".
 func Start(t testing.TB, offer Offer, password string) *SMTP {
 	t.Helper()
-	borrowed := httptest.NewTLSServer(nil) // for its certificate of 127.0.0.1
-	borrowed.Close()
-	s := &SMTP{
-		offer: offer, password: password, Roots: x509.NewCertPool(), conns: map[net.Conn]bool{},
-		config: &tls.Config{Certificates: borrowed.TLS.Certificates, MinVersion: tls.VersionTLS12},
-	}
-	s.Roots.AddCert(borrowed.Certificate())
-	var err error
-	if s.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
 	}
+	return Serve(t, listener, offer, password)
+}
+
+// Serve is Start on a listener of the caller's, which may be of another network.
+func Serve(t testing.TB, listener net.Listener, offer Offer, password string) *SMTP {
+	t.Helper()
+	config, certificate := borrow()
+	s := &SMTP{offer: offer, password: password, Roots: x509.NewCertPool(), conns: map[net.Conn]bool{}, listener: listener, config: config}
+	s.Roots.AddCert(certificate)
 	if offer == Implicit {
 		s.listener = tls.NewListener(s.listener, s.config)
 	}
@@ -88,6 +123,20 @@ func Start(t testing.TB, offer Offer, password string) *SMTP {
 	go s.accept()
 	t.Cleanup(s.stop)
 	return s
+}
+
+// borrow takes the certificate of 127.0.0.1 that every test server has.
+func borrow() (*tls.Config, *x509.Certificate) {
+	from := httptest.NewTLSServer(nil)
+	defer from.Close()
+	return &tls.Config{Certificates: from.TLS.Certificates, MinVersion: tls.VersionTLS12}, from.Certificate()
+}
+
+// Authority is who signs the server's certificate, in PEM: for a program that is
+// told whom to trust by a file.
+func Authority() []byte {
+	_, certificate := borrow()
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})
 }
 
 // Say makes the server answer some commands otherwise: an empty answer leaves
