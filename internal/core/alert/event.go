@@ -206,7 +206,7 @@ func readHold(e register.Entry) []Signal {
 	switch why.Code {
 	case fault.BreakerRegressions:
 		return []Signal{as(BreakerTripped), as(RegressionFound)}
-	case fault.BreakerFailures, fault.BreakerUnreachable, fault.BreakerProbes, fault.BreakerComplaints, fault.BreakerElsewhere:
+	case fault.BreakerFailures, fault.BreakerUnreachable, fault.BreakerProbes, fault.BreakerService, fault.BreakerComplaints, fault.BreakerElsewhere:
 		return []Signal{as(BreakerTripped)}
 	}
 	return []Signal{s}

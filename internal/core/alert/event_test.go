@@ -26,6 +26,7 @@ func TestWhatEntriesMean(t *testing.T) {
 		{"a passed gate", register.Entry{Kind: register.GateDecided, Campaign: "c", Ring: "R0", Detail: map[string]any{"verdict": "pass"}}, alert.GateStopped, "campaign:c/R0", true},
 		{"a hold by hand", register.Entry{Kind: register.HoldPlaced, Actor: "user:a", Campaign: "c", Detail: map[string]any{"hold": "h"}}, alert.HoldPlaced, "hold:h", false},
 		{"a hold by itself", register.Entry{Kind: register.HoldPlaced, Actor: "system:conductor", Campaign: "c", Detail: map[string]any{"hold": "h", "why": `breaker_failures have="3"`}}, alert.BreakerTripped, "hold:h", false},
+		{"a hold for a service", register.Entry{Kind: register.HoldPlaced, Actor: "system:conductor", Campaign: "c", Detail: map[string]any{"hold": "h", "why": `breaker_service service="nginx.service"`}}, alert.BreakerTripped, "hold:h", false},
 		{"a hold for a regression", register.Entry{Kind: register.HoldPlaced, Actor: "system:conductor", Campaign: "c", Detail: map[string]any{"hold": "h", "why": `breaker_regressions measures="cpu_percent"`}}, alert.RegressionFound, "hold:h", false},
 		{"that one for the breaker", register.Entry{Kind: register.HoldPlaced, Actor: "system:conductor", Campaign: "c", Detail: map[string]any{"hold": "h", "why": `breaker_regressions measures="cpu_percent"`}}, alert.BreakerTripped, "hold:h", false},
 		{"that one lifted", register.Entry{Kind: register.HoldLifted, Actor: "user:a", Campaign: "c", Detail: map[string]any{"hold": "h"}}, alert.RegressionFound, "hold:h", true},
