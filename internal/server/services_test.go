@@ -10,7 +10,9 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
+	"patchring/internal/infra/store/gen"
 	"patchring/internal/infra/store/storetest"
+	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
 	"patchring/wire"
 )
@@ -245,5 +247,52 @@ func TestAFullListOfServicesSaysNothingOfOthers(t *testing.T) {
 				t.Errorf("look %d: %s was seen running: %t", i, r.Name, seenUp)
 			}
 		}
+	}
+}
+
+// What was rolled back, and what failed with nothing installed, is not patched:
+// it is not proven, nor compared, nor are its services the patch's doing.
+func TestADeviceThatWasRolledBackIsNotPatchedFromThenOn(t *testing.T) {
+	w := newWorld(t, evidenceStart)
+	good, bad, back := w.device("good", fleet.Server, "it-pilots", versions("1"), versions("2")), w.device("bad", fleet.Server, "it-pilots", versions("1"), versions("2")),
+		w.device("back", fleet.Server, "it-pilots", versions("1"), versions("2"))
+	w.device("other", fleet.Server, "", versions("1"), versions("2"))
+	bad.breaks["openssl2"], bad.breaks["nginx2"] = true, true
+	s := serving{w, w.campaign(t, "2026-01")}
+	w.until(time.Date(2026, 1, 13, 20, 0, 0, 0, paris), time.Hour)
+	at := w.now
+	for range 4 {
+		w.now = w.now.Add(time.Hour)
+		w.settle()
+		for _, d := range []*fakeDevice{good, bad, back} {
+			m := w.measured(0, 1, w.now.Truncate(time.Hour).Add(-30*time.Minute))
+			m.Points[0].Mean[wire.MeasureUse] = 100
+			w.measures(d, m)
+		}
+		w.must(w.srv.Evidence.Step(t.Context()))
+	}
+	compared := func() view.CampaignMeasures {
+		t.Helper()
+		m, err := w.srv.View.CompareMeasures(t.Context(), "main", view.CompareQuery{Campaign: s.c, Ring: "R0", MeasureQuery: view.MeasureQuery{From: at.Add(-time.Hour), To: w.now}})
+		w.must(err)
+		return m
+	}
+	if m, seen := compared(), s.seen(); m.Patched != 2 || m.Waiting != 1 || seen.Proven != 2 {
+		t.Fatalf("%d patched, %d waiting, seen %+v", m.Patched, m.Waiting, seen)
+	}
+	w.rollBack(t, campaign.Rollback{Campaign: string(s.c), Device: back.id, Now: time.Hour})
+	w.settle()
+	if back.packages["openssl"] != "1" {
+		t.Fatalf("not rolled back: %v", back.packages)
+	}
+	w.now = w.now.Add(16 * time.Minute)
+	w.must(w.srv.Evidence.Step(t.Context()))
+	if m, seen := compared(), s.seen(); m.Patched != 1 || m.Waiting != 1 || seen.Proven != 1 {
+		t.Errorf("rolled back: %d patched, %d waiting, seen %+v", m.Patched, m.Waiting, seen)
+	}
+	left, err := w.srv.DB.Read().DeviceEvidence(t.Context(), gen.DeviceEvidenceParams{Tenant: "main", Campaign: string(s.c)})
+	w.must(err)
+	if len(left) != 1 || left[0].Device != string(good.id) {
+		t.Errorf("evidence is left of %+v", left)
 	}
 }
