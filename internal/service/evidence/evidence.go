@@ -113,7 +113,7 @@ func (e *Evidence) ring(ctx context.Context, r gen.OpenedRingsRow) error {
 	if err != nil {
 		return err
 	}
-	w := watched{CampaignRing: r.CampaignRing, rule: p.Rings[r.CampaignRing.Position], zone: p.Zone, reboot: p.Breaker.UnreachableAfter, now: e.Clock()}
+	w := watched{CampaignRing: r.CampaignRing, rule: p.Rings[r.CampaignRing.Position], zone: p.Zone, reboot: p.BreakerOf(int(r.CampaignRing.Position)).UnreachableAfter, now: e.Clock()}
 	var fresh []gen.DeviceEvidence
 	err = e.DB.Snapshot(ctx, func(reads store.Reads) (err error) {
 		if err = w.load(ctx, reads); err != nil {
