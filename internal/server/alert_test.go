@@ -293,6 +293,9 @@ func TestAProbeIsDownForItsDuration(t *testing.T) {
 		t.Errorf("it says %s", got.Args)
 	}
 	w.probed(pc) // nothing is known
+	vetoed := wire.ProbeState{Name: "intranet", State: string(fleet.ProbeVetoed)}
+	w.probed(pc, vetoed) // nor when its administrator forbids it
+	w.openAlert()
 	w.probed(pc, wire.ProbeState{Name: "intranet", State: wire.ProbeUp})
 	expectMails(t, smtp, "ops@example.org", "CRITIQUE", "Résolue")
 }

@@ -31,9 +31,9 @@ func TestPrometheusReadsTheLastSamples(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- srv.Run(ctx) }()
 		d := w.device("twin", fleet.Server, "", nil, nil)
-		w.told(d, `[{"name":"web"}]`)
+		w.told(d, `[{"name":"web"},{"name":"forbidden"}]`)
 		m := w.measured(0, 41.5)
-		m.Sample.Probes = []wire.ProbeState{{Name: "web", State: wire.ProbeDown, AtUS: m.NowUS, SinceUS: m.NowUS}}
+		m.Sample.Probes = []wire.ProbeState{{Name: "web", State: wire.ProbeDown, AtUS: m.NowUS, SinceUS: m.NowUS}, vetoed("forbidden", m.NowUS)}
 		w.measures(d, m)
 		w.measures(w.device("twin", fleet.Workstation, "", nil, nil), w.measured(0, 1)) // of the same name
 		admin, err := srv.Access.Login(ctx, srv.First.Name, srv.First.Password)

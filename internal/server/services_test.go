@@ -10,7 +10,9 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
+	"patchring/internal/infra/store/gen"
 	"patchring/internal/infra/store/storetest"
+	"patchring/internal/infra/view"
 	"patchring/internal/service/access"
 	"patchring/wire"
 )
@@ -58,19 +60,26 @@ func newServing(t *testing.T, database string, before map[string][]string) servi
 	}
 	delete(w.devices["srv-0"].packages, "nginx")
 	s := serving{w, w.campaign(t, "2026-01")}
-	for patched := false; !patched; patched = w.devices["srv-0"].packages["openssl"] == "2" {
-		for _, name := range w.order {
-			if first := w.now.Equal(evidenceStart); first || !slices.Equal(before[name], []string{silent}) {
-				w.looks(w.devices[name], before[name]...)
+	s.patch("srv-0", before)
+	return s
+}
+
+// patch goes on until a device is patched; until then all look now and then.
+func (s serving) patch(device string, before map[string][]string) {
+	s.t.Helper()
+	begin := s.now
+	for s.devices[device].packages["openssl"] != "2" {
+		for _, name := range s.order {
+			if s.now.Equal(begin) || !slices.Equal(before[name], []string{silent}) {
+				s.looks(s.devices[name], before[name]...)
 			}
 		}
-		w.now = w.now.Add(20 * time.Minute)
-		w.settle()
-		if w.now.After(evidenceStart.Add(24 * time.Hour)) {
-			t.Fatal("R0 was not patched in a day")
+		s.now = s.now.Add(20 * time.Minute)
+		s.settle()
+		if s.now.After(begin.Add(24 * time.Hour)) {
+			s.t.Fatalf("%s was not patched in a day", device)
 		}
 	}
-	return s
 }
 
 func (s serving) wantHeld(service string) {
@@ -244,6 +253,107 @@ func TestAFullListOfServicesSaysNothingOfOthers(t *testing.T) {
 			if seenUp := r.UpUs > 0; seenUp == (r.Name == "new.service") {
 				t.Errorf("look %d: %s was seen running: %t", i, r.Name, seenUp)
 			}
+		}
+	}
+}
+
+// What was rolled back, and what failed with nothing installed, is not patched:
+// it is not proven, nor compared, nor are its services the patch's doing.
+func TestADeviceThatWasRolledBackIsNotPatchedFromThenOn(t *testing.T) {
+	w := newWorld(t, evidenceStart)
+	good, bad, back := w.device("good", fleet.Server, "it-pilots", versions("1"), versions("2")), w.device("bad", fleet.Server, "it-pilots", versions("1"), versions("2")),
+		w.device("back", fleet.Server, "it-pilots", versions("1"), versions("2"))
+	w.device("other", fleet.Server, "", versions("1"), versions("2"))
+	bad.breaks["openssl2"], bad.breaks["nginx2"] = true, true
+	s := serving{w, w.campaign(t, "2026-01")}
+	w.until(time.Date(2026, 1, 13, 20, 0, 0, 0, paris), time.Hour)
+	at := w.now
+	for range 4 {
+		w.now = w.now.Add(time.Hour)
+		w.settle()
+		for _, d := range []*fakeDevice{good, bad, back} {
+			m := w.measured(0, 1, w.now.Truncate(time.Hour).Add(-30*time.Minute))
+			m.Points[0].Mean[wire.MeasureUse] = 100
+			w.measures(d, m)
+		}
+		w.must(w.srv.Evidence.Step(t.Context()))
+	}
+	compared := func() view.CampaignMeasures {
+		t.Helper()
+		m, err := w.srv.View.CompareMeasures(t.Context(), "main", view.CompareQuery{Campaign: s.c, Ring: "R0", MeasureQuery: view.MeasureQuery{From: at.Add(-time.Hour), To: w.now}})
+		w.must(err)
+		return m
+	}
+	if m, seen := compared(), s.seen(); m.Patched != 2 || m.Waiting != 1 || seen.Proven != 2 {
+		t.Fatalf("%d patched, %d waiting, seen %+v", m.Patched, m.Waiting, seen)
+	}
+	w.rollBack(t, campaign.Rollback{Campaign: string(s.c), Device: back.id, Now: time.Hour})
+	w.settle()
+	if back.packages["openssl"] != "1" {
+		t.Fatalf("not rolled back: %v", back.packages)
+	}
+	w.now = w.now.Add(16 * time.Minute)
+	w.must(w.srv.Evidence.Step(t.Context()))
+	if m, seen := compared(), s.seen(); m.Patched != 1 || m.Waiting != 1 || seen.Proven != 1 {
+		t.Errorf("rolled back: %d patched, %d waiting, seen %+v", m.Patched, m.Waiting, seen)
+	}
+	left, err := w.srv.DB.Read().DeviceEvidence(t.Context(), gen.DeviceEvidenceParams{Tenant: "main", Campaign: string(s.c)})
+	w.must(err)
+	if len(left) != 1 || left[0].Device != string(good.id) {
+		t.Errorf("evidence is left of %+v", left)
+	}
+}
+
+// The same finding, a service down on one workstation and a probe on another,
+// holds nothing in the first ring, and holds the last one.
+func TestTheDaysAfterGlobalAreWatchedMoreClosely(t *testing.T) {
+	w := newWorld(t, evidenceStart)
+	for _, in := range []struct{ ring, group string }{{"r0", "it-pilots"}, {"r1", "pilot-users"}, {"global", ""}} {
+		for i := range 2 {
+			d := w.device(fmt.Sprintf("%s-%d", in.ring, i), fleet.Workstation, in.group, versions("1"), versions("2"))
+			w.told(d, `[{"name":"web"}]`)
+		}
+	}
+	s := serving{w, w.campaign(t, "2026-01")}
+	s.patch("r0-0", nil)
+	found := func(ring string) (reasons []string) {
+		t.Helper()
+		d := w.devices[ring+"-1"]
+		s.result(d, wire.ProbeState{Name: "web", State: wire.ProbeDown, AtUS: w.now.UnixMicro(), SinceUS: w.now.UnixMicro()})
+		s.minutes(8, map[string][]string{ring + "-0": {"cups.service"}})
+		for _, h := range s.holdsOf(s.c) {
+			r, _ := fault.ParseReason(h.Reason)
+			reasons = append(reasons, h.Ring+" "+string(r.Code))
+		}
+		slices.Sort(reasons)
+		s.minutes(1, nil)
+		s.result(d, wire.ProbeState{Name: "web", State: wire.ProbeUp, AtUS: w.now.UnixMicro(), SinceUS: w.now.UnixMicro()})
+		return reasons
+	}
+	if got := found("r0"); len(got) != 0 {
+		t.Errorf("in R0 held for %v", got)
+	}
+	s.until(time.Date(2026, 1, 15, 12, 0, 0, 0, paris), time.Hour)
+	s.sign(s.c, "R0", "it", 1)
+	s.patch("r1-0", nil)
+	if got := found("r1"); len(got) != 0 {
+		t.Errorf("in R1 held for %v", got)
+	}
+	s.until(time.Date(2026, 1, 16, 12, 0, 0, 0, paris), time.Hour)
+	s.sign(s.c, "R1", "business", 0)
+	s.until(time.Date(2026, 1, 20, 12, 0, 0, 0, paris), time.Hour)
+	s.patch("global-0", nil)
+	if got, want := found("global"), []string{"GLOBAL breaker_probes", "GLOBAL breaker_service"}; !slices.Equal(got, want) {
+		t.Errorf("in GLOBAL held for %v, want %v", got, want)
+	}
+	e, err := s.srv.View.Evidence(t.Context(), "main", string(s.c))
+	s.must(err)
+	if len(e.Rings) != 3 || e.Rings[0].Tight || e.Rings[1].Tight || !e.Rings[2].Tight {
+		t.Fatalf("evidence of %d rings", len(e.Rings))
+	}
+	for i, want := range []campaign.Limit{{Kind: campaign.TripService, Servers: 1, Workstations: 2}, {Kind: campaign.TripService, Servers: 1, Workstations: 2}, {Kind: campaign.TripService, Servers: 1, Workstations: 1}} {
+		if !slices.Contains(e.Rings[i].Limits, want) {
+			t.Errorf("%s: limits %+v", e.Rings[i].Ring, e.Rings[i].Limits)
 		}
 	}
 }

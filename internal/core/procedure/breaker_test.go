@@ -59,3 +59,35 @@ func TestAGateAsksForProof(t *testing.T) {
 		t.Errorf("health: maybe gives %v", err)
 	}
 }
+
+func TestTheLastRingIsWatchedMoreClosely(t *testing.T) {
+	p := parse(t, short)
+	last := len(p.Rings) - 1
+	want := procedure.DefaultBreaker()
+	want.FailuresPercent, want.ProbeWorkstations, want.ServiceWorkstations, want.Complaints = 2.5, 1, 1, 1
+	if diff := cmp.Diff(want, p.BreakerOf(last)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(procedure.DefaultBreaker(), p.BreakerOf(0)); diff != "" {
+		t.Error(diff)
+	}
+	p = example(t, "postes-france.yaml")
+	for i := range p.Rings {
+		if tight := p.BreakerOf(i) != p.Breaker; tight != (i == len(p.Rings)-1) {
+			t.Errorf("ring %d is watched more closely: %t", i, tight)
+		}
+	}
+	p = parse(t, short+"\nbreaker: {complaints: 0, regressions: 3, acts: it, after_global: {failures: {percent: 4}, probes: {workstations: 2}, regressions: 2}}\n")
+	if b := p.BreakerOf(last); b.FailuresPercent != 4 || b.ProbeWorkstations != 2 || b.Regressions != 2 || b.Complaints != 0 || b.ServiceWorkstations != 1 || b.Acts != "it" {
+		t.Errorf("got %+v", b)
+	}
+	for _, looser := range []string{"failures: {percent: 6}", "complaints: 0", "probes: {servers: 2}", "unreachable_after_reboot: {after: 1h}", "services: {workstations: 3}"} {
+		_, err := procedure.Parse("p", []byte(short+"\nbreaker: {after_global: {"+looser+"}}\n"))
+		if err == nil || !strings.Contains(err.Error(), "breaker.after_global") {
+			t.Errorf("%s gives %v", looser, err)
+		}
+	}
+	if _, err := procedure.Parse("p", []byte(short+"\nbreaker: {after_global: {acts: it}}\n")); err == nil {
+		t.Error("another who acts after GLOBAL is taken")
+	}
+}

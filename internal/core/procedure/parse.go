@@ -69,7 +69,7 @@ func readProcedure(r *manifest.Reader, text []byte) Procedure {
 	p.Perimeter, p.Exclude = readPerimeter(o)
 	p.RollbackOn, p.HoldOn, p.Rollback = readRollback(o)
 	p.Emergency = readEmergency(o)
-	p.Breaker = readBreaker(o)
+	p.Breaker, p.AfterGlobal = readBreakers(o)
 	rings := readRings(o)
 	p.Windows = readWindows(o, p.Zone)
 	for _, ring := range rings {

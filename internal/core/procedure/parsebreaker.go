@@ -15,41 +15,93 @@ func DefaultBreaker() Breaker {
 	}
 }
 
-func readBreaker(o manifest.Object) Breaker {
-	b := DefaultBreaker()
-	if !o.Has("breaker") {
-		return b
+// Tightened is how the last ring is watched where the file does not say: whoever
+// has passed every gate has proven much, so half as many failures, and one of
+// anything else, are news. What was taken out stays out.
+func (b Breaker) Tightened() Breaker {
+	b.FailuresPercent /= 2
+	for _, n := range []*int{&b.Regressions, &b.ProbeServers, &b.ProbeWorkstations, &b.ServiceServers, &b.ServiceWorkstations, &b.Complaints} {
+		*n = min(*n, 1)
 	}
-	in := o.Reader.Object(o.Field("breaker"), "failures", "unreachable_after_reboot", "regressions", "probes", "services", "complaints", "acts")
+	return b
+}
+
+// BreakerOf is the breaker of a ring: after the last one has opened, and until
+// the campaign is closed, that of AfterGlobal.
+func (p Procedure) BreakerOf(ring int) Breaker {
+	if ring == len(p.Rings)-1 {
+		return p.AfterGlobal
+	}
+	return p.Breaker
+}
+
+// readBreakers reads what holds in every ring, and what holds in the last.
+func readBreakers(o manifest.Object) (b, last Breaker) {
+	b = DefaultBreaker()
+	if !o.Has("breaker") {
+		return b, b.Tightened()
+	}
+	in := o.Reader.Object(o.Field("breaker"), append(breakerParts(), "after_global", "acts")...)
+	b = readParts(in, b)
+	if in.Has("acts") {
+		b.Acts = in.Identifier("acts")
+	}
+	last = b.Tightened()
+	if in.Has("after_global") {
+		at := in.Field("after_global")
+		last = readParts(o.Reader.Object(at, breakerParts()...), last)
+		if last.looserThan(b) {
+			o.Reader.Refuse(at, "is looser than before the last ring", "write the same or smaller numbers; 0 only where the breaker has 0")
+		}
+	}
+	return b, last
+}
+
+func breakerParts() []string {
+	return []string{"failures", "unreachable_after_reboot", "regressions", "probes", "services", "complaints"}
+}
+
+// looserThan tells whether anything is held later than by another.
+func (b Breaker) looserThan(other Breaker) bool {
+	for _, n := range [][2]int{
+		{b.FailuresDevices, other.FailuresDevices}, {b.UnreachableDevices, other.UnreachableDevices}, {b.Regressions, other.Regressions},
+		{b.ProbeServers, other.ProbeServers}, {b.ProbeWorkstations, other.ProbeWorkstations},
+		{b.ServiceServers, other.ServiceServers}, {b.ServiceWorkstations, other.ServiceWorkstations}, {b.Complaints, other.Complaints},
+	} {
+		if n[1] > 0 && (n[0] == 0 || n[0] > n[1]) {
+			return true
+		}
+	}
+	return b.FailuresPercent > other.FailuresPercent || b.UnreachableAfter > other.UnreachableAfter
+}
+
+func readParts(in manifest.Object, b Breaker) Breaker {
 	count := manifest.Limits{Low: 0, High: 1e6}
 	if in.Has("failures") {
-		f := o.Reader.Object(in.Field("failures"), "percent", "devices")
+		f := in.Reader.Object(in.Field("failures"), "percent", "devices")
 		b.FailuresPercent = f.Number("percent", b.FailuresPercent, manifest.Limits{Low: 0, High: 100})
 		b.FailuresDevices = f.Integer("devices", b.FailuresDevices, count)
 	}
 	if in.Has("unreachable_after_reboot") {
-		u := o.Reader.Object(in.Field("unreachable_after_reboot"), "after", "devices")
+		u := in.Reader.Object(in.Field("unreachable_after_reboot"), "after", "devices")
 		b.UnreachableAfter = u.Duration("after", b.UnreachableAfter)
 		b.UnreachableDevices = u.Integer("devices", b.UnreachableDevices, count)
 		if b.UnreachableAfter < minUnreachable {
-			o.Reader.Refuse(u.Or("after"), "is shorter than a restart takes", "write 5m or longer, for example 30m")
+			in.Reader.Refuse(u.Or("after"), "is shorter than a restart takes", "write 5m or longer, for example 30m")
 		}
 	}
-	if in.Has("probes") {
-		p := o.Reader.Object(in.Field("probes"), "servers", "workstations")
-		b.ProbeServers = p.Integer("servers", b.ProbeServers, count)
-		b.ProbeWorkstations = p.Integer("workstations", b.ProbeWorkstations, count)
-	}
-	if in.Has("services") {
-		s := o.Reader.Object(in.Field("services"), "servers", "workstations")
-		b.ServiceServers = s.Integer("servers", b.ServiceServers, count)
-		b.ServiceWorkstations = s.Integer("workstations", b.ServiceWorkstations, count)
+	for _, part := range []struct {
+		name                  string
+		servers, workstations *int
+	}{{"probes", &b.ProbeServers, &b.ProbeWorkstations}, {"services", &b.ServiceServers, &b.ServiceWorkstations}} {
+		if in.Has(part.name) {
+			p := in.Reader.Object(in.Field(part.name), "servers", "workstations")
+			*part.servers = p.Integer("servers", *part.servers, count)
+			*part.workstations = p.Integer("workstations", *part.workstations, count)
+		}
 	}
 	b.Regressions = in.Integer("regressions", b.Regressions, count)
 	b.Complaints = in.Integer("complaints", b.Complaints, count)
-	if in.Has("acts") {
-		b.Acts = in.Identifier("acts")
-	}
 	return b
 }
 

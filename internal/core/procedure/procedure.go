@@ -44,6 +44,7 @@ type Procedure struct {
 	Emergency    Emergency
 	OnFeedback   OnFeedback // what is made of what somebody says an update broke
 	Breaker      Breaker
+	AfterGlobal  Breaker // of the last ring, from its opening on
 	Visas        []Visa
 
 	Classification manifest.Text // of the documents of its campaigns: who may read them

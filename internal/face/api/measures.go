@@ -43,7 +43,7 @@ type ProbeDevices struct {
 	OneProbe
 	Paged
 	Group string           `query:"group" maxLength:"64"`
-	State fleet.ProbeState `query:"state" enum:"down,unknown,too_old,up"`
+	State fleet.ProbeState `query:"state" enum:"down,unknown,too_old,vetoed,up"`
 }
 
 // DeviceProbes are the probes of one device.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -84,6 +85,16 @@ func (c *cli) ringEvidence(r view.RingEvidence) error {
 		return err
 	}
 	lines = []string{w.T("proof.proven", "proven", w.Number(int64(r.Seen.Proven)), "hours", w.Decimal(r.Seen.UseHours))}
+	if len(r.Limits) > 0 {
+		id, limits := "proof.limits", make([]string, 0, len(r.Limits))
+		if r.Tight {
+			id = "proof.limits_tight"
+		}
+		for _, l := range r.Limits {
+			limits = append(limits, w.Limit(l))
+		}
+		lines = append(lines, w.T("proof.limits_are", "what", w.T(id), "limits", strings.Join(limits, " ; ")))
+	}
 	for _, s := range r.Seen.Services {
 		lines = append(lines, c.stopped(s)...)
 	}

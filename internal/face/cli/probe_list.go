@@ -47,9 +47,9 @@ found.`,
 func (c *cli) probeSums(list []view.ProbeSum) error {
 	w, out := c.words(), [][]string{}
 	for _, s := range list {
-		out = append(out, []string{s.Name, w.Number(s.Devices), w.Number(s.Up), w.Number(s.Down), w.Number(s.Unknown), w.Number(s.TooOld)})
+		out = append(out, []string{s.Name, w.Number(s.Devices), w.Number(s.Up), w.Number(s.Down), w.Number(s.Unknown), w.Number(s.TooOld), w.Number(s.Vetoed)})
 	}
-	return c.table([]string{"col.probe", "col.devices", "probe_state.up", "probe_state.down", "probe_state.unknown", "probe_state.too_old"}, out)
+	return c.table([]string{"col.probe", "col.devices", "probe_state.up", "probe_state.down", "probe_state.unknown", "probe_state.too_old", "probe_state.vetoed"}, out)
 }
 
 func (c *cli) probesOfDevice(ctx context.Context, api *client, device string, down bool) error {

@@ -161,8 +161,12 @@ func (g gauges) add(out lines, d view.DeviceSample) (lines, error) {
 	}
 	for _, p := range d.Probes {
 		up := 0.0
-		if p.State == wire.ProbeUp {
+		switch p.State {
+		case wire.ProbeUp:
 			up = 1
+		case wire.ProbeDown:
+		default:
+			continue // it was not made
 		}
 		if err := gauge(g.probe, up, append(labels, p.Name)...); err != nil {
 			return nil, err

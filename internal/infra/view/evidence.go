@@ -34,8 +34,10 @@ type RingEvidence struct {
 	Seen        campaign.Seen       `json:"seen"`
 	Health      *health.Health      `json:"health,omitempty"` // of the last look; none: measures were not judged yet
 	Looked      time.Time           `json:"looked,omitzero"`
-	Shared      []SharedTrait       `json:"shared"`      // what the devices that are worse have in common
-	Unproven    []UnprovenDevice    `json:"unproven"`    // the first of them
+	Shared      []SharedTrait       `json:"shared"`   // what the devices that are worse have in common
+	Unproven    []UnprovenDevice    `json:"unproven"` // the first of them
+	Limits      []campaign.Limit    `json:"limits"`   // from how much on the breaker holds it
+	Tight       bool                `json:"tight" doc:"it is the last ring: the breaker holds it for less"`
 	Trips       []BreakerTrip       `json:"trips"`       // what the breaker held
 	Evaluations []GateEvaluation    `json:"evaluations"` // what the gate answered, the latest first
 }
@@ -94,10 +96,18 @@ func (r *Reader) Evidence(ctx context.Context, tenant fleet.TenantID, id string)
 	if err != nil {
 		return out, err
 	}
+	p, err := r.procedureOf(ctx, tenant, row)
+	if err != nil {
+		return out, err
+	}
 	for _, g := range rings {
 		e := RingEvidence{
 			Amendment: g.amendment, Position: g.ring.Position, Ring: g.ring.Ring, State: g.ring.State, Verdict: g.ring.Verdict,
-			Reasons: g.ring.Reasons, Evidence: g.ring.Evidence, Shared: []SharedTrait{},
+			Reasons: g.ring.Reasons, Evidence: g.ring.Evidence, Shared: []SharedTrait{}, Limits: []campaign.Limit{},
+		}
+		if at := int(e.Position); at < len(p.Rings) {
+			b := p.BreakerOf(at)
+			e.Limits, e.Tight = campaign.Limits(b), b != p.Breaker
 		}
 		if err := r.ringEvidence(ctx, tenant, id, &e); err != nil {
 			return out, err

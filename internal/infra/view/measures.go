@@ -251,8 +251,8 @@ type CampaignMeasures struct {
 	Ring     string          `json:"ring,omitempty"`
 	From     time.Time       `json:"from"`
 	To       time.Time       `json:"to"`
-	Patched  int64           `json:"patched"`        // devices of the ring that were patched
-	Waiting  int64           `json:"not_yet"`        // devices of the campaign that were not, when the time ends
+	Patched  int64           `json:"patched"`        // devices of the ring that are patched
+	Waiting  int64           `json:"not_yet"`        // devices of the campaign that no install has come to
 	Read     int64           `json:"read"`           // of how many devices measures were read, at most MostCompared of each
 	Begun    time.Time       `json:"begun,omitzero"` // first install
 	Ended    time.Time       `json:"ended,omitzero"` // last install so far
@@ -288,30 +288,52 @@ type CompareQuery struct {
 }
 
 const comparedDevices = `SELECT x.device, g.ring, coalesce((SELECT MIN(o.step_us) FROM device_order o
-  WHERE o.tenant = x.tenant AND o.device = x.device AND o.state = 'done' AND o.campaign = x.campaign AND o.kind = 'install'), 0)
+  WHERE o.tenant = x.tenant AND o.device = x.device AND o.state = 'done' AND o.campaign = x.campaign AND o.kind = 'install'), 0),
+  coalesce((SELECT MIN(i.updated_us) FROM campaign_device_item i WHERE i.tenant = x.tenant AND i.campaign = x.campaign AND i.device = x.device
+    AND i.amendment = x.amendment AND i.state = 'verified'), 0),
+  coalesce((SELECT MAX(i.updated_us) FROM campaign_device_item i WHERE i.tenant = x.tenant AND i.campaign = x.campaign AND i.device = x.device
+    AND i.amendment = x.amendment AND i.state = 'rolled_back'), 0)
 FROM campaign_device x
 JOIN campaign_ring g ON g.tenant = x.tenant AND g.campaign = x.campaign AND g.amendment = x.amendment AND g.position = x.position
 WHERE x.tenant = $1 AND x.campaign = $2 AND x.amendment = 0 ORDER BY x.device`
 
+// comparedDevice is patched from patchedUS on, until all of it was rolled back.
+// One that an order came to and that has nothing is neither patched nor as it
+// was: an install that failed may have stopped things.
 type comparedDevice struct {
 	id        string
 	ring      string
-	patchedUS int64
+	triedUS   int64 // when its first order ended; 0: it had none
+	patchedUS int64 // 0: nothing of the campaign is, or was, verified on it
+	backUS    int64 // when it was rolled back; 0: it was not
+}
+
+func scanCompared(rows *sql.Rows) (comparedDevice, error) {
+	var d comparedDevice
+	err := rows.Scan(&d.id, &d.ring, &d.triedUS, &d.patchedUS, &d.backUS)
+	switch {
+	case d.patchedUS > 0:
+		d.backUS = 0 // not all of it
+	case d.backUS > 0:
+		d.patchedUS = d.triedUS
+	}
+	return d, err
 }
 
 // CompareMeasures reads a campaign's patched devices against the others.
 func (r *Reader) CompareMeasures(ctx context.Context, tenant fleet.TenantID, q CompareQuery) (CampaignMeasures, error) {
-	rows, err := all(ctx, r, ask("devices of a campaign", comparedDevices, tenant, q.Campaign), func(rows *sql.Rows) (comparedDevice, error) {
-		var d comparedDevice
-		err := rows.Scan(&d.id, &d.ring, &d.patchedUS)
-		return d, err
-	})
+	rows, err := all(ctx, r, ask("devices of a campaign", comparedDevices, tenant, q.Campaign), scanCompared)
 	if err != nil {
 		return CampaignMeasures{}, err
 	}
 	out := CampaignMeasures{Campaign: string(q.Campaign), Ring: q.Ring, Measures: []CompareSeries{}}
 	patched, waiting := sides(rows, q.Ring)
-	out.Patched, out.Waiting = int64(len(patched)), int64(len(waiting))
+	out.Waiting = int64(len(waiting))
+	for _, d := range patched {
+		if d.backUS == 0 {
+			out.Patched++
+		}
+	}
 	out.Begun, out.Ended = bandOf(patched)
 	if q.MeasureQuery, err = q.around(out, r.now()).complete(r.now()); err != nil {
 		return CampaignMeasures{}, err
@@ -352,14 +374,14 @@ func (q CompareQuery) around(m CampaignMeasures, now time.Time) MeasureQuery {
 	return out
 }
 
-// sides are the patched devices of the ring, and those of the campaign that are
-// not patched.
+// sides are the devices of the ring that are patched or were, and those of the
+// campaign that no order has come to.
 func sides(rows []comparedDevice, ring string) (patched, waiting []comparedDevice) {
 	for _, d := range rows {
 		switch {
-		case d.patchedUS == 0:
+		case d.patchedUS == 0 && d.triedUS == 0:
 			waiting = append(waiting, d)
-		case ring == "" || d.ring == ring:
+		case d.patchedUS > 0 && (ring == "" || d.ring == ring):
 			patched = append(patched, d)
 		}
 	}
@@ -392,7 +414,8 @@ func spread(list []comparedDevice, n int) []comparedDevice {
 }
 
 // compare makes the quartiles of each hour. A device counts with those not yet
-// patched in the hours before its own install, and with nobody in the hour of it.
+// patched in the hours before its own install, with nobody in the hour of it, and
+// with nobody once it was rolled back.
 func compare(all []comparedDevice, kept map[fleet.DeviceID]series.Series) []CompareSeries {
 	out := []CompareSeries{}
 	for _, m := range wire.Measures() {
@@ -402,7 +425,7 @@ func compare(all []comparedDevice, kept map[fleet.DeviceID]series.Series) []Comp
 				switch {
 				case d.patchedUS == 0 || p.AtUS+series.HourUS <= d.patchedUS:
 					before[p.AtUS] = append(before[p.AtUS], p.Mean)
-				case p.AtUS >= d.patchedUS:
+				case p.AtUS >= d.patchedUS && (d.backUS == 0 || p.AtUS+series.HourUS <= d.backUS):
 					after[p.AtUS] = append(after[p.AtUS], p.Mean)
 				}
 			}

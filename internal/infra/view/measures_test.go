@@ -42,6 +42,25 @@ func TestADeviceComparesOnOneSideAtATime(t *testing.T) {
 	}
 }
 
+func TestADeviceThatWasRolledBackIsOnNoSideFromThenOn(t *testing.T) {
+	start := time.Date(2026, 3, 10, 0, 0, 0, 0, time.UTC)
+	hour := func(h int) int64 { return start.Add(time.Duration(h) * time.Hour).UnixMicro() }
+	back := comparedDevice{id: "back", ring: "R0", triedUS: hour(1), patchedUS: hour(1), backUS: hour(3) + 1}
+	failed := comparedDevice{id: "failed", ring: "R0", triedUS: hour(1)}
+	patched, waiting := sides([]comparedDevice{back, failed, {id: "never", ring: "R1"}}, "R0")
+	if len(patched) != 1 || patched[0].id != "back" || len(waiting) != 1 || waiting[0].id != "never" {
+		t.Fatalf("patched %+v, waiting %+v", patched, waiting)
+	}
+	var list []series.Slot
+	for h := range 5 {
+		list = append(list, series.Slot{AtUS: hour(h), StepS: 3600, N: 60, Mean: float64(h)})
+	}
+	got := compare(patched, map[fleet.DeviceID]series.Series{"back": {wire.MeasureCPU: list}})[0]
+	if len(got.Waiting) != 1 || len(got.Patched) != 2 || got.Patched[1].Median != 2 {
+		t.Errorf("compared %+v", got)
+	}
+}
+
 func TestQuantilesFallBetweenValues(t *testing.T) {
 	for _, tt := range []struct {
 		values []float64

@@ -17,6 +17,7 @@ type ProbeSum struct {
 	Down    int64  `json:"down"`
 	Unknown int64  `json:"unknown"` // told, and not heard of yet
 	TooOld  int64  `json:"too_old"` // their agent makes no probes
+	Vetoed  int64  `json:"vetoed"`  // their administrator forbids it
 }
 
 // ProbeRow is one probe of one device.
@@ -43,7 +44,7 @@ type ProbeQuery struct {
 
 const probeSums = `SELECT p.name, COUNT(*), CAST(SUM(CASE WHEN p.state = 'up' THEN 1 ELSE 0 END) AS BIGINT),
   CAST(SUM(CASE WHEN p.state = 'down' THEN 1 ELSE 0 END) AS BIGINT), CAST(SUM(CASE WHEN p.state = 'unknown' THEN 1 ELSE 0 END) AS BIGINT),
-  CAST(SUM(CASE WHEN p.state = 'too_old' THEN 1 ELSE 0 END) AS BIGINT)
+  CAST(SUM(CASE WHEN p.state = 'too_old' THEN 1 ELSE 0 END) AS BIGINT), CAST(SUM(CASE WHEN p.state = 'vetoed' THEN 1 ELSE 0 END) AS BIGINT)
 FROM device_probe p`
 
 // Probes sums every probe over the devices of a group, or all.
@@ -55,7 +56,7 @@ WHERE p.tenant = $1 GROUP BY p.name ORDER BY p.name`, tenant, group)
 	}
 	return all(ctx, r, q, func(rows *sql.Rows) (ProbeSum, error) {
 		var s ProbeSum
-		err := rows.Scan(&s.Name, &s.Devices, &s.Up, &s.Down, &s.Unknown, &s.TooOld)
+		err := rows.Scan(&s.Name, &s.Devices, &s.Up, &s.Down, &s.Unknown, &s.TooOld, &s.Vetoed)
 		return s, err
 	})
 }

@@ -81,7 +81,7 @@ func (c *Conductor) trip(ctx context.Context, tx *store.Tx, s *scene) error {
 	var known []gen.BreakerTrip
 	read := false
 	for _, r := range s.rings {
-		trips := s.ring(r).Trips(s.procedure.Breaker, int(r.Position), s.procedure.ActsOn(int(r.Position)))
+		trips := s.ring(r).Trips(s.procedure.BreakerOf(int(r.Position)), int(r.Position), s.procedure.ActsOn(int(r.Position)))
 		if len(trips) == 0 {
 			continue
 		}

@@ -105,6 +105,7 @@ type watched struct {
 	health health.Health
 	shared []suspect.Suspect
 	down   map[string]int64 // services that stopped since the install, by device
+	gone   []string         // devices that were patched, and are no longer
 }
 
 func (e *Evidence) ring(ctx context.Context, r gen.OpenedRingsRow) error {
@@ -112,7 +113,7 @@ func (e *Evidence) ring(ctx context.Context, r gen.OpenedRingsRow) error {
 	if err != nil {
 		return err
 	}
-	w := watched{CampaignRing: r.CampaignRing, rule: p.Rings[r.CampaignRing.Position], zone: p.Zone, reboot: p.Breaker.UnreachableAfter, now: e.Clock()}
+	w := watched{CampaignRing: r.CampaignRing, rule: p.Rings[r.CampaignRing.Position], zone: p.Zone, reboot: p.BreakerOf(int(r.CampaignRing.Position)).UnreachableAfter, now: e.Clock()}
 	var fresh []gen.DeviceEvidence
 	err = e.DB.Snapshot(ctx, func(reads store.Reads) (err error) {
 		if err = w.load(ctx, reads); err != nil {
@@ -191,7 +192,7 @@ func (e *Evidence) keep(ctx context.Context, w *watched, fresh []gen.DeviceEvide
 		}
 		*part.to = string(text)
 	}
-	if reflect.DeepEqual(before, w.row) && len(fresh) == 0 {
+	if reflect.DeepEqual(before, w.row) && len(fresh)+len(w.gone) == 0 {
 		return nil
 	}
 	w.row.UpdatedUs = w.now.UnixMicro()
@@ -199,6 +200,12 @@ func (e *Evidence) keep(ctx context.Context, w *watched, fresh []gen.DeviceEvide
 		for _, d := range fresh {
 			if err := tx.PutDeviceEvidence(ctx, gen.PutDeviceEvidenceParams(d)); err != nil {
 				return fmt.Errorf("keep evidence of device %s: %w", d.Device, err)
+			}
+		}
+		for _, device := range w.gone {
+			gone := gen.DropDeviceEvidenceParams{Tenant: w.Tenant, Campaign: w.Campaign, Amendment: w.Amendment, Device: device}
+			if err := tx.DropDeviceEvidence(ctx, gone); err != nil {
+				return fmt.Errorf("drop evidence of device %s: %w", device, err)
 			}
 		}
 		if err := tx.PutRingEvidence(ctx, gen.PutRingEvidenceParams(w.row)); err != nil {

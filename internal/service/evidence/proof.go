@@ -38,6 +38,7 @@ func (w *watched) prove(ctx context.Context, r store.Reads) ([]gen.DeviceEvidenc
 	if err != nil {
 		return nil, err
 	}
+	w.row.FirstUs, w.gone = 0, gone(known, patched)
 	var fresh []gen.DeviceEvidence
 	var hours []float64
 	w.seen.Proven = 0
@@ -66,6 +67,22 @@ func (w *watched) prove(ctx context.Context, r store.Reads) ([]gen.DeviceEvidenc
 	}
 	w.seen.UseHours = median(hours)
 	return fresh, nil
+}
+
+// gone are devices that were patched and are no longer: what they had was rolled
+// back, or they have left the ring.
+func gone(known map[string]gen.DeviceEvidence, patched []gen.PatchedDevicesRow) (out []string) {
+	still := make(map[string]bool, len(patched))
+	for _, p := range patched {
+		still[p.Device] = true
+	}
+	for device := range known {
+		if !still[device] {
+			out = append(out, device)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // provingNow tells whether it is time to count again what changes slowly.

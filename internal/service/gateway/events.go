@@ -45,11 +45,8 @@ func (g *Gateway) events(ctx context.Context, tenant fleet.TenantID, device flee
 			if err != nil {
 				return fmt.Errorf("event %d of %s: %w", e.Seq, d.ID, err)
 			}
-			if e.Kind == wire.EventStep && e.Step == wire.StepInstall {
-				began := gen.SetOrderBeganParams{Tenant: d.Tenant, ID: e.Order, Device: d.ID, BeganUs: g.serverTime(e.AtUS, m.NowUS)}
-				if err := tx.SetOrderBegan(ctx, began); err != nil {
-					return fmt.Errorf("note that order %s installs: %w", e.Order, err)
-				}
+			if err := g.evidence(ctx, tx, d, told{e, m.NowUS}); err != nil {
+				return fmt.Errorf("event %d of %s: %w", e.Seq, d.ID, err)
 			}
 			woke = woke || touched
 			upTo = e.Seq
@@ -96,6 +93,30 @@ func (g *Gateway) event(ctx context.Context, tx *store.Tx, d gen.Device, e wire.
 		g.recordEvent(tx, d, e)
 		return false, nil
 	}
+}
+
+// told is an event and the device's clock as it was sent.
+type told struct {
+	wire.Event
+	nowUS int64
+}
+
+// evidence keeps what an event says of how the device does: when an install
+// began, and what probes found after it. A device has one state of each probe, so
+// what its next sample says again counts once; an event that is late changes
+// nothing that a later sample has said.
+func (g *Gateway) evidence(ctx context.Context, tx *store.Tx, d gen.Device, e told) error {
+	switch {
+	case e.Kind == wire.EventStep && e.Step == wire.StepInstall:
+		began := gen.SetOrderBeganParams{Tenant: d.Tenant, ID: e.Order, Device: d.ID, BeganUs: g.serverTime(e.AtUS, e.nowUS)}
+		if err := tx.SetOrderBegan(ctx, began); err != nil {
+			return fmt.Errorf("note that order %s installs: %w", e.Order, err)
+		}
+	case e.Kind == wire.EventResult && e.Result != nil:
+		_, err := g.keepProbes(ctx, tx, d, e.nowUS, e.Result.Probes)
+		return err
+	}
+	return nil
 }
 
 func (g *Gateway) step(ctx context.Context, tx *store.Tx, d gen.Device, e wire.Event) error {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/series"
 	"patchring/internal/infra/store"
@@ -210,6 +211,8 @@ func (g *Gateway) keepProbes(ctx context.Context, tx *store.Tx, d gen.Device, de
 		p.MS, p.Cause = max(0, p.MS), cleanCause(p.Cause)
 		if p.State == wire.ProbeUp {
 			p.Cause = nil
+		} else if p.Cause != nil && p.Cause.Code == string(fault.LocalVeto) {
+			p.State = string(fleet.ProbeVetoed) // it was not made: nobody is to read a no in it
 		}
 		at := slices.IndexFunc(rows, func(r gen.DeviceProbe) bool { return r.Name == p.Name })
 		var before gen.DeviceProbe

@@ -112,7 +112,9 @@ func look(r alert.Rule, s wire.Sample) (seen, bool) {
 func lookAtProbes(r alert.Rule, s wire.Sample) (seen, bool) {
 	out := seen{rule: r, answer: alert.Good}
 	var down []string
+	known := false
 	for _, p := range s.Probes {
+		known = known || p.State == wire.ProbeUp || p.State == wire.ProbeDown
 		if p.State != wire.ProbeDown {
 			continue
 		}
@@ -127,7 +129,7 @@ func lookAtProbes(r alert.Rule, s wire.Sample) (seen, bool) {
 		}
 		out.answer, out.value, out.args["probes"] = alert.Bad, float64(len(down)), names(down)
 	}
-	return out, len(s.Probes) > 0
+	return out, known
 }
 
 const mostNames = 8

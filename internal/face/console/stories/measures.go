@@ -81,7 +81,7 @@ func Probes() page.Probes {
 		Sums: []view.ProbeSum{
 			{Name: "ancienne", Devices: 3, Unknown: 3},
 			{Name: "certificat", Devices: 12, Up: 11, Down: 1},
-			{Name: "intranet", Devices: 1240, Up: 1198, Down: 4, Unknown: 31, TooOld: 7},
+			{Name: "intranet", Devices: 1240, Up: 1196, Down: 4, Unknown: 31, TooOld: 7, Vetoed: 2},
 		},
 		Defined: []sampler.Defined{
 			{Probe: wire.Probe{Name: "certificat", Type: wire.ProbeCertificate, Target: "www.exemple.fr:443", EveryS: 21600, MinDays: 21}, Devices: `device.kind == "server"`},

@@ -6,6 +6,7 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/health"
+	"patchring/internal/core/procedure"
 	"patchring/internal/core/suspect"
 	"patchring/internal/face/console/page"
 	"patchring/internal/infra/view"
@@ -57,6 +58,7 @@ func GateProof() page.GateProof {
 			Reason: fault.Because(fault.BreakerService, "service", "cups.service", "servers", "0", "workstations", "2", "devices", "accueil-2,compta-12", "role", "business").String(),
 		}},
 	}
+	held.Limits = campaign.Limits(procedure.DefaultBreaker())
 	held.Evaluations = []view.GateEvaluation{
 		{
 			At: Now.Add(-19 * time.Minute), State: "gate", Verdict: "hold", Actor: "system:conductor", Reasons: []fault.Reason{regression, signOff},
@@ -69,6 +71,8 @@ func GateProof() page.GateProof {
 		{At: Now.Add(-3 * time.Hour), State: "soaking", Verdict: "insufficient_evidence", Actor: "user:exploitation", Reasons: []fault.Reason{fault.Because(fault.GateUnmeasured, "what", "proven_percent")}},
 	}
 	return page.GateProof{Title: "Evidence", CampaignEvidence: view.CampaignEvidence{
-		Campaign: view.CampaignRef{ID: "c1", Name: "2026-01"}, At: Now, Rings: []view.RingEvidence{held, {Ring: "GLOBAL", Position: 2, State: "open", Seen: campaign.Seen{}}},
+		Campaign: view.CampaignRef{ID: "c1", Name: "2026-01"}, At: Now, Rings: []view.RingEvidence{held, {
+			Ring: "GLOBAL", Position: 2, State: "open", Seen: campaign.Seen{}, Tight: true, Limits: campaign.Limits(procedure.DefaultBreaker().Tightened()),
+		}},
 	}}
 }

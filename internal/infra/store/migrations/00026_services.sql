@@ -19,6 +19,9 @@ ALTER TABLE device_sample ADD COLUMN services_us BIGINT NOT NULL DEFAULT 0; -- w
 ALTER TABLE device_order ADD COLUMN began_us BIGINT NOT NULL DEFAULT 0; -- when its first install began; 0: it did not
 ALTER TABLE device_evidence ADD COLUMN services_down BIGINT NOT NULL DEFAULT 0; -- that stopped since the install
 
+-- What a device's administrator forbids is neither up nor down.
+UPDATE device_probe SET state = 'vetoed' WHERE state = 'down' AND cause LIKE '%"local_veto"%';
+
 -- The breaker trips once for each service.
 ALTER TABLE breaker_trip RENAME TO breaker_trip_before;
 CREATE TABLE breaker_trip (
@@ -38,6 +41,7 @@ SELECT tenant, campaign, amendment, position, kind, item, '', hold, at_us FROM b
 DROP TABLE breaker_trip_before;
 
 -- +goose Down
+UPDATE device_probe SET state = 'down' WHERE state = 'vetoed';
 ALTER TABLE breaker_trip RENAME TO breaker_trip_after;
 CREATE TABLE breaker_trip (
   tenant    TEXT NOT NULL,
