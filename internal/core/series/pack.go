@@ -92,7 +92,11 @@ const (
 var errBody = errors.New("not a packed block")
 
 // Unpack reads what Pack made of b's kind of block into b, which is empty.
-func (b *Block) Unpack(body []byte) error {
+func (b *Block) Unpack(body []byte) error { return b.UnpackOf(body, nil) }
+
+// UnpackOf reads some measures of it, or all where none is named. A block without
+// the others is for reading: packed again, it would have lost them.
+func (b *Block) UnpackOf(body []byte, wanted []wire.Measure) error {
 	if len(body) == 0 || body[0] != version {
 		return fmt.Errorf("%w of version %d", errBody, version)
 	}
@@ -101,9 +105,9 @@ func (b *Block) Unpack(body []byte) error {
 	if columns > uint64(len(measures)) {
 		return fmt.Errorf("%w: %d columns", errBody, columns)
 	}
-	b.n = r.column(len(b.n), 0, mostSamples)
+	b.n = r.column(b.n[:0], len(b.n), limits{0, mostSamples})
 	for range columns {
-		if err := b.readColumn(&r); err != nil {
+		if err := b.readColumn(&r, wanted); err != nil {
 			return err
 		}
 	}
@@ -113,41 +117,51 @@ func (b *Block) Unpack(body []byte) error {
 	return r.err
 }
 
-func (b *Block) readColumn(r *reader) error {
+func (b *Block) readColumn(r *reader, wanted []wire.Measure) error {
 	number := r.uvarint()
-	known := r.column(len(b.n), 0, 1)
+	if number >= uint64(len(measures)) || b.cells[int(number)] != nil {
+		return fmt.Errorf("%w: measure %d", errBody, number)
+	}
+	if len(wanted) > 0 && !slices.Contains(wanted, measures[number]) {
+		count := r.skip(len(b.n))
+		if count < 0 || count > len(b.n) {
+			return fmt.Errorf("%w: %d values", errBody, count)
+		}
+		r.skip(count)
+		r.skip(count)
+		return r.err
+	}
+	r.known = r.column(r.known, len(b.n), limits{0, 1})
 	var count int
-	for i, k := range known {
+	for i, k := range r.known {
 		if k == 1 && b.n[i] == 0 {
 			return fmt.Errorf("%w: a value of no sample", errBody)
 		}
 		count += int(k)
 	}
-	means, worse := r.column(count, 0, mostValue), r.column(count, -mostValue, mostValue)
+	r.means, r.worse = r.column(r.means, count, limits{0, mostValue}), r.column(r.worse, count, limits{-mostValue, mostValue})
 	if r.err != nil {
 		return r.err
 	}
-	if number >= uint64(len(measures)) || b.cells[int(number)] != nil {
-		return fmt.Errorf("%w: measure %d", errBody, number)
-	}
-	column := b.column(int(number))
-	for i, k := range known {
+	column, next := b.column(int(number)), 0
+	for i, k := range r.known {
 		if k == 0 {
 			continue
 		}
-		column[i] = cell{mean: means[0], worst: means[0] + worse[0], known: true}
+		column[i] = cell{mean: r.means[next], worst: r.means[next] + r.worse[next], known: true}
 		if column[i].worst < 0 || column[i].worst > mostValue {
 			return fmt.Errorf("%w: worst value %d", errBody, column[i].worst)
 		}
-		means, worse = means[1:], worse[1:]
+		next++
 	}
 	return nil
 }
 
 // reader takes numbers from a body; the first one that is not there is its error.
 type reader struct {
-	rest []byte
-	err  error
+	rest                []byte
+	err                 error
+	known, means, worse []int64 // of the column that is read: one after the other uses them
 }
 
 func (r *reader) uvarint() uint64 {
@@ -173,27 +187,52 @@ func (r *reader) took(n int) int {
 	return 1
 }
 
-// column reads count numbers between two bounds.
-func (r *reader) column(count int, least, most int64) []int64 {
-	out := make([]int64, 0, count)
+// limits of the numbers of a column.
+type limits struct{ least, most int64 }
+
+// column reads count numbers between two bounds into out, whatever was there.
+func (r *reader) column(out []int64, count int, l limits) []int64 {
+	out = slices.Grow(out[:0], count)
 	var value int64
 	for len(out) < count && r.err == nil {
-		step, run := r.varint(), uint64(1)
-		if step == 0 {
-			run = r.uvarint()
-		}
-		// A step beyond what two values can differ by would overflow their sum.
-		if step > 2*mostValue || step < -2*mostValue || run == 0 || run > uint64(count-len(out)) {
-			r.err = errors.Join(r.err, fmt.Errorf("%w: a step of %d, %d times", errBody, step, run))
-			break
-		}
-		if value += step; value < least || value > most {
-			r.err = fmt.Errorf("%w: value %d", errBody, value)
+		step, run := r.step(count - len(out))
+		if value += step; value < l.least || value > l.most {
+			r.err = errors.Join(r.err, fmt.Errorf("%w: value %d", errBody, value))
 			break
 		}
 		for range run {
 			out = append(out, value)
 		}
 	}
-	return append(out, make([]int64, count-len(out))...)
+	for len(out) < count {
+		out = append(out, 0)
+	}
+	return out
+}
+
+// skip passes over count numbers, and gives their sum: of a column of zeros and
+// ones, how many ones. What they are is not looked at.
+func (r *reader) skip(count int) (sum int) {
+	var value int64
+	for left := count; left > 0 && r.err == nil; {
+		step, run := r.step(left)
+		value += step
+		sum, left = sum+int(value)*run, left-run
+	}
+	return sum
+}
+
+// step is by how much the next number differs from the one before, and how often
+// it comes: as often as there is room at most.
+func (r *reader) step(room int) (by int64, run int) {
+	by, times := r.varint(), uint64(1)
+	if by == 0 {
+		times = r.uvarint()
+	}
+	// A step beyond what two values can differ by would overflow their sum.
+	if by > 2*mostValue || by < -2*mostValue || times == 0 || times > uint64(room) {
+		r.err = errors.Join(r.err, fmt.Errorf("%w: a step of %d, %d times", errBody, by, times))
+		return 0, 0
+	}
+	return by, int(times)
 }

@@ -226,6 +226,9 @@ func (s Series) Add(b *Block, ask Ask) {
 			continue
 		}
 		merged := endOf(s[m])
+		if b.stepUS >= HourUS || !ask.Hourly {
+			s[m] = slices.Grow(s[m], len(column))
+		}
 		for slot, c := range column {
 			at := b.FromUS + int64(slot)*b.stepUS
 			if !c.known || at < ask.FromUS || at >= ask.ToUS || b.stepUS < HourUS && at < merged {

@@ -3,8 +3,10 @@ package series
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -198,6 +200,55 @@ func Ordinary(atUS int64, random *rand.Rand) wire.Point {
 	}}
 }
 
+// What is read of some measures is what is read of all; the others are not there.
+func TestSomeMeasuresAreReadAsIfAllWere(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	b := Recent(at)
+	for slot := range int64(72) {
+		p := Ordinary(at+slot*PointUS, random)
+		if slot%3 == 0 {
+			delete(p.Mean, wire.MeasureBoot)
+		}
+		p.Worst[wire.MeasureFree] = 3 // lower: its column of differences is below zero
+		b.Put(p)
+	}
+	body := b.Pack()
+	for _, wanted := range [][]wire.Measure{{wire.MeasureUse}, {wire.MeasureCPU, wire.MeasureBoot}, wire.Measures()} {
+		some, all := Series{}, Series{}
+		of, whole := Recent(at), Recent(at)
+		if err := errors.Join(of.UnpackOf(body, wanted), whole.Unpack(body)); err != nil {
+			t.Fatal(err)
+		}
+		ask := Ask{FromUS: at, ToUS: at + RecentUS, Measures: wanted}
+		some.Add(of, ask)
+		all.Add(whole, ask)
+		if !reflect.DeepEqual(some, all) || len(some) != len(wanted) || len(of.cells) != len(wanted) {
+			t.Errorf("of %v read %d measures, %d of them wanted", wanted, len(of.cells), len(some))
+		}
+	}
+	if err := Recent(at).UnpackOf(body[:len(body)-1], []wire.Measure{wire.MeasureCPU}); err == nil {
+		t.Error("a body that is cut is read")
+	}
+}
+
+func BenchmarkUnpack(b *testing.B) {
+	random := rand.New(rand.NewPCG(5, 6))
+	week := Past(at)
+	for slot := range int64(168) {
+		week.Put(Ordinary(week.FromUS+slot*HourUS, random))
+	}
+	body := week.Pack()
+	for name, wanted := range map[string][]wire.Measure{"all": nil, "one": {wire.MeasureUse}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := Past(at).UnpackOf(body, wanted); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func FuzzUnpack(f *testing.F) {
 	b := Recent(at)
 	b.Put(point(1, 5, map[wire.Measure]float64{wire.MeasureCPU: 10, wire.MeasureUse: 3}))
@@ -205,8 +256,13 @@ func FuzzUnpack(f *testing.F) {
 	f.Add([]byte{version})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		b := Recent(at)
+		some := Recent(at)
+		partly := some.UnpackOf(body, []wire.Measure{wire.MeasureUse})
 		if b.Unpack(body) != nil {
 			return
+		}
+		if partly != nil {
+			t.Fatalf("as a whole it is read, in part not: %v", partly)
 		}
 		again := Recent(at)
 		if err := again.Unpack(b.Pack()); err != nil || !slices.Equal(again.n, b.n) {

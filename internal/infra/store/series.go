@@ -186,7 +186,7 @@ func (k kind) add(rows *sql.Rows, ask series.Ask, out map[fleet.DeviceID]series.
 		return err
 	}
 	block := k.empty(from)
-	if err := block.Unpack(body); err != nil {
+	if err := block.UnpackOf(body, ask.Measures); err != nil {
 		return fmt.Errorf("block %d of %s: %w", from, device, err)
 	}
 	out[fleet.DeviceID(device)].Add(block, ask)

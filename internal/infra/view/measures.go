@@ -218,7 +218,7 @@ func (r *Reader) series(ctx context.Context, tenant fleet.TenantID, devices []st
 			}
 			for _, row := range rows {
 				block := kind.empty(row.fromUS)
-				if err := block.Unpack(row.body); err != nil {
+				if err := block.UnpackOf(row.body, of.Measures); err != nil {
 					return nil, fmt.Errorf("read block %d of %s: %w", row.fromUS, row.device, err)
 				}
 				out[row.device].Add(block, of)

@@ -192,7 +192,15 @@ func (s *study) series(ctx context.Context, r store.Reads, devices []string) (ma
 		ids[i] = fleet.DeviceID(d)
 	}
 	end := s.hours.From.Add(time.Duration(s.hours.N) * time.Hour)
-	return r.Series(ctx, fleet.TenantID(s.w.Tenant), ids, series.Ask{FromUS: s.hours.From.UnixMicro(), ToUS: end.UnixMicro(), Hourly: true})
+	return r.Series(ctx, fleet.TenantID(s.w.Tenant), ids, series.Ask{FromUS: s.hours.From.UnixMicro(), ToUS: end.UnixMicro(), Measures: judged(), Hourly: true})
+}
+
+// judged are the measures that have a rule.
+func judged() (out []wire.Measure) {
+	for _, rule := range health.Rules() {
+		out = append(out, rule.Measure)
+	}
+	return out
 }
 
 // add sums up one device. A measure of which nothing was ever heard is one that
