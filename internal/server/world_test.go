@@ -67,6 +67,8 @@ type fakeDevice struct {
 	outdated bool          // its agent knows no orders to reboot
 	lost     bool          // it does not come back from its next restart
 	comeBack func()        // what it does when somebody has helped it
+	seen     []wire.Order  // every order that it accepted
+	patient  bool          // it puts nothing back: its people say later
 
 	networks []wire.Interface
 	woken    []wire.Wake // that it was asked to wake
@@ -307,6 +309,7 @@ func (w *world) act(d *fakeDevice) (busy bool) {
 			continue
 		}
 		d.orders[o.ID] = o
+		d.seen = append(d.seen, o)
 		if d.agent != nil {
 			continue // it said so itself
 		}
@@ -341,7 +344,7 @@ func (d *fakeDevice) mayAct(now time.Time, o wire.Order) bool {
 			return false
 		}
 	}
-	return inside(o.Windows, now)
+	return inside(o.Windows, now) && !(d.patient && o.Kind == wire.OrderRollback)
 }
 
 func inside(windows []wire.Interval, now time.Time) bool {
