@@ -67,7 +67,7 @@ func noticesText(l notice.Lang, list []executor.Announcement, now time.Time) str
 		text := notice.Tell(l, a, now)
 		b = fmt.Appendf(b, "%s\n%s\n", text.Title, text.Body)
 		for _, offer := range a.Offers {
-			b = fmt.Appendf(b, "  %-10s %s\n", offer.Choice, notice.Label(l, a.Act, offer, now))
+			b = fmt.Appendf(b, "  %-10s %s\n", offer.Choice, notice.Label(l, a, offer, now))
 		}
 	}
 	return string(b)

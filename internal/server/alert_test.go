@@ -358,6 +358,75 @@ func TestASilenceSaysNothingAndEndsByItself(t *testing.T) {
 	}
 }
 
+// What a person silenced and then lets speak again is told of at once, as what it
+// is: still firing; and a silence of one alert leaves the others alone.
+func TestASilenceEndedByHandLetsItSpeakAtOnce(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	smtp := heraldtest.Start(t, heraldtest.Plain, "")
+	w.rules(smtp, cpuRule)
+	pc, other := w.device("pc", fleet.Workstation, "", nil, nil), w.device("other", fleet.Workstation, "", nil, nil)
+	w.burns(pc, 99, 12)
+	expectMails(t, smtp, "ops@example.org", "AVERTISSEMENT : Processeur saturé — pc")
+	id, err := w.srv.Watch.Silence(t.Context(), "main", w.by, watch.Silence{Alert: w.openAlert().ID, Until: w.now.Add(12 * time.Hour), Reason: "travaux"})
+	w.must(err)
+	for range 40 { // past the escalation
+		w.sampled(other, busy(99))
+		w.burns(pc, 99, 1)
+	}
+	expectMails(t, smtp, "duty@example.org", "AVERTISSEMENT : Processeur saturé — other")
+	expectMails(t, smtp, "ops@example.org", "— pc", "— other")
+	w.must(w.srv.Watch.EndSilence(t.Context(), "main", w.by, id))
+	w.watched()
+	expectMails(t, smtp, "ops@example.org", "— pc", "— other", "— pc")
+	if got := reminders(smtp, "ops@example.org"); got != 1 {
+		t.Errorf("%d of its mails are reminders, want the one after the silence", got)
+	}
+	if got := mails(smtp, "duty@example.org"); len(got) != 2 {
+		t.Errorf("nobody has acted for longer than its escalation waits, and duty was told %q", got)
+	}
+	if err := w.srv.Watch.EndSilence(t.Context(), "main", w.by, id); fault.CodeOf(err) != fault.NotFound {
+		t.Errorf("ended twice: %v", err)
+	}
+	if got := w.entries(register.SilenceEnded); len(got) != 1 || got[0].Detail["silence"] != id {
+		t.Errorf("register: %+v", got)
+	}
+}
+
+// Whoever does not answer is reminded, every so often, until somebody does.
+func TestAnAlertReminds(t *testing.T) {
+	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
+	smtp := heraldtest.Start(t, heraldtest.Plain, "")
+	w.rules(smtp, strings.Replace(cpuRule, "    escalate: {after: 30m, outputs: [duty], who: astreinte}\n", "    remind: 1h\n", 1))
+	pc := w.device("pc", fleet.Workstation, "", nil, nil)
+	w.burns(pc, 99, 65)
+	reminded := func(when string, want int) {
+		t.Helper()
+		if n, all := reminders(smtp, "ops@example.org"), len(mails(smtp, "ops@example.org")); n != want || all != 1+want {
+			t.Fatalf("%s: %d mails, of which %d remind, want %d", when, all, n, want)
+		}
+	}
+	reminded("within the hour", 0)
+	w.burns(pc, 99, 65)
+	reminded("within two", 1)
+	w.stop()
+	w.serve()
+	w.burns(pc, 99, 60)
+	reminded("though the server was restarted", 2)
+	w.must(w.srv.Watch.Acknowledge(t.Context(), "main", w.by, w.openAlert().ID, "je regarde"))
+	w.burns(pc, 99, 130)
+	reminded("after somebody answered", 2)
+}
+
+// reminders counts the mails to an address that say that they remind.
+func reminders(smtp *heraldtest.SMTP, to string) (n int) {
+	for _, m := range smtp.Taken() {
+		if slices.Contains(m.To, to) && strings.Contains(m.Raw, "Rappel") {
+			n++
+		}
+	}
+	return n
+}
+
 func TestARuleThatIsGoneEndsItsAlertsQuietly(t *testing.T) {
 	w := newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris))
 	smtp := heraldtest.Start(t, heraldtest.Plain, "")

@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,10 +14,12 @@ import (
 	"patchring/internal/core/incident"
 	"patchring/internal/core/procedure"
 	"patchring/internal/core/register"
+	"patchring/internal/core/task"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/checklist"
+	"patchring/internal/service/herald/heraldtest"
 )
 
 const testedGate = `
@@ -35,7 +39,8 @@ func (w *world) testedCampaign(t *testing.T) campaign.ID {
 	if strings.Count(procedureText, old) != 1 {
 		t.Fatal("the procedure has no such sign-off")
 	}
-	return w.campaignBy(t, strings.Replace(procedureText, old, testedGate, 1), "2026-01")
+	text := strings.Replace(procedureText, "owner: it\n", "owner: it-lead\n", 1)
+	return w.campaignBy(t, strings.Replace(text, old, testedGate, 1), "2026-01")
 }
 
 func (w *world) tick(c campaign.ID, test string, item int, remark string) (checklist.Ticked, error) {
@@ -134,6 +139,97 @@ func TestAGateAsksForAllItsTests(t *testing.T) {
 		}
 		w.verifyRegister()
 	})
+}
+
+// Whoever a test is assigned to is told of it before its ring closes, and after;
+// the role above as well once that came to nothing. What is ticked is told no more.
+func TestTestsAreRemindedOf(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		smtp := heraldtest.Start(t, heraldtest.Plain, "")
+		w.rules(smtp, `  - {name: due, title: {fr: Test à faire, en: Test due}, event: test_due, severity: info, who: operator, outputs: [ops]}
+  - {name: late, title: {fr: Test en retard, en: Test overdue}, event: test_overdue, severity: warning, who: operator, outputs: [duty]}
+`)
+		w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+		c := w.testedCampaign(t)
+		w.must(w.srv.Tests.Remind(t.Context()))
+		days := func(end time.Time) {
+			for w.now.Before(end) {
+				w.until(w.now.Add(time.Hour), time.Hour)
+				w.must(w.srv.Tests.Remind(t.Context()))
+				w.watched()
+			}
+		}
+		days(time.Date(2026, 1, 13, 18, 0, 0, 0, paris))
+		if n := len(w.entries(register.TestReminded)); n != 0 {
+			t.Fatalf("reminded %d times a day and a half before the ring closes", n)
+		}
+		days(time.Date(2026, 1, 14, 12, 0, 0, 0, paris))
+		expectMails(t, smtp, "ops@example.org", "2 alertes")
+		if body := smtp.Taken()[0].Raw; !strings.Contains(body, "till") || !strings.Contains(body, "Ann") || strings.Contains(body, "net,") {
+			t.Errorf("the mail says\n%s", body)
+		}
+		w.must(second(w.tick(c, "office", 0, "")))
+		w.must(second(w.tick(c, "till", 0, "")))
+		w.watched()
+		expectMails(t, smtp, "ops@example.org", "2 alertes", "Résolue : Test à faire")
+		mine, err := w.srv.View.Tests(t.Context(), "main", view.TestsQuery{Campaign: string(c)})
+		w.must(err)
+		if waits := mine[0].Tests[0].Waits; waits == nil || waits.State != task.DueSoon || waits.Whom != "it" || waits.Reminded != 1 || mine[0].Tests[1].Waits != nil || mine[0].Overdue != 0 {
+			t.Errorf("a test that is due: %+v, one that is ticked: %+v, %d overdue", waits, mine[0].Tests[1].Waits, mine[0].Overdue)
+		}
+		w.stop()
+		w.serve()
+		days(time.Date(2026, 1, 15, 12, 0, 0, 0, paris))
+		expectMails(t, smtp, "ops@example.org", "2 alertes", "Résolue : Test à faire") // nothing got better
+		expectMails(t, smtp, "duty@example.org", "AVERTISSEMENT : Test en retard")
+		days(time.Date(2026, 1, 17, 12, 0, 0, 0, paris))
+		entries := w.entries(register.TestReminded)
+		var told []string
+		for _, e := range entries {
+			told = append(told, fmt.Sprint(e.Detail["test"], " ", e.Detail["state"], " ", e.Detail["whom"]))
+		}
+		if want := []string{"office due_soon it", "till due_soon Ann", "office overdue it", "office overdue it", "office escalated it-lead"}; !slices.Equal(told, want) {
+			t.Errorf("the register says %q, want %q", told, want)
+		}
+		tests, err := w.srv.View.Tests(t.Context(), "main", view.TestsQuery{Campaign: string(c)})
+		w.must(err)
+		r := w.ring(c, 0, "R0")
+		due := time.UnixMicro(r.ClosesUs + r.OpenedUs - r.OpensUs)
+		if one := tests[0].Tests[0]; tests[0].Overdue != 1 || !one.Late() || one.Waits.Whom != "it-lead" || !tests[0].Due.Equal(due) {
+			t.Errorf("%d are late, %+v, due %s", tests[0].Overdue, one.Waits, tests[0].Due.In(paris))
+		}
+		w.must(second(w.tick(c, "office", 1, "it does not print")))
+		w.watched()
+		expectMails(t, smtp, "duty@example.org", "AVERTISSEMENT", "Résolue : Test en retard")
+		days(time.Date(2026, 1, 20, 12, 0, 0, 0, paris))
+		if n := len(w.entries(register.TestReminded)); n != len(entries) {
+			t.Errorf("reminded %d times after it was ticked", n-len(entries))
+		}
+		w.verifyRegister()
+	})
+}
+
+// A campaign that is closed lets its testers be.
+func TestAClosedCampaignRemindsNobody(t *testing.T) {
+	w := newWorld(t, monday)
+	smtp := heraldtest.Start(t, heraldtest.Plain, "")
+	w.rules(smtp, "  - {name: late, title: {fr: Test en retard, en: Test overdue}, event: test_overdue, severity: warning, who: operator, outputs: [duty]}\n")
+	w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	c := w.testedCampaign(t)
+	w.until(time.Date(2026, 1, 15, 12, 0, 0, 0, paris), time.Hour)
+	w.must(w.srv.Tests.Remind(t.Context()))
+	w.watched()
+	before := len(w.entries(register.TestReminded))
+	w.must(w.srv.Conductor.Close(t.Context(), "main", w.by, campaign.Close{Campaign: string(c)}))
+	w.watched()
+	w.until(time.Date(2026, 1, 20, 12, 0, 0, 0, paris), time.Hour)
+	w.must(w.srv.Tests.Remind(t.Context()))
+	if n := len(w.entries(register.TestReminded)); before == 0 || n != before {
+		t.Errorf("reminded %d times before its end, and %d after", before, n-before)
+	}
+	if n := len(w.entries(register.AlertResolved)); n != 2 {
+		t.Errorf("%d alerts are over with it, want 2", n)
+	}
 }
 
 func second[T any](_ T, err error) error { return err }

@@ -18,8 +18,14 @@ import (
 
 func (w *world) complains(d *fakeDevice, c campaign.ID, about patch.ID, words string) {
 	w.t.Helper()
+	w.says(d, personal.Feedback{Campaign: string(c), Patch: about, Says: personal.Broken, Words: words})
+}
+
+// says is what a user says of an update on the device's own page.
+func (w *world) says(d *fakeDevice, f personal.Feedback) {
+	w.t.Helper()
 	page := identity.Page{Device: identity.Device{Tenant: "main", ID: d.id}}
-	w.must(w.srv.Personal.Say(w.t.Context(), page, personal.Feedback{Campaign: string(c), Patch: about, Says: personal.Broken, Words: words}))
+	w.must(w.srv.Personal.Say(w.t.Context(), page, f))
 }
 
 // said is a world in which two pilots have a campaign's patches, and its

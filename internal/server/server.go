@@ -256,7 +256,7 @@ func (s *Server) openServices() error {
 		return err
 	}
 	s.Tests = checklist.New(checklist.Options{
-		DB: s.DB, Clock: s.Clock, Procedure: s.Conductor.Procedure, Fail: s.failedTest, Wake: s.Conductor.Wake, Changed: s.pulse.beat,
+		DB: s.DB, Clock: s.Clock, Log: s.Log, Procedure: s.Conductor.Procedure, Fail: s.failedTest, Wake: s.Conductor.Wake, Changed: s.pulse.beat,
 	})
 	s.Foresight = foresight.New(foresight.Options{DB: s.DB, Clock: s.Clock, Rules: s.Conductor.Rules})
 	s.Evidence = evidence.New(evidence.Options{DB: s.DB, Clock: s.Clock, Log: s.Log, Touched: s.Conductor.Wake})
@@ -339,6 +339,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.run("watch", func() error { return s.Watch.Run(ctx) })
 	g.run("herald", func() error { return s.Herald.Run(ctx) })
 	g.run("tickets", func() error { return s.Tickets.Run(ctx) })
+	g.run("tests", func() error { return s.Tests.Run(ctx) })
 	g.run("desk", func() error { return s.Desk.Run(ctx) })
 	g.run("catalogue", func() error { return s.Catalogue.Run(ctx) })
 	g.run("housekeeping", func() error { return s.housekeep(ctx) })

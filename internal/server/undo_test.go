@@ -362,3 +362,149 @@ func TestAGateWaitsForARehearsalThatFails(t *testing.T) {
 		t.Errorf("without it R0 is %s: %s", r.State, r.Reasons)
 	}
 }
+
+// stray is a campaign whose install was out on a device that nobody hears of when
+// everything goes back, and whose rollback is closed before it is heard again.
+func (w *world) stray(t *testing.T, ask campaign.Rollback) (plan campaign.RollbackPlan, late *fakeDevice) {
+	t.Helper()
+	w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	late = w.device("it-2", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 13, 19, 30, 0, 0, paris), 30*time.Minute)
+	late.away = true // with its order
+	w.until(time.Date(2026, 1, 13, 20, 30, 0, 0, paris), 30*time.Minute)
+	ask.Campaign, ask.Now = string(c), time.Hour
+	plan = w.rollBack(t, ask)
+	w.until(time.Date(2026, 1, 13, 22, 0, 0, 0, paris), 10*time.Minute)
+	w.must(w.srv.Conductor.Close(t.Context(), "main", w.by, campaign.Close{Campaign: string(plan.Campaign), Reason: "the rest is at home"}))
+	w.now = w.now.Add(time.Minute)
+	for id, o := range late.orders { // it installed by itself, and reports after
+		delete(late.orders, id)
+		w.carryOut(late, o)
+	}
+	if late.packages["nginx"] != "2" {
+		t.Fatal("the order that was out did nothing: the test tests nothing")
+	}
+	late.away = false
+	return plan, late
+}
+
+// An install that nobody knew of when its rollback was closed goes back all the
+// same, in a rollback of its own, which says why.
+func TestAnInstallThatEndsAfterItsRollbackWasClosedGoesBackToo(t *testing.T) {
+	for name, ask := range map[string]campaign.Rollback{"of everything": {}, "of a ring": {Ring: "R0"}} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, w *world) {
+				plan, late := w.stray(t, ask)
+				w.until(time.Date(2026, 1, 15, 23, 0, 0, 0, paris), 30*time.Minute)
+				if late.packages["nginx"] != "1" || late.packages["openssl"] != "1" {
+					t.Errorf("it has %v after everything went back", late.packages)
+				}
+				row, err := w.srv.DB.Read().CampaignByName(t.Context(), "main", "2026-01-rollback-2")
+				w.must(err)
+				again := w.board(campaign.ID(row.ID))
+				if again.Rollback == nil || again.Rollback.Reason != "payroll is down" || again.Campaign.State != string(campaign.Closed) {
+					t.Errorf("its own rollback: %+v, %s", again.Rollback, again.Campaign.State)
+				}
+				if got := w.entriesOf(campaign.ID(row.ID), register.CampaignCreated); len(got) != 1 || got[0].Detail["after"] != string(plan.Campaign) {
+					t.Errorf("the register says %+v", got)
+				}
+				rows, err := w.srv.View.Campaigns(t.Context(), "main", view.CampaignQuery{})
+				w.must(err)
+				if n := len(rows.Rows); n != 3 {
+					t.Errorf("%d campaigns, want the two rollbacks and theirs", n)
+				}
+				w.onlyInsideWindows()
+				w.verifyRegister()
+			})
+		})
+	}
+}
+
+// Where a device cannot go back the next ring of a rollback by rings does not
+// begin by itself, the board says why, and a person may begin it.
+func TestARollbackByRingsSaysWhoCannotGoBack(t *testing.T) {
+	w := newWorld(t, monday)
+	pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	pilot.unkept["nginx"] = true
+	user := w.device("fin-1", fleet.Workstation, "pilot-users", versions("1"), versions("2"))
+	c := w.campaign(t, "2026-01")
+	w.until(time.Date(2026, 1, 14, 9, 0, 0, 0, paris), time.Hour)
+	w.sign(c, "R0", "it", 1)
+	w.until(time.Date(2026, 1, 16, 9, 0, 0, 0, paris), time.Hour)
+	plan := w.rollBack(t, campaign.Rollback{Campaign: string(c), ByRing: true, Now: 10 * time.Hour})
+	if len(plan.Impossible) != 1 || plan.Impossible[0].Name != "it-1" || plan.Impossible[0].Package != "nginx" {
+		t.Errorf("the plan names %+v", plan.Impossible)
+	}
+	w.until(w.now.Add(8*time.Hour), time.Hour)
+	if pilot.packages["openssl"] != "1" || pilot.packages["nginx"] != "2" || user.packages["openssl"] != "2" {
+		t.Fatalf("pilot %v, user %v", pilot.packages, user.packages)
+	}
+	rings := w.board(plan.Campaign).Amendments[0].Rings
+	if r := rings[0]; r.State != string(campaign.RingGate) || r.Verdict != string(campaign.Stop) || r.RollbackImpossible != 1 ||
+		!slices.ContainsFunc(r.Reasons, func(why fault.Reason) bool { return why.Code == fault.GateFailedTooMany }) {
+		t.Errorf("R0 is %s (%s) for %v, %d cannot go back", r.State, r.Verdict, r.Reasons, r.RollbackImpossible)
+	}
+	if r := rings[1]; r.State != string(campaign.RingPending) || r.Reasons[0].Code != fault.RingWaitsPrevious {
+		t.Errorf("R1 is %s for %v", r.State, r.Reasons)
+	}
+	why, err := w.srv.Conductor.Why(t.Context(), "main", pilot.id, w.patchID("nginx", "2"))
+	w.must(err)
+	if !slices.ContainsFunc(why, func(e conductor.Explanation) bool {
+		return e.Campaign == plan.Name && e.Reason.Code == fault.RollbackCannot
+	}) {
+		t.Errorf("why: %+v", why)
+	}
+	decided := w.entriesOf(plan.Campaign, register.GateDecided)
+	if len(decided) == 0 || decided[0].Detail["verdict"] != "hold" {
+		t.Errorf("the gate is in the register as %+v", decided)
+	}
+	w.must(w.srv.Conductor.Expedite(t.Context(), "main", w.by, campaign.Expedite{Campaign: string(plan.Campaign), Ring: "R1", Reason: "the pilot keeps nginx"}))
+	w.until(w.now.Add(time.Hour), 10*time.Minute)
+	if user.packages["nginx"] != "1" || user.packages["openssl"] != "1" {
+		t.Errorf("R1 was begun by hand and has %v", user.packages)
+	}
+}
+
+// The people at a workstation are asked before a rehearsal undoes what they have,
+// and its page says what is coming; nobody is asked before a real rollback.
+func TestPeopleAreToldOfARehearsal(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		pilot := w.device("it-1", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+		pilot.took = 4 * time.Minute
+		w.policy(deskPolicy)
+		w.applyProcedure(t, strings.Replace(procedureText, "rollback: {on_severity: critical}", rehearsing, 1))
+		c := w.create(t, "2026-01")
+		back := func(what string) (o wire.Order) {
+			t.Helper()
+			for end := time.Date(2026, 1, 17, 0, 0, 0, 0, paris); w.now.Before(end); {
+				before := len(pilot.seen)
+				w.until(w.now.Add(10*time.Minute), 10*time.Minute)
+				for _, o := range pilot.seen[before:] {
+					if o.Kind == wire.OrderRollback {
+						return o
+					}
+				}
+			}
+			t.Fatalf("no order for %s", what)
+			return o
+		}
+		pilot.patient = true // it waits for its people
+		o := back("a rehearsal")
+		if o.People == nil || o.People.Link == "" || o.People.DeadlineUS < o.IssuedUS+int64(59*time.Hour/time.Microsecond) {
+			t.Fatalf("the rehearsal asks %+v", o.People)
+		}
+		orders := w.shown(pilot).Orders
+		if len(orders) != 1 || !orders[0].Back || !orders[0].Trial || orders[0].Deadline.IsZero() || len(orders[0].Items) != 2 {
+			t.Errorf("the page shows %+v", orders)
+		}
+		w.rollBack(t, campaign.Rollback{Campaign: string(c)})
+		o = back("the rollback")
+		if o.People != nil {
+			t.Errorf("a rollback asks %+v", o.People)
+		}
+		if orders := w.shown(pilot).Orders; len(orders) != 1 || !orders[0].Back || orders[0].Trial || !orders[0].Deadline.IsZero() {
+			t.Errorf("the page shows %+v", orders)
+		}
+	})
+}

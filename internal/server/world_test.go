@@ -65,6 +65,10 @@ type fakeDevice struct {
 	outside  int           // of them outside their windows
 	took     time.Duration // its installs
 	outdated bool          // its agent knows no orders to reboot
+	lost     bool          // it does not come back from its next restart
+	comeBack func()        // what it does when somebody has helped it
+	seen     []wire.Order  // every order that it accepted
+	patient  bool          // it puts nothing back: its people say later
 
 	networks []wire.Interface
 	woken    []wire.Wake // that it was asked to wake
@@ -305,6 +309,7 @@ func (w *world) act(d *fakeDevice) (busy bool) {
 			continue
 		}
 		d.orders[o.ID] = o
+		d.seen = append(d.seen, o)
 		if d.agent != nil {
 			continue // it said so itself
 		}
@@ -339,7 +344,7 @@ func (d *fakeDevice) mayAct(now time.Time, o wire.Order) bool {
 			return false
 		}
 	}
-	return inside(o.Windows, now)
+	return inside(o.Windows, now) && !(d.patient && o.Kind == wire.OrderRollback)
 }
 
 func inside(windows []wire.Interval, now time.Time) bool {
@@ -377,6 +382,10 @@ func (w *world) reboot(d *fakeDevice, o wire.Order) {
 		result.RebootPending, cause = true, &wire.Cause{Code: string(fault.LocalVeto), Args: map[string]string{"rule": "never_reboot"}}
 	default:
 		w.event(d, wire.Event{Kind: wire.EventStep, Order: o.ID, Serial: o.Serial, Step: wire.StepReboot})
+		if d.lost {
+			d.away, d.lost, d.comeBack = true, false, func() { w.reboot(d, o) }
+			return
+		}
 		d.reboots = append(d.reboots, o)
 		if !inside(o.Windows, w.now) {
 			d.outside++
@@ -405,9 +414,35 @@ func (w *world) carryOut(d *fakeDevice, o wire.Order) {
 		outcomes = append(outcomes, w.apply(d, o, item))
 	}
 	outcomes = append(outcomes, d.cleanUp(w.now, o)...)
+	if d.lost {
+		w.event(d, wire.Event{Kind: wire.EventStep, Order: o.ID, Serial: o.Serial, Step: wire.StepReboot})
+		d.away, d.lost, d.comeBack = true, false, func() {
+			d.boots++
+			w.event(d, wire.Event{Kind: wire.EventRebooted, Order: o.ID, Serial: o.Serial, Step: wire.StepReboot, BootID: d.bootID()})
+			w.reported(d, o, outcomes)
+		}
+		return
+	}
+	w.reported(d, o, outcomes)
+}
+
+// reported tells what came of an order, and looks again.
+func (w *world) reported(d *fakeDevice, o wire.Order, outcomes []wire.Outcome) {
+	w.t.Helper()
 	w.event(d, wire.Event{Kind: wire.EventResult, Order: o.ID, Serial: o.Serial, Result: &wire.Result{Outcomes: outcomes, InstallMS: d.took.Milliseconds()}})
 	w.now = w.now.Add(time.Second) // a scan is later than the install it verifies
 	w.scan(d)
+}
+
+// back switches a device on that was lost at its restart.
+func (w *world) back(d *fakeDevice) {
+	w.t.Helper()
+	if d.comeBack == nil {
+		w.t.Fatalf("%s was not lost", d.id)
+	}
+	d.away = false
+	d.comeBack()
+	d.comeBack = nil
 }
 
 func (w *world) apply(d *fakeDevice, o wire.Order, item wire.Item) wire.Outcome {

@@ -1,9 +1,12 @@
 package alert
 
 import (
+	"encoding/json"
+
 	"patchring/internal/core/fault"
 	"patchring/internal/core/procedure"
 	"patchring/internal/core/register"
+	"patchring/internal/core/task"
 )
 
 // Event names what a rule may be about beside a measure.
@@ -25,6 +28,8 @@ const (
 	FeedbackBroken    Event = "feedback_broken"
 	RollbackRequested Event = "rollback_requested"
 	TaskOverdue       Event = "task_overdue"
+	TestDue           Event = "test_due" // its ring closes soon, and it is not ticked
+	TestOverdue       Event = "test_overdue"
 	RegisterForked    Event = "register_forked"
 	RebootLoop        Event = "reboot_loop"
 	EmergencyStarted  Event = "emergency_approved"
@@ -36,7 +41,7 @@ const (
 func Events() []Event {
 	return []Event{
 		ProbeDown, DeviceSilent, UnreachableReboot, InstallFailed, RollbackFailed, GateStopped, HoldPlaced, BreakerTripped, IncidentOpened,
-		RegressionFound, FeedbackBroken, RollbackRequested, TaskOverdue, RegisterForked, RebootLoop, EmergencyStarted, AmendmentAdded, VerificationDone,
+		RegressionFound, FeedbackBroken, RollbackRequested, TaskOverdue, TestDue, TestOverdue, RegisterForked, RebootLoop, EmergencyStarted, AmendmentAdded, VerificationDone,
 	}
 }
 
@@ -48,10 +53,13 @@ func (e Event) InRegister() bool { return e != "" && e != ProbeDown && !e.Absent
 
 // Signal is what one register entry says of one event.
 type Signal struct {
-	Event   Event
-	Over    bool   // it is no more
-	Subject string // what it is about, where that is neither a device nor a ring
-	Device  string
+	Event Event
+	Over  bool // it is no more
+	// Replaced: it is over because something worse of the same stands in its place,
+	// which is nothing to be told.
+	Replaced bool
+	Subject  string // what it is about, where that is neither a device nor a ring
+	Device   string
 	// All: it is over wherever it stands in the campaign.
 	All      bool
 	Campaign string
@@ -121,6 +129,8 @@ func readKind(e register.Entry) []Signal {
 		return readFeedback(e)
 	case register.TaskReminded, register.TaskClosed:
 		return readTask(e)
+	case register.TestReminded, register.TestTicked:
+		return readTest(e)
 	case register.RollbackRequested:
 		return []Signal{of(e, RollbackRequested)}
 	case register.EmergencyApproved:
@@ -177,7 +187,7 @@ func readGate(e register.Entry) []Signal {
 // readClosed: with its campaign everything is over that was about the campaign.
 func readClosed(e register.Entry) []Signal {
 	var out []Signal
-	for _, event := range []Event{GateStopped, HoldPlaced, BreakerTripped, RegressionFound} {
+	for _, event := range []Event{GateStopped, HoldPlaced, BreakerTripped, RegressionFound, TestDue, TestOverdue} {
 		s := over(of(e, event))
 		s.All = true
 		out = append(out, s)
@@ -235,12 +245,49 @@ func readFeedback(e register.Entry) []Signal {
 	return []Signal{s}
 }
 
+// readTest: a test that waits is an alert of its own, and what comes of it is the
+// affair of whoever it waits for. It is over when nothing is left to tick of it.
+func readTest(e register.Entry) []Signal {
+	due := of(e, TestDue)
+	name, _ := e.Detail["test"].(string)
+	due.Subject = "test:" + e.Campaign + "/" + number(e.Detail["amendment"]) + "/" + e.Ring + "/" + name
+	due.Args["test"] = name
+	late := due
+	late.Event = TestOverdue
+	if e.Kind == register.TestTicked {
+		if number(e.Detail["left"]) != "0" {
+			return nil
+		}
+		return []Signal{over(due), over(late)}
+	}
+	due.Args["whom"], _ = e.Detail["whom"].(string)
+	due.Args["open"] = number(e.Detail["open"])
+	state, _ := e.Detail["state"].(string)
+	switch task.State(state) {
+	case task.DueSoon:
+		return []Signal{due}
+	case task.Overdue, task.Escalated:
+		due.Replaced = true
+		return []Signal{over(due), late}
+	}
+	return nil
+}
+
+// number is a whole number of an entry as it was read back; empty: there is none.
+func number(v any) string {
+	n, _ := v.(json.Number)
+	return n.String()
+}
+
 func readTask(e register.Entry) []Signal {
 	s := of(e, TaskOverdue)
 	if id, ok := e.Detail["task"].(string); ok {
 		s.Subject = "task:" + id
 	}
 	s.Over = e.Kind == register.TaskClosed
+	if whom, ok := e.Detail["whom"].(string); ok {
+		s.Args["whom"] = whom
+	}
 	if !s.Over && e.Detail["state"] != "overdue" && e.Detail["state"] != "escalated" {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package alert_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"patchring/internal/core/alert"
@@ -38,6 +39,11 @@ func TestWhatEntriesMean(t *testing.T) {
 		{"a kind word", register.Entry{Kind: register.FeedbackGiven, Device: "d", Detail: map[string]any{"says": "works"}}, alert.FeedbackBroken, "device:d", true},
 		{"a task overdue", register.Entry{Kind: register.TaskReminded, Detail: map[string]any{"task": "t", "state": "overdue"}}, alert.TaskOverdue, "task:t", false},
 		{"a task closed", register.Entry{Kind: register.TaskClosed, Detail: map[string]any{"task": "t"}}, alert.TaskOverdue, "task:t", true},
+		{"a test due soon", test(register.TestReminded, map[string]any{"state": "due_soon", "whom": "it", "open": json.Number("2")}), alert.TestDue, "test:c/1/R0/pay", false},
+		{"a test overdue", test(register.TestReminded, map[string]any{"state": "overdue"}), alert.TestOverdue, "test:c/1/R0/pay", false},
+		{"that is not just due any more", test(register.TestReminded, map[string]any{"state": "escalated"}), alert.TestDue, "test:c/1/R0/pay", true},
+		{"the last item of a test", test(register.TestTicked, map[string]any{"left": json.Number("0")}), alert.TestOverdue, "test:c/1/R0/pay", true},
+		{"the last item of a test that was due", test(register.TestTicked, map[string]any{"left": json.Number("0")}), alert.TestDue, "test:c/1/R0/pay", true},
 		{"a forked register", register.Entry{Kind: register.DeviceEvent, Device: "d", Reason: fault.Because(fault.RegisterForked)}, alert.RegisterForked, "device:d", false},
 		{"a rollback", register.Entry{Kind: register.RollbackRequested, Campaign: "c"}, alert.RollbackRequested, "campaign:c/", false},
 	} {
@@ -55,11 +61,13 @@ func TestWhatEntriesMean(t *testing.T) {
 		}
 	}
 	for what, e := range map[string]register.Entry{
-		"a task due soon":      {Kind: register.TaskReminded, Detail: map[string]any{"task": "t", "state": "due_soon"}},
-		"a gate that waits":    {Kind: register.GateDecided, Detail: map[string]any{"verdict": "insufficient_evidence"}},
-		"a reboot's result":    {Kind: register.OrderResult, Detail: map[string]any{"kind": "reboot", "outcomes": []any{}}},
-		"an order given":       {Kind: register.OrderIssued},
-		"outcomes of nonsense": {Kind: register.OrderResult, Detail: map[string]any{"kind": "install", "outcomes": "x"}},
+		"an item with others left": test(register.TestTicked, map[string]any{"left": json.Number("1")}),
+		"an item of an old entry":  test(register.TestTicked, map[string]any{}),
+		"a task due soon":          {Kind: register.TaskReminded, Detail: map[string]any{"task": "t", "state": "due_soon"}},
+		"a gate that waits":        {Kind: register.GateDecided, Detail: map[string]any{"verdict": "insufficient_evidence"}},
+		"a reboot's result":        {Kind: register.OrderResult, Detail: map[string]any{"kind": "reboot", "outcomes": []any{}}},
+		"an order given":           {Kind: register.OrderIssued},
+		"outcomes of nonsense":     {Kind: register.OrderResult, Detail: map[string]any{"kind": "install", "outcomes": "x"}},
 	} {
 		if got := alert.Read(e); len(got) > 0 {
 			t.Errorf("%s means %+v", what, got)
@@ -85,4 +93,10 @@ func TestScope(t *testing.T) {
 	if r.CoversCampaigns() || !(alert.Rule{Devices: fleet.Selector{All: true}}).CoversCampaigns() {
 		t.Error("a rule for some devices is not one for campaigns")
 	}
+}
+
+// test is an entry about a test.
+func test(kind register.Kind, detail map[string]any) register.Entry {
+	detail["test"], detail["amendment"] = "pay", json.Number("1")
+	return register.Entry{Kind: kind, Campaign: "c", Ring: "R0", Detail: detail}
 }

@@ -83,6 +83,25 @@ func TestARehearsalThatFailsIsSeen(t *testing.T) {
 	}
 }
 
+// What a rehearsal is ordered to undo is on the device until the device says
+// otherwise: a rollback that is asked for meanwhile has it to undo.
+func TestARollbackDuringARehearsalHasSomethingToUndo(t *testing.T) {
+	p := campaign.Progress{Item: openssl.ID, State: patch.Verified, Packages: []wire.Change{{Name: "openssl", From: "1", To: "2"}}}
+	p = p.Ordered(wire.OrderRollback, wire.Item{ID: string(openssl.ID)}, noon)
+	if !p.ToUndo(false) {
+		t.Errorf("%+v is nothing to undo", p)
+	}
+	taken := p.AskedBack(campaign.Asked("user:admin", "r"))
+	late := taken.Apply(wire.OrderRollback, wire.Outcome{State: wire.ItemRolledBack}, campaign.Terms{}, noon)
+	if late.State != patch.RolledBack || late.ToUndo(false) {
+		t.Errorf("put back by the rehearsal's own order: %+v", late)
+	}
+	back := p.Apply(wire.OrderRollback, wire.Outcome{State: wire.ItemRolledBack}, campaign.Terms{}, noon)
+	if back.ToUndo(false) {
+		t.Errorf("put back, and not asked for yet: %+v", back)
+	}
+}
+
 func TestARehearsalIsTimed(t *testing.T) {
 	p := campaign.Progress{Item: "i", State: patch.Verified}.Ordered(wire.OrderRollback, wire.Item{ID: "i"}, noon)
 	p = p.Apply(wire.OrderRollback, wire.Outcome{State: wire.ItemRolledBack}, campaign.Terms{}, noon).Timed(4 * time.Minute)

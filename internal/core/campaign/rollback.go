@@ -64,6 +64,9 @@ func (p *Progress) landed() bool {
 	case patch.Verified, patch.InstalledPendingReboot, patch.Failed:
 		return true
 	}
+	if p.Rehearsal.Stage == GoingBack && p.State != patch.RolledBack {
+		return true // a rehearsal is ordered, and nobody has said yet that it is back
+	}
 	return p.Attempts > 0 && p.State != patch.RolledBack && p.State != patch.NotApplicable
 }
 
@@ -106,7 +109,8 @@ func (w *weighing) undone(d *ItemDecision, item *Item, p *Progress) bool {
 	if asked.Code != fault.RollbackAsked {
 		asked = Asked(item.By, item.Why)
 	}
-	d.Counted = p.landed() || p.State == patch.RolledBack
+	rehearsing := p.Rehearsal.Stage == GoingBack && p.State == patch.Scheduled // whose order is taken back
+	d.Counted = p.landed() && !rehearsing || p.State == patch.RolledBack
 	switch {
 	case w.busyWith(p.Item) && Begun(w.device.Order.Step):
 		w.inOrder(d)

@@ -60,7 +60,8 @@ const (
 	IncidentNoted      Kind = "incident_noted" // or more of the same, or another severity
 	IncidentCorrected  Kind = "incident_corrected"
 	IncidentReopened   Kind = "incident_reopened"
-	TestTicked         Kind = "test_ticked"   // an item of a gate's tests, by hand
+	TestTicked         Kind = "test_ticked"   // an item of a gate's tests, by hand; with how many are left of its test
+	TestReminded       Kind = "test_reminded" // whom it still waits for
 	TicketOpened       Kind = "ticket_opened" // of an incident, in somebody else's tool
 	VerificationDone   Kind = "verification_done"
 	EmergencyWindow    Kind = "emergency_window"

@@ -95,7 +95,7 @@ func (d *desk) popup(person desktop.Person, a executor.Announcement) desktop.Pop
 	}
 	for _, o := range a.Offers {
 		p.Key += " " + string(o.Choice)
-		p.Buttons = append(p.Buttons, desktop.Button{Key: string(o.Choice), Label: notice.Label(l, a.Act, o, now)})
+		p.Buttons = append(p.Buttons, desktop.Button{Key: string(o.Choice), Label: notice.Label(l, a, o, now)})
 	}
 	return p
 }

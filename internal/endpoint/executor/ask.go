@@ -25,6 +25,7 @@ type Announcement struct {
 	people.Notice
 	Order  string           `json:"order"`
 	Serial int64            `json:"serial"`
+	Kind   wire.OrderKind   `json:"kind,omitempty"` // a rollback puts previous versions back
 	Items  []string         `json:"items"`
 	Text   *wire.NoticeText `json:"text,omitempty"`
 	Link   string           `json:"link,omitempty"` // the device's page
@@ -160,7 +161,7 @@ func (e *Executor) forced(tx *journal.Tx, k *journal.Order, act wire.Act, d peop
 // announce collects what a look tells people.
 func (e *Executor) announce(o journal.Order, notices []people.Notice) {
 	for _, n := range notices {
-		a := Announcement{Notice: n, Order: o.Order.ID, Serial: o.Order.Serial, Text: o.Order.People.Text, Link: o.Order.People.Link, Logo: o.Order.People.Logo}
+		a := Announcement{Notice: n, Order: o.Order.ID, Serial: o.Order.Serial, Kind: o.Order.Kind, Text: o.Order.People.Text, Link: o.Order.People.Link, Logo: o.Order.People.Logo}
 		for _, item := range o.Items {
 			a.Items = append(a.Items, item.Name)
 		}

@@ -84,7 +84,7 @@ func TestANoticeReadsInTheReadersLanguage(t *testing.T) {
 			t.Errorf("%s:\n%s\nwant\n%s", l, got, want)
 		}
 	}
-	if got := Label(French, a.Act, a.Offers[1], now); got != "Ce soir (18:30)" {
+	if got := Label(French, a, a.Offers[1], now); got != "Ce soir (18:30)" {
 		t.Errorf("%q", got)
 	}
 	a.Text = &wire.NoticeText{FR: wire.NoticeWords{Title: "Mairie", Body: "Bonjour."}}
@@ -97,6 +97,13 @@ func TestANoticeReadsInTheReadersLanguage(t *testing.T) {
 	a.State, a.At = people.StateCountdown, now.Add(15*time.Minute)
 	if got := Tell(French, a, now).Body; !strings.Contains(got, "Enregistrez votre travail : début aujourd'hui à 11:15.") {
 		t.Errorf("%s", got)
+	}
+	a.Kind = wire.OrderRollback
+	if got := Tell(French, a, now); got.Title != "Retour à la version précédente, à l'essai" || !strings.Contains(got.Body, "installées de nouveau") || strings.Contains(got.Body, "Bonjour") {
+		t.Errorf("a rehearsal of a rollback: %+v", got)
+	}
+	if got := Label(French, a, a.Offers[0], now); got != "Maintenant" {
+		t.Errorf("its button says %q", got)
 	}
 	for locale, want := range map[string]Lang{"fr_CA.UTF-8": French, "fr": French, "C": English, "de_DE.UTF-8": English, "fry_NL": English} {
 		if got := Of(locale); got != want {

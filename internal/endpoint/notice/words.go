@@ -63,11 +63,19 @@ type Text struct {
 // Tell puts a notice in words; now is in the reader's zone.
 func Tell(l Lang, a executor.Announcement, now time.Time) Text {
 	w := words(l)
-	t := Text{Title: w["title."+string(a.Act)], Body: w["body."+string(a.Act)], Plain: w["plain"]}
-	if own := tenantWords(l, a.Text); own.Title != "" {
+	about := string(a.Act)
+	if a.Kind == wire.OrderRollback {
+		about += ".back"
+	}
+	t := Text{Title: w["title."+about], Body: w["body."+about], Plain: w["plain"]}
+	own := tenantWords(l, a.Text)
+	if a.Kind == wire.OrderRollback {
+		own = wire.NoticeWords{} // they speak of updates that are installed
+	}
+	if own.Title != "" {
 		t.Title = own.Title
 	}
-	if own := tenantWords(l, a.Text); own.Body != "" {
+	if own.Body != "" {
 		t.Body = own.Body
 	}
 	lines := []string{t.Body}
@@ -94,12 +102,15 @@ func Tell(l Lang, a executor.Announcement, now time.Time) Text {
 }
 
 // Label is what a button says.
-func Label(l Lang, act wire.Act, o people.Offer, now time.Time) string {
+func Label(l Lang, a executor.Announcement, o people.Offer, now time.Time) string {
 	w := words(l)
 	switch o.Choice {
 	case people.Now:
-		if act == wire.ActReboot {
+		switch {
+		case a.Act == wire.ActReboot:
 			return w["button.restart"]
+		case a.Kind == wire.OrderRollback:
+			return w["button.back"]
 		}
 		return w["button.now"]
 	case people.Hour:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"patchring/internal/core/checklist"
 	"patchring/internal/face/lang"
 	"patchring/internal/infra/view"
 )
@@ -62,15 +63,23 @@ func (c *cli) showTests(list []view.RingTests) error {
 				if i.Remark != "" {
 					said += ": " + i.Remark
 				}
-				out = append(out, []string{r.Campaign.Name, r.Ring, name, about, i.Text.In(string(w.Lang())), w.Word(lang.TestState, string(i.State)), who, said})
+				due := ""
+				if t.Waits != nil && i.State == checklist.Open {
+					due = when(w, r.Due) + " (" + w.Word(lang.TaskState, string(t.Waits.State)) + ")"
+				}
+				out = append(out, []string{r.Campaign.Name, r.Ring, name, about, i.Text.In(string(w.Lang())), w.Word(lang.TestState, string(i.State)), who, due, said})
 			}
 		}
 	}
-	if err := c.table([]string{"col.campaign", "col.ring", "col.item", "col.department", "col.test", "col.state", "col.whom", "col.said"}, out); err != nil {
+	if err := c.table([]string{"col.campaign", "col.ring", "col.item", "col.department", "col.test", "col.state", "col.whom", "col.due", "col.said"}, out); err != nil {
 		return err
 	}
 	for _, r := range list {
-		if err := c.say(r.Campaign.Name + " " + r.Ring + ": " + w.T("test.tally", "ok", strconv.Itoa(r.Tally.OK), "failed", strconv.Itoa(r.Tally.Failed), "open", strconv.Itoa(r.Tally.Open))); err != nil {
+		line := r.Campaign.Name + " " + r.Ring + ": " + w.T("test.tally", "ok", strconv.Itoa(r.Tally.OK), "failed", strconv.Itoa(r.Tally.Failed), "open", strconv.Itoa(r.Tally.Open))
+		if r.Overdue > 0 {
+			line += ", " + w.N("tests.overdue", int64(r.Overdue))
+		}
+		if err := c.say(line); err != nil {
 			return err
 		}
 	}

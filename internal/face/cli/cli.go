@@ -118,7 +118,7 @@ PATCHRING_TOKEN and PATCHRING_CA (a file) take the place of a login.
 		c.group("clean-up", "Clean-ups: what devices are freed of, apart from patches", c.cleanUpList(), c.cleanUpShow(), c.cleanUpApprove(), c.cleanUpRevoke()),
 		c.group("probe", "Probes: what devices check again and again, as the policy says", c.probeList(), c.probeShow()),
 		c.alert(),
-		c.group("feedback", "What people say of the updates on their devices' pages", c.feedbackList(), c.feedbackClose()),
+		c.group("feedback", "What people say of the updates on their devices' pages", c.feedbackList(), c.feedbackShow(), c.feedbackClose()),
 		c.group("lifecycle", "How long systems are supported", c.lifecycleImport(), c.lifecycleShow()),
 		c.group("vulnerability", "Vulnerabilities: what is known of them, and what mends them", c.vulnerabilityImport(), c.vulnerabilityList(), c.vulnerabilityShow()),
 		c.group("report", "Reports for those who answer for the fleet", c.reportMonthly()),

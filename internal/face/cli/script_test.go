@@ -19,6 +19,8 @@ import (
 
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/cleanup"
+	devices "patchring/internal/core/fleet"
+	"patchring/internal/core/identity"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/register"
 	"patchring/internal/face/cli"
@@ -26,6 +28,7 @@ import (
 	"patchring/internal/infra/store/gen"
 	"patchring/internal/infra/view"
 	"patchring/internal/server"
+	"patchring/internal/service/personal"
 	"patchring/wire"
 )
 
@@ -67,7 +70,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("LATER", time.Now().AddDate(0, 0, 60).Format(time.DateOnly))
 			return os.WriteFile(filepath.Join(env.WorkDir, "secret"), []byte(site.srv.First.Password+"\n"), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "lacking": lacking, "unkept": unkept, "installed": installed, "halt": halt, "serve": again, "flip": flip, "mode": mode, "keep": keep, "counted": counted, "waits": waits, "said": said},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "login": login, "fleet": fleet, "lacking": lacking, "unkept": unkept, "installed": installed, "halt": halt, "serve": again, "flip": flip, "mode": mode, "keep": keep, "counted": counted, "waits": waits, "said": said, "says": says, "feedbackid": feedbackID},
 	})
 }
 
@@ -250,6 +253,27 @@ func hasOpenssl(ts *testscript.TestScript, args []string, change wire.Change, re
 			tx.AddItem(ctx, gen.AddItemParams{Tenant: "main", Campaign: c.ID, ID: string(key.ID()), Provider: key.Provider, Name: key.Name, Version: key.Version, Suite: key.Suite}),
 			tx.MoveItem(ctx, of, before, after))
 	}))
+}
+
+// says CAMPAIGN DEVICE WORDS: the user of a device says on its page that a
+// campaign broke something.
+func says(ts *testscript.TestScript, _ bool, args []string) {
+	s := of(ts)
+	ctx := context.Background()
+	c, err := s.srv.DB.Read().CampaignByName(ctx, "main", args[0])
+	ts.Check(err)
+	page := identity.Page{Device: identity.Device{Tenant: "main", ID: devices.DeviceID("id-" + args[1])}}
+	ts.Check(s.srv.Personal.Say(ctx, page, personal.Feedback{Campaign: c.ID, Says: personal.Broken, Words: args[2]}))
+}
+
+// feedbackID FILE sets ID to that of the first feedback of a list.
+func feedbackID(ts *testscript.TestScript, _ bool, args []string) {
+	var list []view.FeedbackRow
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &list))
+	if len(list) == 0 {
+		ts.Fatalf("nobody said anything")
+	}
+	ts.Setenv("ID", list[0].ID)
 }
 
 // flip FILE OLD NEW changes a few bytes of a file.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -230,13 +231,22 @@ func (c *Console) alertActForm(v visit) (ui.Form, error) {
 	if len(do.Options) == 0 {
 		return fm, invalid("do", "not_a_choice", "no_campaign")
 	}
-	fm.Danger, fm.Fields = true, []ui.Field{do, severity, v.why()}
+	now := ui.Field{Name: "when", Kind: ui.Select, Label: v.words.T("act_alert.when"), Hint: v.words.T("act_rollback.when_hint"), Options: v.whenBack()}
+	if !slices.Contains(row.Can, alert.RollBack) {
+		fm.Danger, fm.Fields = true, []ui.Field{do, severity, v.why()}
+		return fm, nil
+	}
+	fm.Danger, fm.Fields = true, []ui.Field{do, now, severity, v.why()}
 	return fm, nil
 }
 
 func (c *Console) alertAct(v visit) error {
+	now, err := v.emergency("when")
+	if err != nil {
+		return err
+	}
 	return c.Watch.Act(v.Context(), v.who.Tenant, v.who.Actor(), watch.Act{
-		Alert: v.PathValue("id"), Do: alert.Do(v.PostFormValue("do")), Severity: procedure.Severity(v.PostFormValue("severity")), Reason: v.PostFormValue("reason"),
+		Alert: v.PathValue("id"), Do: alert.Do(v.PostFormValue("do")), Severity: procedure.Severity(v.PostFormValue("severity")), Reason: v.PostFormValue("reason"), Now: now,
 	})
 }
 

@@ -96,7 +96,7 @@ func (s *sentry) EndSilence(_ context.Context, _ fleet.TenantID, _ register.Acto
 }
 
 func (s *sentry) Act(_ context.Context, _ fleet.TenantID, _ register.Actor, ask watch.Act) error {
-	s.note("act", ask.Alert, string(ask.Do), string(ask.Severity), ask.Reason)
+	s.note("act", ask.Alert, string(ask.Do), string(ask.Severity), ask.Reason, ask.Now.String())
 	return nil
 }
 
@@ -161,7 +161,8 @@ func TestAlertsAreActedOnFromTheirPages(t *testing.T) {
 	}{
 		{"/alerts/al-1/acknowledge", []string{"reason", "je regarde"}, "acknowledge user:exploitation al-1 je regarde"},
 		{"/alerts/al-1/silence", []string{"for", "2h0m0s", "reason", "travaux"}, "silence al-1 2h0m0s travaux"},
-		{"/alerts/al-1/act", []string{"do", "incident", "severity", "critical", "reason", "la paie est arrêtée"}, "act al-1 incident critical la paie est arrêtée"},
+		{"/alerts/al-1/act", []string{"do", "incident", "severity", "critical", "reason", "la paie est arrêtée"}, "act al-1 incident critical la paie est arrêtée 0s"},
+		{"/alerts/al-1/act", []string{"do", "roll_back", "when", "4h", "reason", "tout de suite"}, "act al-1 roll_back  tout de suite 4h0m0s"},
 		{"/alert-silences/s1/end", nil, "end s1"}, {"/alert-deliveries/l1/retry", nil, "revive l1"}, {"/alert-deliveries/l1/dismiss", nil, "dismiss l1"},
 		{"/alerts/feeds/new", []string{"kind", "calendar", "name", "Outlook"}, "make calendar Outlook"},
 		{"/alerts/feeds/f1/revoke", nil, "revoke f1"},
@@ -172,6 +173,9 @@ func TestAlertsAreActedOnFromTheirPages(t *testing.T) {
 		if status := b.post(c.path, c.form...).status; status != http.StatusSeeOther || !strings.Contains(w.alerts.done(), c.want) {
 			t.Errorf("%s: %d, did\n%s", c.path, status, w.alerts.done())
 		}
+	}
+	if status := b.post("/alerts/al-1/act", "do", "roll_back", "when", "soon", "reason", "x").status; status != http.StatusUnprocessableEntity {
+		t.Errorf("a rollback at no time: %d", status)
 	}
 	if status := b.get("/alerts/al-3/act").status; status == http.StatusOK {
 		t.Error("an alert of no campaign offers acts on one")

@@ -170,16 +170,34 @@ func (c *Console) rollbackForm(v visit) (ui.Form, error) {
 	fm.Danger = true
 	fm.Consequence = v.planWords(plan)
 	fm.Fields = append(v.carried("ring", "device", "item"),
-		ui.Field{Name: "when", Kind: ui.Select, Label: v.words.T("act_rollback.when"), Hint: v.words.T("act_rollback.when_hint"), Options: []ui.Option{
-			{Value: "", Label: v.words.T("act_rollback.windows")},
-			{Value: "1h", Label: v.words.T("act_rollback.now", "length", v.words.Duration(time.Hour))},
-			{Value: "4h", Label: v.words.T("act_rollback.now", "length", v.words.Duration(4*time.Hour))},
-		}},
+		ui.Field{Name: "when", Kind: ui.Select, Label: v.words.T("act_rollback.when"), Hint: v.words.T("act_rollback.when_hint"), Options: v.whenBack()},
 		ui.Field{Name: "how", Kind: ui.Select, Label: v.words.T("act_rollback.how"), Options: []ui.Option{
 			{Value: "", Label: v.words.T("act_rollback.together")},
 			{Value: byRing, Label: v.words.T("act_rollback.by_ring")},
 		}}, v.why())
 	return fm, nil
+}
+
+// whenBack is when devices go back: in their windows, or at once.
+func (v visit) whenBack() []ui.Option {
+	return []ui.Option{
+		{Value: "", Label: v.words.T("act_rollback.windows")},
+		{Value: "1h", Label: v.words.T("act_rollback.now", "length", v.words.Duration(time.Hour))},
+		{Value: "4h", Label: v.words.T("act_rollback.now", "length", v.words.Duration(4*time.Hour))},
+	}
+}
+
+// emergency reads such a choice: a window from now on; zero: the devices' own.
+func (v visit) emergency(field string) (time.Duration, error) {
+	text := v.FormValue(field)
+	if text == "" {
+		return 0, nil
+	}
+	length, err := time.ParseDuration(text)
+	if err != nil || length < 0 {
+		return 0, invalid(field, "not_a_choice", "1h, 4h")
+	}
+	return length, nil
 }
 
 const byRing = "by_ring"
@@ -217,14 +235,9 @@ func (v visit) rollback() (campaign.Rollback, error) {
 	if how := v.FormValue("how"); how != "" && how != byRing {
 		return ask, invalid("how", "not_a_choice", byRing)
 	}
-	if when := v.FormValue("when"); when != "" {
-		length, err := time.ParseDuration(when)
-		if err != nil {
-			return ask, invalid("when", "not_a_choice", "1h, 4h")
-		}
-		ask.Now = length
-	}
-	return ask, nil
+	var err error
+	ask.Now, err = v.emergency("when")
+	return ask, err
 }
 
 func (c *Console) rollback(v visit) error {

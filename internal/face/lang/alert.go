@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"strconv"
 	"strings"
 
 	"patchring/internal/core/alert"
@@ -55,6 +56,10 @@ func (w Words) alertEvent(m alert.Message) string {
 		add(w.Cause(fault.Code(c)))
 	}
 	add(w.Given(m.Args["why"]))
+	add(m.Args["test"])
+	if n, err := strconv.Atoi(m.Args["open"]); err == nil {
+		add(w.N("alert.left", int64(n)))
+	}
 	if len(more) > 0 {
 		text += w.T("alert.colon") + strings.Join(more, ", ")
 	}

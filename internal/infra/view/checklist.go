@@ -6,10 +6,12 @@ import (
 	"slices"
 	"time"
 
+	"patchring/internal/core/campaign"
 	"patchring/internal/core/checklist"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/manifest"
 	"patchring/internal/core/procedure"
+	"patchring/internal/core/task"
 )
 
 // TestsQuery chooses tests of rings.
@@ -25,6 +27,8 @@ type RingTests struct {
 	Ring        string           `json:"ring"`
 	State       string           `json:"state"`           // of the ring
 	Closes      time.Time        `json:"closes,omitzero"` // when the ring does: the gate follows
+	Due         time.Time        `json:"due,omitzero"`    // until when its tests are to be ticked: its close, later where it opened late
+	Overdue     int              `json:"overdue"`         // how many tests are late
 	Tally       checklist.Tally  `json:"tally"`
 	Departments []TestDepartment `json:"departments"` // the same, by department; those of everybody under an empty name
 	Tests       []TestProgress   `json:"tests"`
@@ -49,7 +53,18 @@ type TestProgress struct {
 	Red        int                `json:"red,omitempty"`
 	Unknown    int                `json:"unknown,omitempty"` // on which it has said nothing lately
 	Tally      checklist.Tally    `json:"tally"`
-	Items      []TestItem         `json:"items"`
+	// Waits is where a test stands that somebody still has to tick, in a ring that
+	// has opened and whose gate has not passed; not there in any other.
+	Waits *TestWaits `json:"waits,omitempty"`
+	Items []TestItem `json:"items"`
+}
+
+// TestWaits is whom a test waits for.
+type TestWaits struct {
+	State    task.State `json:"state"`              // open, due_soon, overdue, escalated
+	Whom     string     `json:"whom"`               // an account's name or a role
+	Reminded int64      `json:"reminded,omitempty"` // how many reminders were told
+	Next     time.Time  `json:"next,omitzero"`      // of the next one
 }
 
 // TestItem is one line to tick.
@@ -66,7 +81,7 @@ type TestItem struct {
 const (
 	testsOfCampaign = ringHead + " WHERE g.tenant = $1 AND g.campaign = $2 ORDER BY g.amendment, g.position"
 	testsToTick     = ringHead + ` JOIN campaign c ON c.tenant = g.tenant AND c.id = g.campaign
-WHERE g.tenant = $1 AND c.state <> 'closed' AND g.state IN ('open', 'soaking', 'gate') ORDER BY g.campaign DESC, g.amendment, g.position LIMIT 100`
+WHERE g.tenant = $1 AND c.state <> 'closed' AND c.origin <> 'rollback' AND g.state IN ('open', 'soaking', 'gate') ORDER BY g.campaign DESC, g.amendment, g.position LIMIT 100`
 )
 
 // Tests lists the tests of gates, ring by ring.
@@ -76,7 +91,7 @@ func (r *Reader) Tests(ctx context.Context, tenant fleet.TenantID, q TestsQuery)
 		rings = ask("tests", testsOfCampaign, tenant, q.Campaign)
 	}
 	at := contexts{by: map[string]gateContext{}}
-	said := map[string][]resultOf{}
+	said, told := map[string][]resultOf{}, map[string][]reminderOf{}
 	list, err := all(ctx, r, rings, scanRing)
 	if err != nil {
 		return nil, err
@@ -86,6 +101,9 @@ func (r *Reader) Tests(ctx context.Context, tenant fleet.TenantID, q TestsQuery)
 		c, err := at.of(ctx, r, tenant, g.campaign)
 		if err != nil {
 			return nil, err
+		}
+		if campaign.Origin(c.row.Origin) == campaign.ByRollback {
+			continue // its gates are evidence alone
 		}
 		rules := testRules(c.procedure, g.ring.Ring, q.Mine)
 		if len(rules) == 0 {
@@ -97,11 +115,15 @@ func (r *Reader) Tests(ctx context.Context, tenant fleet.TenantID, q TestsQuery)
 				return nil, err
 			}
 			said[g.campaign] = results
+			if told[g.campaign], err = r.testReminders(ctx, tenant, g.campaign); err != nil {
+				return nil, err
+			}
 		}
 		one, err := r.ringTests(ctx, tenant, g, rules, results)
 		if err != nil {
 			return nil, err
 		}
+		r.waiting(&one, g, c.procedure.Owner, told[g.campaign])
 		one.Campaign = CampaignRef{ID: c.row.ID, Name: c.row.Name}
 		out = append(out, one)
 	}
@@ -128,9 +150,9 @@ type resultOf struct {
 	checklist.Result
 }
 
-func (r *Reader) testResults(ctx context.Context, tenant fleet.TenantID, campaign string) ([]resultOf, error) {
+func (r *Reader) testResults(ctx context.Context, tenant fleet.TenantID, id string) ([]resultOf, error) {
 	return all(ctx, r, ask("results of tests", `SELECT t.amendment, t.position, t.test, t.item, t.outcome, t.remark, t.incident, t.actor, t.at_us FROM test_result t
-WHERE t.tenant = $1 AND t.campaign = $2`, tenant, campaign), func(rows *sql.Rows) (resultOf, error) {
+WHERE t.tenant = $1 AND t.campaign = $2`, tenant, id), func(rows *sql.Rows) (resultOf, error) {
 		var o resultOf
 		var atUS int64
 		err := rows.Scan(&o.amendment, &o.position, &o.Test, &o.Item, &o.State, &o.Remark, &o.Incident, &o.Actor, &atUS)
@@ -163,6 +185,52 @@ func (r *Reader) ringTests(ctx context.Context, tenant fleet.TenantID, g ringOf,
 		out.add(p)
 	}
 	return out, nil
+}
+
+// reminderOf is how often somebody was reminded of one test.
+type reminderOf struct {
+	amendment, position int64
+	test                string
+	reminded            int64
+}
+
+func (r *Reader) testReminders(ctx context.Context, tenant fleet.TenantID, id string) ([]reminderOf, error) {
+	return all(ctx, r, ask("reminders of tests", `SELECT t.amendment, t.position, t.test, t.reminded FROM test_reminder t
+WHERE t.tenant = $1 AND t.campaign = $2`, tenant, id), func(rows *sql.Rows) (reminderOf, error) {
+		var o reminderOf
+		err := rows.Scan(&o.amendment, &o.position, &o.test, &o.reminded)
+		return o, err
+	})
+}
+
+// waiting completes the tests of a ring with whom they wait for.
+func (r *Reader) waiting(t *RingTests, g ringOf, above string, told []reminderOf) {
+	if state := campaign.RingState(t.State); !state.Opened() || state.Passed() {
+		return
+	}
+	span := checklist.Span{Opens: g.ring.Opens, Closes: g.ring.Closes, Opened: g.ring.Opened}
+	t.Due = span.Due()
+	for i := range t.Tests {
+		p := &t.Tests[i]
+		now := checklist.Progress{Rule: procedure.TestRule{Assigned: p.Assigned, Probe: p.Probe}, Tally: p.Tally}.Waits(span, above, r.now())
+		if now.State == task.Closed {
+			continue
+		}
+		p.Waits = &TestWaits{State: now.State, Whom: now.Whom, Next: now.Next}
+		for _, o := range told {
+			if o.amendment == t.Amendment && o.position == g.ring.Position && o.test == p.Name {
+				p.Waits.Reminded = o.reminded
+			}
+		}
+		if p.Late() {
+			t.Overdue++
+		}
+	}
+}
+
+// Late tells that a test should have been ticked.
+func (p TestProgress) Late() bool {
+	return p.Waits != nil && (p.Waits.State == task.Overdue || p.Waits.State == task.Escalated)
 }
 
 func (t *RingTests) add(p checklist.Progress) {

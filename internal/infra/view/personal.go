@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"patchring/internal/core/campaign"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/wire"
@@ -37,6 +38,8 @@ type PersonalOrder struct {
 	Reboot   wire.RebootMode
 	Deadline time.Time // zero: nobody is asked
 	Step     wire.Step
+	Back     bool // it puts previous versions back
+	Trial    bool // and they are installed again afterwards
 	Text     *wire.NoticeText
 }
 
@@ -93,15 +96,15 @@ func (r *Reader) Personal(ctx context.Context, tenant fleet.TenantID, id fleet.D
 	return p, errors.Join(e[:]...)
 }
 
-const personalOrdersText = `SELECT o.id, o.campaign, coalesce(c.name, ''), o.step, o.envelope
+const personalOrdersText = `SELECT o.id, o.campaign, coalesce(c.name, ''), o.step, o.kind, coalesce(c.origin, ''), o.envelope
 FROM device_order o LEFT JOIN campaign c ON c.tenant = o.tenant AND c.id = o.campaign
-WHERE o.tenant = $1 AND o.device = $2 AND o.state = 'open' AND o.kind = 'install' AND o.expires_us > $3 ORDER BY o.serial DESC LIMIT 5`
+WHERE o.tenant = $1 AND o.device = $2 AND o.state = 'open' AND o.kind IN ('install', 'rollback') AND o.expires_us > $3 ORDER BY o.serial DESC LIMIT 5`
 
 func (r *Reader) personalOrders(ctx context.Context, tenant fleet.TenantID, id fleet.DeviceID) ([]PersonalOrder, error) {
 	return all(ctx, r, ask("open orders", personalOrdersText, tenant, id, r.now().UnixMicro()), func(rows *sql.Rows) (PersonalOrder, error) {
 		var p PersonalOrder
-		var text string
-		if err := rows.Scan(&p.ID, &p.Campaign.ID, &p.Campaign.Name, &p.Step, &text); err != nil {
+		var text, kind, origin string
+		if err := rows.Scan(&p.ID, &p.Campaign.ID, &p.Campaign.Name, &p.Step, &kind, &origin, &text); err != nil {
 			return p, err
 		}
 		var envelope wire.Envelope
@@ -109,6 +112,8 @@ func (r *Reader) personalOrders(ctx context.Context, tenant fleet.TenantID, id f
 		if err := errors.Join(json.Unmarshal([]byte(text), &envelope), json.Unmarshal(envelope.Payload, &o)); err != nil {
 			return p, fmt.Errorf("read order %s: %w", p.ID, err)
 		}
+		p.Back = wire.OrderKind(kind) == wire.OrderRollback
+		p.Trial = p.Back && campaign.Origin(origin) != campaign.ByRollback
 		p.Items, p.Windows, p.Reboot = o.Items, o.Windows, o.Reboot
 		if o.People != nil {
 			p.Deadline, p.Text = instant(o.People.DeadlineUS), o.People.Text

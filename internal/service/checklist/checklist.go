@@ -1,19 +1,21 @@
 // Package checklist takes what testers tick: each item of a gate's tests, ok or
 // failed with a remark. Each tick is one transaction with its register entry
 // and, where the procedure says a severity, with the incident that a failure
-// makes.
+// makes. It reminds whoever a test is assigned to before its ring closes, and
+// afterwards, until it is ticked.
 //
 // It refuses an item that the procedure does not have, a ring that has not
 // opened or has passed, a failure without a remark, and a tick on what a probe
 // decides. Who may tick is the face's to ask of service/access; what tests
 // amount to is core/checklist's.
 //
-// Safe from any goroutine; it has no loop.
+// Run belongs to one goroutine; every other method is safe from any.
 package checklist
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +35,7 @@ import (
 type Options struct {
 	DB    *store.DB
 	Clock func() time.Time
+	Log   *slog.Logger
 	// Procedure is the version that a campaign runs by.
 	Procedure func(ctx context.Context, q *gen.Queries, of gen.Campaign) (procedure.Procedure, error)
 	// Fail makes the incident of a failed item, in the transaction; told is called
@@ -158,7 +161,14 @@ func (b *Bench) keep(ctx context.Context, tx *store.Tx, of gen.Campaign, by regi
 	}); err != nil {
 		return out, told, fmt.Errorf("keep the result of test %s: %w", at.rule.Name, err)
 	}
-	detail := map[string]any{"test": at.rule.Name, "item": ask.Item + 1, "outcome": string(outcome), "remark": ask.Remark, "amendment": ask.Amendment}
+	results, err := tx.TestResults(ctx, of.Tenant, of.ID)
+	if err != nil {
+		return out, told, fmt.Errorf("read results of tests: %w", err)
+	}
+	detail := map[string]any{
+		"test": at.rule.Name, "item": ask.Item + 1, "outcome": string(outcome), "remark": ask.Remark, "amendment": ask.Amendment,
+		"left": checklist.Left(at.rule, resultsOf(results, int64(ask.Amendment), int64(at.position))),
+	}
 	if out.Incident != "" {
 		detail["incident"] = out.Incident
 	}

@@ -226,17 +226,24 @@ func (s *scene) only(ctx context.Context, tx *store.Tx, candidates []campaign.Ca
 
 // other tells of an order of another campaign that the device has: whether an
 // emergency, or a rollback, may take its place. Of several, all have to give way.
+// What a campaign undoes to rehearse it gives way like what it installs; what a
+// rollback undoes does not.
 func (g *group) other(ctx context.Context, o gen.DeviceOrder, d *campaign.Device) error {
 	yielded := d.OtherCampaign == "" || d.OtherYields
 	d.OtherCampaign, d.OtherYields = o.Campaign, false
-	if !yielded || !g.scene.rules.Urgent && !g.scene.undo() || campaign.Begun(wire.Step(o.Step)) || wire.OrderKind(o.Kind) != wire.OrderInstall {
+	if !yielded || !g.scene.rules.Urgent && !g.scene.undo() || campaign.Begun(wire.Step(o.Step)) {
 		return nil
 	}
 	origin, err := g.reads.CampaignOrigin(ctx, g.scene.row.Tenant, o.Campaign)
 	if err != nil {
 		return fmt.Errorf("read campaign %s: %w", o.Campaign, err)
 	}
-	d.OtherYields = campaign.Origin(origin) != campaign.ByEmergency || g.scene.undo()
+	switch by := campaign.Origin(origin); wire.OrderKind(o.Kind) {
+	case wire.OrderInstall:
+		d.OtherYields = by != campaign.ByEmergency || g.scene.undo()
+	case wire.OrderRollback:
+		d.OtherYields = by != campaign.ByRollback
+	}
 	return nil
 }
 
@@ -244,7 +251,7 @@ func (g *group) other(ctx context.Context, o gen.DeviceOrder, d *campaign.Device
 // at the device again: later, they give what is then left to do.
 func (g *group) preempt(ctx context.Context, row gen.CampaignDevice) error {
 	for _, o := range g.batch.Orders[row.Device] {
-		if o.Campaign == row.Campaign || wire.OrderKind(o.Kind) != wire.OrderInstall {
+		if kind := wire.OrderKind(o.Kind); o.Campaign == row.Campaign || kind != wire.OrderInstall && kind != wire.OrderRollback {
 			continue
 		}
 		of := gen.CampaignDevice{Tenant: row.Tenant, Device: row.Device, Campaign: o.Campaign}

@@ -81,6 +81,9 @@ func (c *Conductor) trip(ctx context.Context, tx *store.Tx, s *scene) error {
 	var known []gen.BreakerTrip
 	read := false
 	for _, r := range s.rings {
+		if err := s.countFailures(ctx, tx.Queries, r); err != nil {
+			return err
+		}
 		trips := s.ring(r).Trips(s.procedure.BreakerOf(int(r.Position)), int(r.Position), s.procedure.ActsOn(int(r.Position)))
 		if len(trips) == 0 {
 			continue
@@ -101,6 +104,34 @@ func (c *Conductor) trip(ctx context.Context, tx *store.Tx, s *scene) error {
 			}
 		}
 	}
+	return nil
+}
+
+// countFailures counts what fails again where a ring's own number may trip the
+// breaker: that number is of this instant, and one patch is to blame, or none,
+// by numbers of the same instant. What else was seen of the patches stays.
+func (s *scene) countFailures(ctx context.Context, q *gen.Queries, r gen.CampaignRing) error {
+	if at := s.procedure.BreakerOf(int(r.Position)).FailuresDevices; at == 0 || r.Failed < int64(at) || !campaign.RingState(r.State).Opened() {
+		return nil
+	}
+	rows, err := q.FailingItems(ctx, gen.FailingItemsParams{Tenant: r.Tenant, Campaign: r.Campaign, Amendment: r.Amendment, Position: r.Position})
+	if err != nil {
+		return fmt.Errorf("count failing patches of ring %s: %w", r.Ring, err)
+	}
+	key := ringKey{r.Amendment, r.Position}
+	seen := s.seen[key]
+	before := seen.Failures
+	seen.Failures = nil
+	for _, f := range rows {
+		one := campaign.ItemFailures{ItemCount: campaign.ItemCount{Item: patch.ID(f.Item), Devices: int(f.Devices)}, Everywhere: int(f.Devices), Campaigns: 1}
+		for _, b := range before {
+			if b.Item == one.Item {
+				one.Everywhere, one.Campaigns = max(b.Everywhere, one.Everywhere), b.Campaigns
+			}
+		}
+		seen.Failures = append(seen.Failures, one)
+	}
+	s.seen[key] = seen
 	return nil
 }
 

@@ -187,14 +187,15 @@ func (g *group) introduce(ctx context.Context, order *wire.Order) (err error) {
 }
 
 // announce is how the people at a device are treated: those at a workstation,
-// and never in a rollback, which mends what keeps them from working.
+// and never in a rollback, which mends what keeps them from working. A rehearsal
+// mends nothing: they are asked as they are before an install.
 func (g *group) announce(ctx context.Context, row gen.CampaignDevice, settings policy.Settings, spec *campaign.OrderSpec, r campaign.Restarts) (campaign.Announcement, error) {
 	out := campaign.Announcement{Margin: g.scene.terms().MarginsFor(spec.Windows, spec.Need).Install}
-	asked := settings.People != nil && spec.Kind == wire.OrderInstall && fleet.Kind(g.batch.Devices[row.Device].Kind) == fleet.Workstation
+	asked := settings.People != nil && !g.scene.undo() && fleet.Kind(g.batch.Devices[row.Device].Kind) == fleet.Workstation
 	if !asked {
 		return out, nil
 	}
-	first, err := g.tx.FirstInstallOrder(ctx, gen.FirstInstallOrderParams{Tenant: row.Tenant, Device: row.Device, Campaign: row.Campaign})
+	first, err := g.tx.FirstOrderOf(ctx, gen.FirstOrderOfParams{Tenant: row.Tenant, Device: row.Device, Campaign: row.Campaign, Kind: string(spec.Kind)})
 	if err != nil {
 		return out, fmt.Errorf("read the first order: %w", err)
 	}

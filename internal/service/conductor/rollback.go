@@ -85,28 +85,22 @@ func (c *Conductor) rollBack(ctx context.Context, tx *store.Tx, s *scene, by reg
 	if plan.Items == 0 {
 		return plan, fault.New(fault.NothingToDo, "what", "rollback")
 	}
-	row, err := c.addRollback(ctx, tx, u, by)
-	if err != nil {
-		return plan, fmt.Errorf("create the rollback of %s: %w", s.row.Name, err)
-	}
-	plan.Campaign, plan.Name = campaign.ID(row.ID), row.Name
-	c.record(tx, s, register.Entry{
-		Kind: register.RollbackRequested, Actor: by, Ring: u.ask.Ring, Device: string(ask.Device), Patch: string(ask.Patch),
-		Reason: campaign.Asked(string(by), ask.Reason),
-		Detail: map[string]any{
-			"devices": plan.Devices, "items": plan.Items, "impossible": len(plan.Impossible), "now": int64(ask.Now / time.Second),
-			"rollback": row.ID, "name": row.Name, "by_ring": ask.ByRing,
-		},
-	})
-	if err := c.fillRollback(ctx, tx, u, row, by); err != nil {
+	if plan, err = c.startRollback(ctx, tx, u, plan, by); err != nil {
 		return plan, err
 	}
-	if c.OpenAgain != nil {
-		if err := c.OpenAgain(ctx, tx, u.cover(row, by, plan.Exceptions)); err != nil {
-			return plan, fmt.Errorf("except what is open again: %w", err)
-		}
-	}
 	return plan, c.stopContent(ctx, tx, s, by, u.ask)
+}
+
+// requested is what the register of the campaign that goes back says of it.
+func (u *undoing) requested(plan campaign.RollbackPlan, by register.Actor) register.Entry {
+	return register.Entry{
+		Kind: register.RollbackRequested, Actor: by, Ring: u.ask.Ring, Device: string(u.ask.Device), Patch: string(u.ask.Patch),
+		Reason: campaign.Asked(string(by), u.ask.Reason),
+		Detail: map[string]any{
+			"devices": plan.Devices, "items": plan.Items, "impossible": len(plan.Impossible), "now": int64(u.ask.Now / time.Second),
+			"rollback": string(plan.Campaign), "name": plan.Name, "by_ring": u.ask.ByRing,
+		},
+	}
 }
 
 // undoing is what an ask is about: the items to undo, by device.
@@ -115,6 +109,7 @@ type undoing struct {
 	ask     campaign.Rollback
 	devices []string
 	items   map[string][]undoItem
+	after   string // the closed rollback that they were in; empty: none
 }
 
 type undoItem struct {
@@ -366,7 +361,7 @@ func (c *Conductor) fillRollback(ctx context.Context, tx *store.Tx, u *undoing, 
 	c.record(tx, back, register.Entry{Kind: register.CampaignCreated, Actor: by, Detail: map[string]any{
 		"name": row.Name, "procedure": row.ProcedureName, "version": row.ProcedureVersion, "origin": row.Origin, "schedule": row.Schedule,
 		"undoes": u.row.ID, "undoes_name": u.row.Name, "ring": u.ask.Ring, "device": string(u.ask.Device), "patch": string(u.ask.Patch),
-		"why": u.ask.Reason, "by_ring": u.ask.ByRing, "items": itemTexts(items),
+		"why": u.ask.Reason, "by_ring": u.ask.ByRing, "items": itemTexts(items), "after": u.after,
 	}})
 	if u.ask.Now > 0 {
 		c.record(tx, back, register.Entry{

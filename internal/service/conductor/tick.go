@@ -86,6 +86,9 @@ func (c *Conductor) advance(ctx context.Context, tx *store.Tx, s *scene) (time.T
 			return time.Time{}, err
 		}
 	}
+	if err := c.strays(ctx, tx, s); err != nil {
+		return time.Time{}, err
+	}
 	ringLook, err := c.decideRings(ctx, tx, s)
 	if err != nil {
 		return time.Time{}, err

@@ -19,6 +19,9 @@ const (
 	// aboutInstall is how long before a scan has verified an install a probe may
 	// have begun to say no because of it: installing and restarting take their time.
 	aboutInstall = time.Hour
+	// aboutRestart is for how long after an install a restart that is ordered by
+	// itself is one the install may have asked for: some restart on Sundays only.
+	aboutRestart = 7 * 24 * time.Hour
 )
 
 // signals counts what the breaker looks at.
@@ -27,7 +30,8 @@ func (w *watched) signals(ctx context.Context, r store.Reads) error {
 		return err
 	}
 	names, err := r.NotBack(ctx, gen.NotBackParams{
-		Tenant: w.Tenant, Campaign: w.Campaign, Amendment: w.Amendment, Position: w.Position, BeforeUs: w.now.Add(-w.reboot).UnixMicro(), Max: mostNames,
+		Tenant: w.Tenant, Campaign: w.Campaign, Amendment: w.Amendment, Position: w.Position, BeforeUs: w.now.Add(-w.reboot).UnixMicro(),
+		AfterUs: aboutRestart.Microseconds(), Max: mostNames,
 	})
 	if err != nil {
 		return fmt.Errorf("look for devices that are not back: %w", err)

@@ -323,7 +323,12 @@ func (g *Gateway) progress(ctx context.Context, tx *store.Tx, row gen.DeviceOrde
 		if err := tx.MoveItem(ctx, of, p, after); err != nil {
 			return err
 		}
-		if wire.OrderKind(row.Kind) != wire.OrderRollback || !after.Rollback {
+		switch {
+		case !after.Rollback:
+			return nil
+		case wire.OrderKind(row.Kind) == wire.OrderInstall: // its rollback may be over: the campaign looks
+			return tx.TouchCampaign(ctx, row.Tenant, row.Campaign)
+		case wire.OrderKind(row.Kind) != wire.OrderRollback:
 			return nil
 		}
 		return tx.Mirror(ctx, of, after, g.nowUS())

@@ -83,6 +83,11 @@ func (o *Office) Say(ctx context.Context, p identity.Page, f Feedback) error {
 			Tenant: tenant, AtUS: now, Actor: actor, Kind: register.FeedbackGiven, Device: device, Campaign: f.Campaign, Patch: string(f.Patch),
 			Detail: map[string]any{"feedback": id, "says": string(f.Says), "words": f.Words},
 		})
+		// Complaints are counted in the gate and by the breaker: now, not at the
+		// next look of whoever measures.
+		if err := tx.TouchCampaign(ctx, tenant, f.Campaign); err != nil {
+			return fmt.Errorf("have campaign %s decided again: %w", f.Campaign, err)
+		}
 		if f.Says != Broken {
 			return nil
 		}
@@ -91,6 +96,7 @@ func (o *Office) Say(ctx context.Context, p identity.Page, f Feedback) error {
 	})
 	if err == nil {
 		told()
+		o.Wake()
 		o.Changed(p.Tenant, campaign.ID(f.Campaign))
 	}
 	return err
@@ -137,9 +143,13 @@ func (o *Office) Close(ctx context.Context, tenant fleet.TenantID, by register.A
 			Tenant: string(tenant), AtUS: now, Actor: by, Kind: register.FeedbackClosed, Device: row.Device, Campaign: row.Campaign, Patch: row.Patch,
 			Detail: map[string]any{"feedback": id, "why": why},
 		})
+		if err := tx.TouchCampaign(ctx, string(tenant), row.Campaign); err != nil {
+			return fmt.Errorf("have campaign %s decided again: %w", row.Campaign, err)
+		}
 		return nil
 	})
 	if err == nil {
+		o.Wake()
 		o.Changed(tenant, campaign.ID(row.Campaign))
 	}
 	return err

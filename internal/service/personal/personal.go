@@ -40,7 +40,7 @@ type Options struct {
 	Base func() string
 	// OrderKey signs what is sent to a tenant's agents.
 	OrderKey func(fleet.TenantID) (ed25519.PrivateKey, error)
-	// Wake sends what is in the outbox, now.
+	// Wake has campaigns decided and the outbox sent, now.
 	Wake func()
 	// Changed tells the faces that a campaign has something new to show.
 	Changed func(fleet.TenantID, campaign.ID)

@@ -118,6 +118,9 @@ func (t *turn) signal(ctx context.Context, r alert.Rule, s alert.Signal) error {
 		return t.overInCampaign(ctx, r, s)
 	}
 	m := matter{subject: s.Key(), device: s.Device, campaign: s.Campaign, ring: s.Ring, patch: s.Patch, args: s.Args}
+	if s.Replaced {
+		return t.replaced(ctx, r, m)
+	}
 	if s.Over {
 		return t.look(ctx, r, m, alert.Good, s.Grade)
 	}
@@ -133,6 +136,20 @@ func (t *turn) signal(ctx context.Context, r alert.Rule, s alert.Signal) error {
 	}
 	m.campaign = or(m.campaign, of.campaign)
 	return t.look(ctx, r, m, alert.Bad, s.Grade)
+}
+
+// replaced ends an alert in whose place another one is told.
+func (t *turn) replaced(ctx context.Context, r alert.Rule, m matter) error {
+	rows, err := t.tx.OpenAlert(ctx, gen.OpenAlertParams{Tenant: string(t.tenant), Rule: r.Name, Subject: m.subject})
+	if err != nil {
+		return fmt.Errorf("read alert %s: %w", r.Name, err)
+	}
+	for _, row := range rows {
+		if err := t.end(ctx, row, endWorse); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *turn) overInCampaign(ctx context.Context, r alert.Rule, s alert.Signal) error {

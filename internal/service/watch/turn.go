@@ -48,6 +48,7 @@ const (
 	endExpired = "expired"
 	endRule    = "rule_gone"
 	endRetired = "device_retired"
+	endWorse   = "replaced" // something worse of the same is told in its place
 )
 
 // look lets a rule look at a matter: it reads where that stands, decides, and
@@ -146,7 +147,18 @@ func (t *turn) fill(row *gen.Alert, r alert.Rule, m matter, answer alert.Answer)
 			row.Args = string(text)
 		}
 	}
-	return nil
+	whom, err := assigned(row.Args)
+	row.Who = or(whom, row.Who)
+	return err
+}
+
+// assigned is whom an event says that it waits for: it knows better than the rule.
+func assigned(args string) (string, error) {
+	var of struct{ Whom string }
+	if err := json.Unmarshal([]byte(args), &of); err != nil {
+		return "", fmt.Errorf("read arguments: %w", err)
+	}
+	return of.Whom, nil
 }
 
 func or(text, otherwise string) string {

@@ -47,6 +47,8 @@ type Coming struct {
 	State     wire.NoticeWhat
 	Restart   bool // what is asked about is the restart
 	Running   bool // it has begun
+	Back      bool // previous versions are put back
+	Trial     bool // as a rehearsal: they are installed again afterwards
 	Until     time.Time
 	Remaining int64
 	Offers    []wire.Offer

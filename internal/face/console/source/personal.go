@@ -76,11 +76,11 @@ func (s *Source) Personal(ctx context.Context, who Viewer, id fleet.DeviceID) (p
 }
 
 func coming(l lang.Lang, o view.PersonalOrder, notices []view.PersonalNotice, now time.Time) page.Coming {
-	c := page.Coming{Order: o.ID, Campaign: o.Campaign.Name, Deadline: o.Deadline}
+	c := page.Coming{Order: o.ID, Campaign: o.Campaign.Name, Deadline: o.Deadline, Back: o.Back, Trial: o.Trial}
 	for _, it := range o.Items {
 		c.Items = append(c.Items, it.Name+" "+it.Version)
 	}
-	if o.Text != nil {
+	if o.Text != nil && !o.Back { // the tenant's words speak of what is installed
 		own := o.Text.EN
 		if l == lang.French {
 			own = o.Text.FR

@@ -9,6 +9,7 @@ import (
 	"patchring/internal/core/patch"
 	"patchring/internal/core/procedure"
 	"patchring/internal/core/register"
+	"patchring/internal/core/task"
 	"patchring/internal/face/console/page"
 	"patchring/internal/infra/view"
 	"patchring/wire"
@@ -68,14 +69,20 @@ func ringTests() []view.RingTests {
 		Name: "paie", Title: manifest.Text{FR: "Paie", EN: "Payroll"}, Department: "finance", Assigned: "it", Tally: checklist.Tally{Failed: 1},
 		Items: []view.TestItem{{Number: 1, Text: manifest.Text{FR: "L'export bancaire sort", EN: "The bank export comes out"}, State: checklist.Failed, Remark: "L'export est vide", Actor: "user:it", At: at(14, 11, 0)}},
 	}
+	office.Waits = &view.TestWaits{State: task.DueSoon, Whom: "it", Reminded: 1, Next: at(14, 23, 59)}
+	print := view.TestProgress{
+		Name: "etiquettes", Title: manifest.Text{FR: "Étiquettes", EN: "Labels"}, Department: "atelier", Assigned: "atelier", Tally: checklist.Tally{Open: 1},
+		Items: []view.TestItem{{Number: 1, Text: manifest.Text{FR: "Une étiquette sort", EN: "A label comes out"}, State: checklist.Open}},
+		Waits: &view.TestWaits{State: task.Escalated, Whom: "operator", Reminded: 4, Next: at(16, 23, 59)},
+	}
 	net := view.TestProgress{
 		Name: "intranet", Title: manifest.Text{FR: "Intranet", EN: "Intranet"}, Probe: "intranet", Green: 11, Unknown: 1, Tally: checklist.Tally{Open: 1},
 		Items: []view.TestItem{{Number: 1, Text: manifest.Text{FR: "Intranet", EN: "Intranet"}, State: checklist.Open}},
 	}
 	return []view.RingTests{{
 		Campaign: view.CampaignRef{ID: "0197c0aa-6a51-7c4e-9a55-0d4f4f1b8a10", Name: "2026-01"}, Ring: "R0", State: "soaking", Closes: at(14, 23, 59),
-		Tally: checklist.Tally{OK: 1, Failed: 1, Open: 2}, Tests: []view.TestProgress{office, pay, net},
-		Departments: []view.TestDepartment{{Tally: checklist.Tally{OK: 1, Open: 2}}, {Department: "finance", Tally: checklist.Tally{Failed: 1}}},
+		Tally: checklist.Tally{OK: 1, Failed: 1, Open: 3}, Due: at(14, 23, 59), Overdue: 1, Tests: []view.TestProgress{office, pay, print, net},
+		Departments: []view.TestDepartment{{Tally: checklist.Tally{OK: 1, Open: 2}}, {Department: "atelier", Tally: checklist.Tally{Open: 1}}, {Department: "finance", Tally: checklist.Tally{Failed: 1}}},
 	}}
 }
 

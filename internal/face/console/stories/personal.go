@@ -45,6 +45,10 @@ func PersonalAway() page.Personal {
 // were not sent.
 func PersonalRefused() page.Personal {
 	p := Personal()
+	p.Coming = append(p.Coming, page.Coming{
+		Order: "o-2", Campaign: "2026-01", Items: []string{"cups 2.4.2-3+deb12u5"}, From: Now.Add(20 * time.Hour), To: Now.Add(28 * time.Hour), Back: true, Trial: true,
+		Deadline: Now.Add(70 * time.Hour),
+	})
 	p.Coming[0].State, p.Coming[0].Offers, p.Coming[0].Remaining = wire.NoticeCountdown, nil, 0
 	p.Coming[0].Until = Now.Add(18 * time.Minute)
 	p.Said = []page.SaidLater{{Choice: wire.ChoiceHour, State: "refused", Why: "past_deadline", WhyAt: Now.Add(-time.Hour), At: Now.Add(-2 * time.Hour)}}

@@ -365,12 +365,16 @@ func (q *Queries) LastEvaluation(ctx context.Context, arg LastEvaluationParams) 
 }
 
 const notBack = `-- name: NotBack :many
-SELECT d.name FROM device_order o
-JOIN campaign_device c ON c.tenant = o.tenant AND c.campaign = o.campaign AND c.amendment = o.amendment AND c.device = o.device
+SELECT DISTINCT d.name FROM device_order o
+JOIN campaign_device c ON c.tenant = o.tenant AND c.device = o.device
 JOIN device d ON d.tenant = o.tenant AND d.id = o.device
-WHERE o.tenant = $1 AND o.campaign = $2 AND o.state = 'open' AND o.step = 'reboot' AND o.amendment = $3
+WHERE o.tenant = $1 AND o.state = 'open' AND o.step = 'reboot' AND c.campaign = $2 AND c.amendment = $3
   AND c.position = $4 AND o.step_us < $5 AND d.seen_us < $5 AND d.retired_us = 0
-ORDER BY d.name LIMIT $6
+  AND (o.campaign = c.campaign AND o.amendment = c.amendment OR o.campaign = '' AND EXISTS (SELECT 1 FROM campaign_device_item i
+    WHERE i.tenant = c.tenant AND i.campaign = c.campaign AND i.device = c.device AND i.amendment = c.amendment
+      AND i.state IN ('installing', 'installed_pending_reboot', 'rebooting', 'verifying', 'verified', 'failed', 'rolled_back')
+      AND i.updated_us > o.step_us - CAST($6 AS BIGINT)))
+ORDER BY d.name LIMIT $7
 `
 
 type NotBackParams struct {
@@ -379,11 +383,13 @@ type NotBackParams struct {
 	Amendment int64
 	Position  int64
 	BeforeUs  int64
+	AfterUs   int64
 	Max       int32
 }
 
 // NotBack are devices of a ring whose restart began long ago and that were not
-// heard of since.
+// heard of since. The restart is that of the campaign's own order, or one that
+// was ordered of the device by itself not long after something was installed.
 func (q *Queries) NotBack(ctx context.Context, arg NotBackParams) ([]string, error) {
 	rows, err := q.db.QueryContext(ctx, notBack,
 		arg.Tenant,
@@ -391,6 +397,7 @@ func (q *Queries) NotBack(ctx context.Context, arg NotBackParams) ([]string, err
 		arg.Amendment,
 		arg.Position,
 		arg.BeforeUs,
+		arg.AfterUs,
 		arg.Max,
 	)
 	if err != nil {

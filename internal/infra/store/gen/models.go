@@ -1042,6 +1042,16 @@ type Tenant struct {
 	Holds       string
 }
 
+type TestReminder struct {
+	Tenant    string
+	Campaign  string
+	Amendment int64
+	Position  int64
+	Test      string
+	Reminded  int64
+	AtUs      int64
+}
+
 type TestResult struct {
 	Tenant    string
 	Campaign  string

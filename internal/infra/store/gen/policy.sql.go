@@ -37,21 +37,27 @@ func (q *Queries) AddPolicyVersion(ctx context.Context, arg AddPolicyVersionPara
 	return err
 }
 
-const firstInstallOrder = `-- name: FirstInstallOrder :one
+const firstOrderOf = `-- name: FirstOrderOf :one
 SELECT CAST(COALESCE(MIN(issued_us), 0) AS BIGINT) FROM device_order
-WHERE tenant = $1 AND device = $2 AND campaign = $3 AND kind = 'install'
+WHERE tenant = $1 AND device = $2 AND campaign = $3 AND kind = $4
 `
 
-type FirstInstallOrderParams struct {
+type FirstOrderOfParams struct {
 	Tenant   string
 	Device   string
 	Campaign string
+	Kind     string
 }
 
-// FirstInstallOrder is when a device was first ordered to install anything of a
+// FirstOrderOf is when a device was first ordered to do anything of a kind for a
 // campaign; 0: never.
-func (q *Queries) FirstInstallOrder(ctx context.Context, arg FirstInstallOrderParams) (int64, error) {
-	row := q.db.QueryRowContext(ctx, firstInstallOrder, arg.Tenant, arg.Device, arg.Campaign)
+func (q *Queries) FirstOrderOf(ctx context.Context, arg FirstOrderOfParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, firstOrderOf,
+		arg.Tenant,
+		arg.Device,
+		arg.Campaign,
+		arg.Kind,
+	)
 	var column_1 int64
 	err := row.Scan(&column_1)
 	return column_1, err

@@ -309,6 +309,61 @@ func (q *Queries) StillOpen(ctx context.Context, arg StillOpenParams) (int64, er
 	return count, err
 }
 
+const strays = `-- name: Strays :many
+SELECT i.device, i.item, i.amendment, CAST(MAX(c.id) AS TEXT) AS rollback FROM campaign_rollback r
+JOIN campaign c ON c.tenant = r.tenant AND c.id = r.campaign
+JOIN campaign_device_item u ON u.tenant = r.tenant AND u.campaign = r.campaign
+JOIN campaign_device_item i ON i.tenant = r.tenant AND i.campaign = r.undoes AND i.device = u.device AND i.item = u.item
+JOIN device d ON d.tenant = i.tenant AND d.id = i.device
+WHERE r.tenant = $1 AND r.undoes = $2 AND i.rollback = 1 AND i.state IN ('verified', 'installed_pending_reboot', 'failed') AND d.retired_us = 0
+GROUP BY i.device, i.item, i.amendment, i.updated_us
+HAVING MIN(CASE WHEN c.state = 'closed' THEN 1 ELSE 0 END) = 1 AND i.updated_us > MAX(c.closed_us)
+ORDER BY i.device, i.item LIMIT $3
+`
+
+type StraysParams struct {
+	Tenant string
+	Undoes string
+	Max    int32
+}
+
+type StraysRow struct {
+	Device    string
+	Item      string
+	Amendment int64
+	Rollback  string
+}
+
+// Strays are items of a campaign that were asked back and that landed on their
+// device after every rollback that had them was closed; with the last of those.
+func (q *Queries) Strays(ctx context.Context, arg StraysParams) ([]StraysRow, error) {
+	rows, err := q.db.QueryContext(ctx, strays, arg.Tenant, arg.Undoes, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []StraysRow{}
+	for rows.Next() {
+		var i StraysRow
+		if err := rows.Scan(
+			&i.Device,
+			&i.Item,
+			&i.Amendment,
+			&i.Rollback,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const toUndo = `-- name: ToUndo :many
 SELECT i.tenant, i.campaign, i.device, i.item, i.amendment, i.state, i.reason, i.attempts, i.no_effects, i.rollback, i.packages, i.next_us, i.updated_us, i.rollback_impossible, i.rehearsal, i.rehearsal_back_us, i.rehearsal_again_us, i.rehearsal_why, c.position, d.name AS device_name, CAST(COALESCE((
   SELECT max(o.step) FROM device_order o

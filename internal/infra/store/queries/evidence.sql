@@ -50,13 +50,18 @@ WHERE c.tenant = @tenant AND c.state IN ('running', 'verifying') AND i.state = '
 GROUP BY i.item HAVING count(DISTINCT i.campaign) > 1 ORDER BY i.item;
 
 -- NotBack are devices of a ring whose restart began long ago and that were not
--- heard of since.
+-- heard of since. The restart is that of the campaign's own order, or one that
+-- was ordered of the device by itself not long after something was installed.
 -- name: NotBack :many
-SELECT d.name FROM device_order o
-JOIN campaign_device c ON c.tenant = o.tenant AND c.campaign = o.campaign AND c.amendment = o.amendment AND c.device = o.device
+SELECT DISTINCT d.name FROM device_order o
+JOIN campaign_device c ON c.tenant = o.tenant AND c.device = o.device
 JOIN device d ON d.tenant = o.tenant AND d.id = o.device
-WHERE o.tenant = @tenant AND o.campaign = @campaign AND o.state = 'open' AND o.step = 'reboot' AND o.amendment = @amendment
+WHERE o.tenant = @tenant AND o.state = 'open' AND o.step = 'reboot' AND c.campaign = @campaign AND c.amendment = @amendment
   AND c.position = @position AND o.step_us < @before_us AND d.seen_us < @before_us AND d.retired_us = 0
+  AND (o.campaign = c.campaign AND o.amendment = c.amendment OR o.campaign = '' AND EXISTS (SELECT 1 FROM campaign_device_item i
+    WHERE i.tenant = c.tenant AND i.campaign = c.campaign AND i.device = c.device AND i.amendment = c.amendment
+      AND i.state IN ('installing', 'installed_pending_reboot', 'rebooting', 'verifying', 'verified', 'failed', 'rolled_back')
+      AND i.updated_us > o.step_us - CAST(@after_us AS BIGINT)))
 ORDER BY d.name LIMIT @max;
 
 -- ProbesDown are probes that say no on devices of a ring that were patched, in

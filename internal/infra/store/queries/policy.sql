@@ -31,8 +31,8 @@ WHERE d.tenant = @tenant AND d.retired_us = 0 AND d.id > @id ORDER BY d.id LIMIT
 SELECT device FROM campaign_device WHERE tenant = @tenant AND campaign = @campaign AND amendment = 0 AND device > @device
 ORDER BY device LIMIT @max;
 
--- FirstInstallOrder is when a device was first ordered to install anything of a
+-- FirstOrderOf is when a device was first ordered to do anything of a kind for a
 -- campaign; 0: never.
--- name: FirstInstallOrder :one
+-- name: FirstOrderOf :one
 SELECT CAST(COALESCE(MIN(issued_us), 0) AS BIGINT) FROM device_order
-WHERE tenant = @tenant AND device = @device AND campaign = @campaign AND kind = 'install';
+WHERE tenant = @tenant AND device = @device AND campaign = @campaign AND kind = @kind;

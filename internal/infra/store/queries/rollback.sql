@@ -58,3 +58,16 @@ WHERE e.tenant = @tenant AND e.ended_us = 0 AND e.rollback <> '' ORDER BY e.id;
 SELECT count(*) FROM campaign_device c CROSS JOIN missing m CROSS JOIN patch p CROSS JOIN device d
 WHERE c.tenant = @tenant AND c.campaign = @campaign AND m.tenant = c.tenant AND m.device = c.device AND p.tenant = m.tenant AND p.id = m.patch
   AND d.tenant = c.tenant AND d.id = c.device AND d.retired_us = 0 AND p.provider = @provider AND p.name = @name AND p.suite = @suite;
+
+-- Strays are items of a campaign that were asked back and that landed on their
+-- device after every rollback that had them was closed; with the last of those.
+-- name: Strays :many
+SELECT i.device, i.item, i.amendment, CAST(MAX(c.id) AS TEXT) AS rollback FROM campaign_rollback r
+JOIN campaign c ON c.tenant = r.tenant AND c.id = r.campaign
+JOIN campaign_device_item u ON u.tenant = r.tenant AND u.campaign = r.campaign
+JOIN campaign_device_item i ON i.tenant = r.tenant AND i.campaign = r.undoes AND i.device = u.device AND i.item = u.item
+JOIN device d ON d.tenant = i.tenant AND d.id = i.device
+WHERE r.tenant = @tenant AND r.undoes = @undoes AND i.rollback = 1 AND i.state IN ('verified', 'installed_pending_reboot', 'failed') AND d.retired_us = 0
+GROUP BY i.device, i.item, i.amendment, i.updated_us
+HAVING MIN(CASE WHEN c.state = 'closed' THEN 1 ELSE 0 END) = 1 AND i.updated_us > MAX(c.closed_us)
+ORDER BY i.device, i.item LIMIT @max;
