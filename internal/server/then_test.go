@@ -219,6 +219,33 @@ func TestAnActAfterTheAlertIsToldToo(t *testing.T) {
 	}
 }
 
+// Of an order of which nobody heard when it began, what was there when its result
+// came is not laid to it.
+func TestAnInstallThatNobodySawBeginIsBlamedForWhatFollowsItsEnd(t *testing.T) {
+	for name, wants := range map[string]int{"busy before the result": 0, "busy after it": 1} {
+		t.Run(name, func(t *testing.T) {
+			a := newActing(newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris)), thenRule)
+			var o wire.Order
+			for _, o = range a.one.orders {
+			}
+			delete(a.one.orders, o.ID)
+			if wants == 0 {
+				a.burns(a.one, 99, 2)
+			}
+			var outcomes []wire.Outcome
+			for _, item := range o.Items {
+				outcomes = append(outcomes, a.apply(a.one, o, item))
+			}
+			a.event(a.one, wire.Event{Kind: wire.EventResult, Order: o.ID, Serial: o.Serial, Result: &wire.Result{Outcomes: outcomes}})
+			a.now = a.now.Add(time.Second)
+			a.scan(a.one)
+			a.settle()
+			a.burns(a.one, 99, 14)
+			a.wantHolds(wants, name)
+		})
+	}
+}
+
 func TestADeviceThatWentBackIsNotPatched(t *testing.T) {
 	a := newActing(newWorld(t, time.Date(2026, 1, 12, 9, 0, 0, 0, paris)), thenRule)
 	a.patched()
