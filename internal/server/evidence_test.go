@@ -156,7 +156,7 @@ func TestAQuietFleetPassesItsGate(t *testing.T) {
 	if len(ring.Evaluations) == 0 || ring.Evaluations[0].Verdict != "pass" {
 		t.Fatalf("evaluations %+v", ring.Evaluations)
 	}
-	// Asking again says the same, and is not kept again.
+	// Asking again says the same, and is kept: whoever asked has asked.
 	before := len(ring.Evaluations)
 	for range 2 {
 		w.ask(func() error {
@@ -164,7 +164,7 @@ func TestAQuietFleetPassesItsGate(t *testing.T) {
 			return err
 		})
 	}
-	if e, err = w.srv.View.Evidence(t.Context(), "main", string(c)); err != nil || len(e.Rings[0].Evaluations) > before+1 {
+	if e, err = w.srv.View.Evidence(t.Context(), "main", string(c)); err != nil || len(e.Rings[0].Evaluations) != before+2 || e.Rings[0].Evaluations[0].Actor != string(w.by) {
 		t.Errorf("%d evaluations of %d, %v", len(e.Rings[0].Evaluations), before, err)
 	}
 }
@@ -199,5 +199,10 @@ func TestAProbeThatSaysNoOnAServerHoldsInTheTick(t *testing.T) {
 	held := w.holdsOf(c)
 	if len(held) != 1 || !strings.Contains(held[0].Reason, `probes="web"`) || len(srv.holds.Holds) != 1 {
 		t.Fatalf("held %+v, the device was told %+v", held, srv.holds)
+	}
+	e, err := w.srv.View.Evidence(t.Context(), "main", string(c))
+	w.must(err)
+	if seen := e.Rings[0].Seen; seen.ProbeServers != 1 || seen.PatchedServers != 1 || seen.PatchedWorkstations != 0 {
+		t.Errorf("seen %+v, want the probe on one server of one", seen)
 	}
 }

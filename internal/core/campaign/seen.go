@@ -32,6 +32,9 @@ type Seen struct {
 	// Probes that say no since the install, and the devices they are on.
 	ProbeServers      int      `json:"probe_servers"`
 	ProbeWorkstations int      `json:"probe_workstations"`
+	// Of how many patched devices that is; counted while any says no.
+	PatchedServers      int `json:"patched_servers,omitempty"`
+	PatchedWorkstations int `json:"patched_workstations,omitempty"`
 	Probes            []string `json:"probes,omitempty"`
 	// Services that stopped since the install, on the most devices first.
 	Services []ServiceDown `json:"services,omitempty"`
@@ -158,7 +161,7 @@ func (r Ring) Trips(b procedure.Breaker, position int, role string) []Trip {
 	if b.Regressions > 0 && len(s.Worse) >= b.Regressions {
 		out = append(out, Trip{Kind: TripRegression, Reason: fault.Because(fault.BreakerRegressions, "measures", strings.Join(s.Worse, ","), "role", role)})
 	}
-	if b.ProbeServers > 0 && s.ProbeServers >= b.ProbeServers || b.ProbeWorkstations > 0 && s.ProbeWorkstations >= b.ProbeWorkstations {
+	if health.TooMany(s.ProbeServers, s.PatchedServers, b.ProbeServers) || health.TooMany(s.ProbeWorkstations, s.PatchedWorkstations, b.ProbeWorkstations) {
 		out = append(out, Trip{Kind: TripProbe, Reason: fault.Because(fault.BreakerProbes, "servers", strconv.Itoa(s.ProbeServers), "workstations", strconv.Itoa(s.ProbeWorkstations), "probes", strings.Join(s.Probes, ","), "role", role)})
 	}
 	for _, d := range s.Services {
@@ -167,7 +170,7 @@ func (r Ring) Trips(b procedure.Breaker, position int, role string) []Trip {
 		}
 	}
 	for _, c := range s.Complained {
-		if b.Complaints > 0 && c.Devices >= b.Complaints {
+		if health.TooMany(c.Devices, r.outcomes(), b.Complaints) {
 			out = append(out, Trip{Kind: TripComplaints, Item: c.Item, Reason: fault.Because(fault.BreakerComplaints, "have", strconv.Itoa(c.Devices), "role", role)})
 		}
 	}

@@ -88,11 +88,17 @@ func TestTrips(t *testing.T) {
 		{"a probe on one workstation", campaign.Counters{Done: 9}, campaign.Seen{ProbeWorkstations: 1}, 0, nil},
 		{"a probe on two workstations", campaign.Counters{Done: 9}, campaign.Seen{ProbeWorkstations: 2}, 0, kind(campaign.TripProbe, "")},
 		{"a probe on one server", campaign.Counters{Done: 9}, campaign.Seen{ProbeServers: 1}, 2, kind(campaign.TripProbe, "")},
+		{"a probe on two of many workstations", campaign.Counters{Done: 5000}, campaign.Seen{ProbeWorkstations: 2, PatchedWorkstations: 4900, PatchedServers: 100}, 2, nil},
+		{"a probe on ten of many workstations", campaign.Counters{Done: 5000}, campaign.Seen{ProbeWorkstations: 10, PatchedWorkstations: 4900, PatchedServers: 100}, 2, kind(campaign.TripProbe, "")},
+		{"a probe on one of few servers", campaign.Counters{Done: 5000}, campaign.Seen{ProbeServers: 1, PatchedWorkstations: 4950, PatchedServers: 50}, 2, kind(campaign.TripProbe, "")},
+		{"a probe on one of many servers", campaign.Counters{Done: 5000}, campaign.Seen{ProbeServers: 1, PatchedServers: 1000}, 2, nil},
 		{"a service on one workstation", campaign.Counters{Done: 9}, campaign.Seen{Services: stops("cups", health.Stopped{}, health.Stopped{Down: 1, Patched: 9})}, 0, nil},
 		{"a service on two workstations", campaign.Counters{Done: 9}, campaign.Seen{Services: stops("cups", health.Stopped{}, health.Stopped{Down: 2, Patched: 9})}, 0, kind(campaign.TripService, "p1")},
 		{"a service on one server", campaign.Counters{Done: 9}, campaign.Seen{Services: stops("nginx", health.Stopped{Down: 1, Patched: 9}, health.Stopped{})}, 2, kind(campaign.TripService, "p1")},
 		{"a service on the others too", campaign.Counters{Done: 9}, campaign.Seen{Services: stops("nginx", health.Stopped{Down: 1, Patched: 9, OthersDown: 5, Others: 9}, health.Stopped{})}, 2, nil},
 		{"two complain about one patch", campaign.Counters{Done: 9}, campaign.Seen{Complained: []campaign.ItemCount{{Item: "p1", Devices: 2}, {Item: "p2", Devices: 1}}}, 0, kind(campaign.TripComplaints, "p1")},
+		{"two of thousands complain", campaign.Counters{Done: 5000}, campaign.Seen{Complained: []campaign.ItemCount{{Item: "p1", Devices: 2}}}, 2, nil},
+		{"ten of thousands complain", campaign.Counters{Done: 5000}, campaign.Seen{Complained: []campaign.ItemCount{{Item: "p1", Devices: 10}}}, 2, kind(campaign.TripComplaints, "p1")},
 	} {
 		r := campaign.Ring{Ring: campaign.RingOpen, Gate: theGate, Counters: c.numbers, Seen: c.seen}
 		if c.name == "two of two, one patch" || c.name == "two of two, not one patch" {

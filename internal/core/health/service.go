@@ -36,3 +36,10 @@ func (s Stopped) Chance() float64 {
 // TooMany tells whether it stopped on at least so many devices, and on more than
 // chance explains; 0 takes it out.
 func (s Stopped) TooMany(least int) bool { return least > 0 && s.Down >= least && s.Chance() < excused }
+
+// TooMany tells the same of what goes wrong on a device by itself now and then (a
+// probe that says no, a user who complains) and has nothing to be compared with:
+// one of 51 is too many, of 355 two, of 5,000 ten.
+func TooMany(bad, patched, least int) bool {
+	return Stopped{Down: bad, Patched: patched}.TooMany(least)
+}

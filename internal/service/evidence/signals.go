@@ -94,7 +94,31 @@ func (w *watched) probes(ctx context.Context, r store.Reads) error {
 		}
 	}
 	slices.Sort(w.seen.Probes)
+	changed := w.seen.ProbeServers != len(servers) || w.seen.ProbeWorkstations != len(workstations)
 	w.seen.ProbeServers, w.seen.ProbeWorkstations = len(servers), len(workstations)
+	if changed || w.provingNow() {
+		return w.patchedKinds(ctx, r)
+	}
+	return nil
+}
+
+// patchedKinds counts of how many devices the probes are that say no.
+func (w *watched) patchedKinds(ctx context.Context, r store.Reads) error {
+	w.seen.PatchedServers, w.seen.PatchedWorkstations = 0, 0
+	if w.seen.ProbeServers+w.seen.ProbeWorkstations == 0 {
+		return nil
+	}
+	counts, err := r.PatchedKinds(ctx, gen.PatchedKindsParams{Tenant: w.Tenant, Campaign: w.Campaign, Amendment: w.Amendment, Position: w.Position})
+	if err != nil {
+		return fmt.Errorf("count patched devices: %w", err)
+	}
+	for _, c := range counts {
+		if fleet.Kind(c.Kind) == fleet.Workstation {
+			w.seen.PatchedWorkstations += int(c.Devices)
+		} else {
+			w.seen.PatchedServers += int(c.Devices)
+		}
+	}
 	return nil
 }
 

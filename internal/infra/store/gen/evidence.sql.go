@@ -537,6 +537,57 @@ func (q *Queries) PatchedDevices(ctx context.Context, arg PatchedDevicesParams) 
 	return items, nil
 }
 
+const patchedKinds = `-- name: PatchedKinds :many
+SELECT d.kind, count(*) AS devices FROM campaign_device c
+JOIN device d ON d.tenant = c.tenant AND d.id = c.device
+WHERE c.tenant = $1 AND c.campaign = $2 AND c.amendment = $3 AND c.position = $4 AND d.retired_us = 0
+  AND EXISTS (SELECT 1 FROM campaign_device_item i
+    WHERE i.tenant = c.tenant AND i.campaign = c.campaign AND i.device = c.device AND i.amendment = c.amendment
+      AND i.state IN ('verified', 'installed_pending_reboot', 'failed'))
+GROUP BY d.kind ORDER BY d.kind
+`
+
+type PatchedKindsParams struct {
+	Tenant    string
+	Campaign  string
+	Amendment int64
+	Position  int64
+}
+
+type PatchedKindsRow struct {
+	Kind    string
+	Devices int64
+}
+
+// PatchedKinds counts the devices of a ring that have something of the content.
+func (q *Queries) PatchedKinds(ctx context.Context, arg PatchedKindsParams) ([]PatchedKindsRow, error) {
+	rows, err := q.db.QueryContext(ctx, patchedKinds,
+		arg.Tenant,
+		arg.Campaign,
+		arg.Amendment,
+		arg.Position,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []PatchedKindsRow{}
+	for rows.Next() {
+		var i PatchedKindsRow
+		if err := rows.Scan(&i.Kind, &i.Devices); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const probesDown = `-- name: ProbesDown :many
 SELECT p.name, p.device, d.kind, p.since_us, CAST(COALESCE((SELECT MIN(i.updated_us) FROM campaign_device_item i
   WHERE i.tenant = c.tenant AND i.campaign = c.campaign AND i.device = c.device AND i.amendment = c.amendment

@@ -76,6 +76,16 @@ JOIN device d ON d.tenant = p.tenant AND d.id = p.device
 WHERE p.tenant = @tenant AND p.state = 'down' AND c.campaign = @campaign AND c.amendment = @amendment AND c.position = @position
   AND d.retired_us = 0;
 
+-- PatchedKinds counts the devices of a ring that have something of the content.
+-- name: PatchedKinds :many
+SELECT d.kind, count(*) AS devices FROM campaign_device c
+JOIN device d ON d.tenant = c.tenant AND d.id = c.device
+WHERE c.tenant = @tenant AND c.campaign = @campaign AND c.amendment = @amendment AND c.position = @position AND d.retired_us = 0
+  AND EXISTS (SELECT 1 FROM campaign_device_item i
+    WHERE i.tenant = c.tenant AND i.campaign = c.campaign AND i.device = c.device AND i.amendment = c.amendment
+      AND i.state IN ('verified', 'installed_pending_reboot', 'failed'))
+GROUP BY d.kind ORDER BY d.kind;
+
 -- Complaints counts, by ring and patch, the devices whose users say that it broke
 -- something; an empty patch is all that the campaign brought.
 -- name: Complaints :many
