@@ -196,5 +196,4 @@ type Evaluation struct {
 	Ring      string
 	Amendment int
 	At        time.Time
-	Kept      bool // it gave another answer than the one before
 }

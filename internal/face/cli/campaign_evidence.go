@@ -21,8 +21,8 @@ func (c *cli) campaignEvidence() *cobra.Command {
 what the measures of patched devices say beside those not yet patched, what the
 breaker held, and what the gate answered before.
 
-With --evaluate the gates are asked now, whatever their date. The answer is kept when
-it is another than the one before; nothing is promoted by asking.`,
+With --evaluate the gates are asked now, whatever their date. The answer is kept;
+nothing is promoted by asking.`,
 		example: `  patchring campaign evidence 2026-12
   patchring campaign evidence 2026-12 --ring R0 --evaluate`,
 		run: func(ctx context.Context, api *client, args []string) error {

@@ -182,11 +182,10 @@ func (c *Conductor) Evaluate(ctx context.Context, tenant fleet.TenantID, by regi
 				continue
 			}
 			verdict, evidence, reasons := s.ring(r).Judge()
-			kept, err := c.keepEvaluation(ctx, tx, r, by, evaluated{verdict, evidence, reasons})
-			if err != nil {
+			if err := c.keepEvaluation(ctx, tx, r, by, evaluated{verdict, evidence, reasons}); err != nil {
 				return fmt.Errorf("evaluate ring %s: %w", r.Ring, err)
 			}
-			out = append(out, campaign.Evaluation{Ring: r.Ring, Amendment: int(r.Amendment), At: c.Clock(), Kept: kept})
+			out = append(out, campaign.Evaluation{Ring: r.Ring, Amendment: int(r.Amendment), At: c.Clock()})
 		}
 		return nil
 	})
@@ -200,28 +199,29 @@ type evaluated struct {
 	reasons  any
 }
 
-// keepEvaluation keeps an answer that is not the one before.
-func (c *Conductor) keepEvaluation(ctx context.Context, tx *store.Tx, r gen.CampaignRing, by register.Actor, e evaluated) (bool, error) {
+// keepEvaluation keeps an answer that is not the one before; whoever asked finds
+// that it was asked, whatever the answer.
+func (c *Conductor) keepEvaluation(ctx context.Context, tx *store.Tx, r gen.CampaignRing, by register.Actor, e evaluated) error {
 	evidence, err := json.Marshal(e.evidence)
 	if err != nil {
-		return false, err
+		return err
 	}
 	reasons, err := json.Marshal(e.reasons)
 	if err != nil {
-		return false, err
+		return err
 	}
 	last, err := tx.LastEvaluation(ctx, gen.LastEvaluationParams{Tenant: r.Tenant, Campaign: r.Campaign, Amendment: r.Amendment, Position: r.Position})
 	if err != nil {
-		return false, fmt.Errorf("read the last evaluation: %w", err)
+		return fmt.Errorf("read the last evaluation: %w", err)
 	}
-	if len(last) == 1 && last[0].Verdict == string(e.verdict) && last[0].Evidence == string(evidence) && last[0].Reasons == string(reasons) && last[0].State == r.State {
-		return false, nil
+	if by == actor && len(last) == 1 && last[0].Verdict == string(e.verdict) && last[0].Evidence == string(evidence) && last[0].Reasons == string(reasons) && last[0].State == r.State {
+		return nil
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return false, fmt.Errorf("make an id: %w", err)
+		return fmt.Errorf("make an id: %w", err)
 	}
-	return true, tx.AddEvaluation(ctx, gen.AddEvaluationParams{
+	return tx.AddEvaluation(ctx, gen.AddEvaluationParams{
 		Tenant: r.Tenant, ID: id.String(), Campaign: r.Campaign, Amendment: r.Amendment, Position: r.Position, Ring: r.Ring,
 		AtUs: c.Clock().UnixMicro(), State: r.State, Verdict: string(e.verdict), Evidence: string(evidence), Reasons: string(reasons), Actor: string(by),
 	})

@@ -326,8 +326,7 @@ func (c *Conductor) ringMoved(ctx context.Context, tx *store.Tx, s *scene, befor
 	if campaign.RingState(before.State) != campaign.RingGate && campaign.RingState(after.State) != campaign.RingGate || after.Verdict == "" {
 		return nil
 	}
-	_, err := c.keepEvaluation(ctx, tx, after, actor, evaluated{campaign.Verdict(after.Verdict), json.RawMessage(after.Evidence), json.RawMessage(after.Reasons)})
-	return err
+	return c.keepEvaluation(ctx, tx, after, actor, evaluated{campaign.Verdict(after.Verdict), json.RawMessage(after.Evidence), json.RawMessage(after.Reasons)})
 }
 
 // openRing promotes the content to the ring and wakes its devices.
