@@ -30,12 +30,12 @@ type Seen struct {
 	Complained  []ItemCount    `json:"complained,omitempty"`
 	Unreachable []string       `json:"unreachable,omitempty"` // names of devices that did not come back from their restart
 	// Probes that say no since the install, and the devices they are on.
-	ProbeServers      int      `json:"probe_servers"`
-	ProbeWorkstations int      `json:"probe_workstations"`
+	ProbeServers      int `json:"probe_servers"`
+	ProbeWorkstations int `json:"probe_workstations"`
 	// Of how many patched devices that is; counted while any says no.
-	PatchedServers      int `json:"patched_servers,omitempty"`
-	PatchedWorkstations int `json:"patched_workstations,omitempty"`
-	Probes            []string `json:"probes,omitempty"`
+	PatchedServers      int      `json:"patched_servers,omitempty"`
+	PatchedWorkstations int      `json:"patched_workstations,omitempty"`
+	Probes              []string `json:"probes,omitempty"`
 	// Services that stopped since the install, on the most devices first.
 	Services []ServiceDown `json:"services,omitempty"`
 }

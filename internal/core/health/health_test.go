@@ -192,6 +192,7 @@ func TestAFewThatAreFarWorse(t *testing.T) {
 		{"two of ten, as on a day before", before(with(flat(8, 0), flat(2, 50)), 2), flat(38, 0), false},
 		{"two of ten, worse than a day before", before(with(flat(8, 0), flat(2, 50)), 1), flat(38, 0), true},
 		{"six of all", with(flat(6, 50), flat(30, 0)), nil, true},
+		{"three of many", with(flat(3, 50), flat(60, 0)), flat(200, 0), false},
 		{"two of ten, on a slow day", with(flat(2, 40), flat(8, 20)), flat(38, 20), false},
 		{"two of ten, all having risen", with(flat(2, 50), flat(8, 30)), flat(38, 30), false},
 	} {

@@ -97,7 +97,7 @@ func Judge(a Ask) Health {
 		if rule.Share {
 			asked = append(asked, askShare(rule, c, may))
 		}
-		if rule.Shift && rule.Share {
+		if rule.Shift && rule.Share && len(c.Patched) <= guarded {
 			asked = append(asked, askFar(rule, c, may))
 		}
 	}

@@ -23,11 +23,12 @@ func askShare(r Rule, c *Compared, may float64) question {
 	return q
 }
 
-// askFar asks whether some devices are far worse, each by itself: a patch that
-// does not get on with one model or one application, of which a ring has two or
-// three. So few cannot be told from the others of today, but can from all the
-// days before of all of them. That several were as far off on one such day, or
-// that the others are today, explains them.
+// askFar asks whether some devices of a small ring are far worse, each by itself:
+// a patch that does not get on with one model or one application, of which the
+// ring has two or three. So few cannot be told from the others of today, but can
+// from all the days before of all of them. That several were as far off on one
+// such day, or that the others are today, explains them. In a large ring askShare
+// sees as much, and a day on which many are slow explains more.
 func askFar(r Rule, c *Compared, may float64) question {
 	q := newQuestion(r, c, may)
 	bar := far * r.matters()
