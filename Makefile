@@ -27,7 +27,7 @@ demo: deps build ## one real campaign on a fleet of real hosts (ONCE=1: to the e
 	$(BIN)/patchring-lab demo $(if $(ONCE),--once) $(DEMOFLAGS)
 
 test: deps ## everything but the long e2e
-	$(GO) test $(P) $(TESTFLAGS) $(PKGS)
+	$(GO) test $(P) -timeout 30m $(TESTFLAGS) $(PKGS)
 
 e2e: deps build ## real hosts with real apt, and a real browser (root)
 	$(GO) test $(P) -tags e2e -count=1 -timeout 60m -run '$(or $(RUN),.)' $(TESTFLAGS) $(or $(E2EPKGS),./e2e/... ./lab/... ./internal/endpoint/... ./internal/face/console/...)

@@ -36,7 +36,10 @@ func TestARehearsalForetellsWhatHappens(t *testing.T) {
 		seeds = n
 	}
 	for seed := range seeds {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { foretold(t, rand.New(rand.NewPCG(uint64(seed), 7))) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			foretold(t, rand.New(rand.NewPCG(uint64(seed), 7)))
+		})
 	}
 }
 
