@@ -347,7 +347,7 @@ func (d *fakeDevice) mayAct(now time.Time, o wire.Order) bool {
 			return false
 		}
 	}
-	return inside(o.Windows, now) && !(d.patient && o.Kind == wire.OrderRollback)
+	return inside(o.Windows, now) && (!d.patient || o.Kind != wire.OrderRollback)
 }
 
 func inside(windows []wire.Interval, now time.Time) bool {
