@@ -43,6 +43,7 @@ func sections() []section {
 		{"dossier", "verifying a campaign and writing its documents", benchDossier},
 		{"tick", "a tick after one report in a large fleet", benchTick},
 		{"measure", "measuring this machine as the agent does", benchMeasure},
+		{"evidence", "watching the rings of a campaign", benchEvidence},
 		{"measures", "keeping and reading what devices measure", benchMeasures},
 		{"fleet", "connected agents, beside the bare broker", benchFleet},
 		{"agent", "the agent on a real host, beside plain apt", benchAgent},

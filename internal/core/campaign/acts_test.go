@@ -186,6 +186,23 @@ func (w *world) retire(d *device) {
 	d.retired = true
 	for _, r := range d.rows {
 		r.dirty = true
+		w.leaves(r)
+	}
+}
+
+// move gives a device another ring, as an expedited device gets.
+func (w *world) move(r *row, to int) {
+	w.count(r.amendment, r.position, r.decision.Bucket, -1)
+	w.count(r.amendment, to, r.decision.Bucket, 1)
+	w.leaves(r)
+	r.position, r.dirty = to, true
+}
+
+// leaves: a device that is no longer at work in the first ring leaves its places
+// in rehearsals to the others.
+func (w *world) leaves(r *row) {
+	if r.position == 0 && w.procedure.Rollback.Rehearse && w.procedure.Rollback.RehearseDevices > 0 {
+		w.touch(func(o *row) bool { return o.amendment == r.amendment && o.position == 0 })
 	}
 }
 

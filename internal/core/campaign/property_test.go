@@ -343,7 +343,6 @@ func (c *chaos) changeHabit() {
 	}
 }
 
-// moveOne gives a device another ring, as an expedited device gets.
 func (c *chaos) moveOne() {
 	d := c.device()
 	if len(d.rows) == 0 {
@@ -353,9 +352,7 @@ func (c *chaos) moveOne() {
 	if r.absent || r.goal == campaign.RollBack {
 		return // nobody moves a device in a rollback
 	}
-	c.count(r.amendment, r.position, r.decision.Bucket, -1)
-	c.count(r.amendment, to, r.decision.Bucket, 1)
-	r.position, r.dirty = to, true
+	c.move(r, to)
 }
 
 func (c *chaos) retireOne() {

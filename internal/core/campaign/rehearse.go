@@ -206,7 +206,9 @@ func (w *weighing) rehearsed(d *ItemDecision, at int, p *Progress) {
 			w.wait(d.Reason)
 			return
 		}
-		w.undoAgain(d, item, p)
+		if w.canRehearse(at, p) { // or its order would be taken back at once, and written again, for ever
+			w.undoAgain(d, item, p)
+		}
 	case NotRehearsed:
 		if w.device.Position == 0 && w.scene.Rehearse.Asked && len(p.Packages) > 0 && !p.changed() {
 			d.Rehearsal = RehearsalMoot

@@ -48,6 +48,11 @@ func TestRehearsal(t *testing.T) {
 			p := s.rehearses()
 			p.State, p.Rehearsal.Stage = patch.Scheduled, campaign.GoingBack
 		}, "not_reached rollback_rehearsal order rollback openssl", "", expiry},
+		{"that did not begin is left when the patch is declined meanwhile", func(s *situation) {
+			p := s.rehearses()
+			p.State, p.Rehearsal.Stage = patch.Scheduled, campaign.GoingBack
+			s.decided(openssl, policy.Declined, time.Time{})
+		}, "done", "openssl verified", time.Time{}},
 		{"goes on with the install", func(s *situation) { s.again() }, "not_reached order_in_flight order install openssl", "", expiry},
 		{"waits for the scan that lists it", func(s *situation) { p := s.again(); s.Missing, p.Updated = nil, noon }, "not_reached scan_stale rescan", "", silence},
 		{"changed nothing, as its scan says", func(s *situation) { s.again(); s.Missing = nil }, "failed no_effect", "openssl failed no_effect", time.Time{}},

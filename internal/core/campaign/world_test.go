@@ -302,32 +302,47 @@ func (w *world) rehearsals(r *ring) campaign.Rehearsals {
 	}
 	for _, item := range w.items {
 		could, done := 0, 0
-		for _, d := range w.devices {
-			for _, o := range d.rows {
-				for _, p := range o.progress {
-					if p.Item != item.ID || o.amendment != r.amendment || o.position != 0 || p.Rollback {
-						continue
-					}
-					if _, cannot := campaign.CannotGoBack(p.Packages); cannot || len(p.Packages) == 0 || p.Rehearsal.Stage == campaign.RehearsalMoot ||
-						p.Rehearsal.Stage == "" && p.State != patch.Verified && p.State != patch.InstalledPendingReboot {
-						continue
-					}
-					if could++; p.Rehearsal.Stage == campaign.RehearsalDone {
-						done++
-					}
-				}
+		w.eachRehearsal(r.amendment, func(p *campaign.Progress) {
+			if _, cannot := campaign.CannotGoBack(p.Packages); cannot || p.Item != item.ID {
+				return
 			}
+			if could++; p.Rehearsal.Stage == campaign.RehearsalDone {
+				done++
+			}
+		})
+		if n := w.procedure.Rollback.RehearseDevices; n > 0 {
+			could = min(could, n)
 		}
 		if item.Amendment != r.amendment || item.Withdrawn || could == 0 {
 			continue
 		}
-		if out.Need++; done > 0 {
+		if out.Need++; done >= could {
 			out.Done++
 		} else {
 			out.Missing = append(out.Missing, item.Key.Name)
 		}
 	}
 	return out
+}
+
+// eachRehearsal visits what devices of a first ring have, or had for a rehearsal:
+// what a rollback has is its own, and one that is retired rehearses nothing more.
+func (w *world) eachRehearsal(amendment int, visit func(*campaign.Progress)) {
+	for _, d := range w.devices {
+		for _, r := range d.rows {
+			if r.amendment != amendment || r.position != 0 || r.goal != campaign.Install {
+				continue
+			}
+			for i := range r.progress {
+				p := &r.progress[i]
+				stage, has := p.Rehearsal.Stage, p.State == patch.Verified || p.State == patch.InstalledPendingReboot
+				if p.Rollback || len(p.Packages) == 0 || stage == campaign.RehearsalMoot || stage == "" && !has || d.retired && stage != campaign.RehearsalDone {
+					continue
+				}
+				visit(p)
+			}
+		}
+	}
 }
 
 // promote brings the content to a ring that opens. What was declined or delayed
@@ -357,15 +372,11 @@ func (w *world) scene(amendment int) campaign.Scene {
 		return s
 	}
 	s.Rehearse = campaign.Rehearse{Asked: w.procedure.Rollback.Rehearse, Devices: w.procedure.Rollback.RehearseDevices, Begun: map[patch.ID]int{}}
-	for _, d := range w.devices {
-		for _, r := range d.rows {
-			for _, p := range r.progress {
-				if r.amendment == amendment && p.Rehearsal.Stage != campaign.NotRehearsed {
-					s.Rehearse.Begun[p.Item]++
-				}
-			}
+	w.eachRehearsal(amendment, func(p *campaign.Progress) {
+		if p.Rehearsal.Stage != campaign.NotRehearsed {
+			s.Rehearse.Begun[p.Item]++
 		}
-	}
+	})
 	return s
 }
 

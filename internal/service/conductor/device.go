@@ -386,6 +386,12 @@ func (g *group) keep(ctx context.Context, row gen.CampaignDevice, d campaign.Dev
 	if err != nil {
 		return err
 	}
+	if device := g.batch.Devices[row.Device]; device.RetiredUs > 0 && reason != row.Reason {
+		g.moved = true
+		if err := g.scene.leavesRehearsals(ctx, g.tx, row); err != nil {
+			return err
+		}
+	}
 	if string(d.Bucket) != row.Bucket {
 		g.moved = true
 		key := [2]int64{row.Amendment, row.Position}

@@ -154,6 +154,9 @@ func (c *Conductor) moveDevice(ctx context.Context, tx *store.Tx, s *scene, ring
 	}); err != nil {
 		return fmt.Errorf("move device: %w", err)
 	}
+	if err := s.leavesRehearsals(ctx, tx, row); err != nil {
+		return err
+	}
 	if err := tx.CountRollbackImpossible(ctx, countOf(row, stuck)); err != nil {
 		return fmt.Errorf("count ring: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"patchring/internal/core/campaign"
 	"patchring/internal/core/patch"
 	"patchring/internal/core/register"
+	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 	"patchring/wire"
 )
@@ -59,6 +60,21 @@ func (s *scene) rehearsed(amendment int64) campaign.Rehearsals {
 		}
 	}
 	return out
+}
+
+// leavesRehearsals is told of a device that leaves the first ring. Where only so
+// many rehearse each patch, another one takes the place that it may have had:
+// the others are done, and would not look again by themselves.
+func (s *scene) leavesRehearsals(ctx context.Context, tx *store.Tx, row gen.CampaignDevice) error {
+	if row.Position != 0 || s.undo() || !s.procedure.Rollback.Rehearse || s.procedure.Rollback.RehearseDevices == 0 {
+		return nil
+	}
+	if _, err := tx.TouchRingDevices(ctx, gen.TouchRingDevicesParams{
+		Tenant: row.Tenant, Campaign: row.Campaign, Amendment: row.Amendment, Position: row.Position,
+	}); err != nil {
+		return fmt.Errorf("wake the first ring: %w", err)
+	}
+	return nil
 }
 
 // begun counts what an order begins to rehearse: the next device of this batch

@@ -150,10 +150,11 @@ SELECT i.item, i.amendment, count(*) AS installed,
   CAST(sum(CASE WHEN i.rehearsal <> '' THEN 1 ELSE 0 END) AS BIGINT) AS begun,
   CAST(sum(CASE WHEN i.rehearsal = 'done' THEN 1 ELSE 0 END) AS BIGINT) AS done,
   CAST(max(i.rehearsal_back_us) AS BIGINT) AS back_us
-FROM campaign_amendment a CROSS JOIN campaign_device c CROSS JOIN campaign_device_item i
+FROM campaign_amendment a CROSS JOIN campaign_device c CROSS JOIN campaign_device_item i CROSS JOIN device d
 WHERE a.tenant = $1 AND a.campaign = $2 AND c.tenant = a.tenant AND c.campaign = a.campaign AND c.amendment = a.number AND c.position = 0 AND i.tenant = c.tenant AND i.campaign = c.campaign AND i.device = c.device
   AND i.amendment = c.amendment AND i.rollback = 0 AND i.packages <> '[]' AND i.rehearsal <> 'moot'
   AND (i.rehearsal <> '' OR i.state IN ('verified', 'installed_pending_reboot'))
+  AND d.tenant = c.tenant AND d.id = c.device AND (d.retired_us = 0 OR i.rehearsal = 'done')
 GROUP BY i.item, i.amendment
 `
 
@@ -168,7 +169,8 @@ type RehearsalsRow struct {
 }
 
 // Rehearsals are, by item, what the devices of the first ring know of its way
-// back: those that have it, or had it for a rehearsal.
+// back: those that have it, or had it for a rehearsal. One that was retired has
+// nothing left to rehearse; what it had rehearsed to the end was seen.
 func (q *Queries) Rehearsals(ctx context.Context, tenant string, campaign string) ([]RehearsalsRow, error) {
 	rows, err := q.db.QueryContext(ctx, rehearsals, tenant, campaign)
 	if err != nil {

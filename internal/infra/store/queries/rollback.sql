@@ -34,17 +34,19 @@ VALUES (@tenant, @campaign, 0, @device, @position, 'rollback', 'not_reached', @w
 ON CONFLICT (tenant, campaign, amendment, device) DO NOTHING;
 
 -- Rehearsals are, by item, what the devices of the first ring know of its way
--- back: those that have it, or had it for a rehearsal.
+-- back: those that have it, or had it for a rehearsal. One that was retired has
+-- nothing left to rehearse; what it had rehearsed to the end was seen.
 -- name: Rehearsals :many
 SELECT i.item, i.amendment, count(*) AS installed,
   CAST(sum(i.rollback_impossible) AS BIGINT) AS impossible,
   CAST(sum(CASE WHEN i.rehearsal <> '' THEN 1 ELSE 0 END) AS BIGINT) AS begun,
   CAST(sum(CASE WHEN i.rehearsal = 'done' THEN 1 ELSE 0 END) AS BIGINT) AS done,
   CAST(max(i.rehearsal_back_us) AS BIGINT) AS back_us
-FROM campaign_amendment a CROSS JOIN campaign_device c CROSS JOIN campaign_device_item i
+FROM campaign_amendment a CROSS JOIN campaign_device c CROSS JOIN campaign_device_item i CROSS JOIN device d
 WHERE a.tenant = @tenant AND a.campaign = @campaign AND c.tenant = a.tenant AND c.campaign = a.campaign AND c.amendment = a.number AND c.position = 0 AND i.tenant = c.tenant AND i.campaign = c.campaign AND i.device = c.device
   AND i.amendment = c.amendment AND i.rollback = 0 AND i.packages <> '[]' AND i.rehearsal <> 'moot'
   AND (i.rehearsal <> '' OR i.state IN ('verified', 'installed_pending_reboot'))
+  AND d.tenant = c.tenant AND d.id = c.device AND (d.retired_us = 0 OR i.rehearsal = 'done')
 GROUP BY i.item, i.amendment;
 
 -- RollbackExceptions are those in force that cover a rollback, with their patch.
