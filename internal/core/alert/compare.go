@@ -24,14 +24,14 @@ const (
 // document writes them, so that they are found in it; what a document leaves out
 // and what it writes with the same meaning is no difference.
 type Difference struct {
-	Head    []Turned `json:"head" doc:"of the document itself: its name, title and language"`
-	Rules   []Change `json:"rules"`
-	Outputs []Change `json:"outputs"`
-	Acts    []Acting `json:"acts" doc:"every rule that acts by itself, before or after"`
+	Head    []Turned     `json:"head" doc:"of the document itself: its name, title and language"`
+	Rules   []BookChange `json:"rules"`
+	Outputs []BookChange `json:"outputs"`
+	Acts    []Acting     `json:"acts" doc:"every rule that acts by itself, before or after"`
 }
 
-// Change is what becomes of one rule or output.
-type Change struct {
+// BookChange is what becomes of one rule or output.
+type BookChange struct {
 	Name   string        `json:"name"`
 	Title  manifest.Text `json:"title,omitzero" doc:"of a rule"`
 	Kind   ChangeKind    `json:"kind" enum:"added,removed,changed"`
@@ -93,8 +93,8 @@ const (
 // Lists are in the order of the new document, what is removed behind it.
 func Compare(before, after Book) Difference {
 	out := Difference{Head: turned(before.head(), after.head()), Acts: []Acting{}}
-	out.Rules = changes(before.Rules, after.Rules, func(r Rule) Change { return Change{Name: r.Name, Title: r.Title} }, Rule.fields)
-	out.Outputs = changes(before.Outputs, after.Outputs, func(o Output) Change { return Change{Name: o.Name} }, Output.fields)
+	out.Rules = changes(before.Rules, after.Rules, func(r Rule) BookChange { return BookChange{Name: r.Name, Title: r.Title} }, Rule.fields)
+	out.Outputs = changes(before.Outputs, after.Outputs, func(o Output) BookChange { return BookChange{Name: o.Name} }, Output.fields)
 	for _, r := range after.Rules {
 		was, _ := before.Rule(r.Name)
 		if r.Then != "" || was.Then != "" {
@@ -110,8 +110,8 @@ func Compare(before, after Book) Difference {
 }
 
 // changes compares two lists by the names in them.
-func changes[T any](before, after []T, name func(T) Change, fields func(T) []value) []Change {
-	out := []Change{}
+func changes[T any](before, after []T, name func(T) BookChange, fields func(T) []value) []BookChange {
+	out := []BookChange{}
 	find := func(list []T, wanted string) (T, bool) {
 		i := slices.IndexFunc(list, func(one T) bool { return name(one).Name == wanted })
 		if i < 0 {

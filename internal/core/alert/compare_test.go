@@ -47,7 +47,7 @@ rules:
 `)
 	want := alert.Difference{
 		Head: []alert.Turned{{Field: "language", Before: "fr", After: "en"}},
-		Rules: []alert.Change{
+		Rules: []alert.BookChange{
 			{Name: "new", Title: manifest.Text{FR: "Neuf", EN: "New"}, Kind: alert.Added, Fields: []alert.Turned{
 				{Field: "title", After: "Neuf / New"}, {Field: "measure", After: "disk_free_percent"}, {Field: "scope", After: "groups: r1; during: campaign"},
 				{Field: "severity", After: "info"}, {Field: "who", After: "ops"}, {Field: "outputs", After: "team"}, {Field: "then", After: "hold_device"},
@@ -65,7 +65,7 @@ rules:
 				{Field: "who", Before: "ops"}, {Field: "outputs", Before: "ops"}, {Field: "then", Before: "incident"}, {Field: "above", Before: "99"}, {Field: "clear", Before: "99"},
 			}},
 		},
-		Outputs: []alert.Change{
+		Outputs: []alert.BookChange{
 			{Name: "ops", Kind: alert.Changed, Fields: []alert.Turned{{Field: "to", Before: "a@example.org, b@example.org", After: "a@example.org"}}},
 			{Name: "team", Kind: alert.Added, Fields: []alert.Turned{{Field: "way", After: "teams"}, {Field: "url", After: "file:teams"}}},
 			{Name: "hook", Kind: alert.Removed, Fields: []alert.Turned{
