@@ -52,7 +52,7 @@ func (s *Server) handler() (http.Handler, error) {
 	if s.Metrics {
 		mux.Handle("GET "+metrics.Path, metrics.New(metrics.Options{Bearer: s.Access.Bearer, View: s.View, Log: s.Log}))
 	}
-	mux.Handle(herald.FeedPath, feed.New(feed.Options{View: s.View, Open: s.Herald.OpenLink, Base: s.URL, Zone: s.zone(), Clock: s.Clock, Log: s.Log}))
+	mux.Handle(herald.FeedPath, feed.New(feed.Options{View: s.View, Open: s.Herald.OpenLink, Windows: s.Rulebook.Windows, Base: s.URL, Zone: s.zone(), Clock: s.Clock, Log: s.Log}))
 	mux.Handle("/", pages)
 	return mux, nil
 }

@@ -197,6 +197,10 @@ func (a *API) registerAlertRules(tag string) {
 		func(_ context.Context, _ access.Principal, in *asked[AlertBookFile]) (watch.CheckedBook, error) {
 			return a.Watch.Check(in.Body.File, []byte(in.Body.Text))
 		})
+	handle(a, operation{method: http.MethodPost, path: "/alert-rules/diff", id: "diff-alert-rules", summary: "Say what a document of alert rules would change: rules and outputs, and what acts by itself", tag: tag, act: access.See},
+		func(ctx context.Context, p access.Principal, in *asked[AlertBookFile]) (watch.BookDiff, error) {
+			return a.Watch.Diff(ctx, p.Tenant, in.Body.File, []byte(in.Body.Text))
+		})
 	handle(a, operation{method: http.MethodPost, path: "/alert-rules", id: "apply-alert-rules", summary: "Put a document of alert rules in force", tag: tag, act: access.AlertAct},
 		func(ctx context.Context, p access.Principal, in *asked[AlertBookFile]) (watch.AppliedBook, error) {
 			return a.Watch.Apply(ctx, p.Tenant, p.Actor(), in.Body.File, []byte(in.Body.Text))

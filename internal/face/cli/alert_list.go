@@ -14,7 +14,7 @@ import (
 func (c *cli) alert() *cobra.Command {
 	return c.group("alert", "Alerts: what is wrong now, who must act, and who is told",
 		c.alertList(), c.alertShow(), c.alertAck(), c.alertAct(), c.alertSilence(), c.alertUnsilence(), c.alertTest(), c.alertOutputs(), c.alertDeliveries(), c.alertRetry(),
-		c.group("rule", "The rules of alerts and their outputs", c.alertRuleApply(), c.alertRuleCheck(), c.alertRuleList(), c.alertRuleShow()),
+		c.group("rule", "The rules of alerts and their outputs", c.alertRuleApply(), c.alertRuleCheck(), c.alertRuleDiff(), c.alertRuleList(), c.alertRuleShow()),
 		c.group("feed", "Links to the calendar and to the feed of alerts", c.alertFeedCreate(), c.alertFeedList(), c.alertFeedRevoke()),
 	)
 }

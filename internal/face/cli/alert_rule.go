@@ -24,14 +24,18 @@ func rulesFile(cmd *cobra.Command, file *string) *cobra.Command {
 func (c *cli) alertRuleApply() *cobra.Command {
 	var file string
 	return rulesFile(c.verb(verb{
-		use: "apply -f FILE", short: "Put a document of rules and outputs in force",
+		use: "apply -f FILE", short: "Put a document of rules and outputs in force", asks: true,
 		long: `Everything wrong with the file is listed, each with its line, and nothing is
-changed. The same text twice is the same version. Open alerts whose rule is no more
+changed. What it changes is shown, as "alert rule diff" does, with every rule that
+acts by itself; it is in force after a yes. The same text twice is the same version. Open alerts whose rule is no more
 in it are over, and nobody is told. Secrets are never written in it: file:NAME is a
 file in the server's directory of secrets, env:PATCHRING_SECRET_NAME a variable.`,
 		run: func(ctx context.Context, api *client, _ []string) error {
 			name, text, err := readText("document of alert rules", file, c.In)
 			if err != nil {
+				return err
+			}
+			if err := c.askOfRules(ctx, api, name, text); err != nil {
 				return err
 			}
 			var applied watch.AppliedBook

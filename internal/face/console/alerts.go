@@ -2,9 +2,7 @@ package console
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"patchring/internal/core/alert"
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
-	"patchring/internal/core/manifest"
 	"patchring/internal/core/procedure"
 	"patchring/internal/core/register"
 	"patchring/internal/face/console/page"
@@ -42,6 +39,7 @@ type Watch interface {
 	EndSilence(ctx context.Context, tenant fleet.TenantID, by register.Actor, id string) error
 	Act(ctx context.Context, tenant fleet.TenantID, by register.Actor, ask watch.Act) error
 	Check(file string, text []byte) (watch.CheckedBook, error)
+	Diff(ctx context.Context, tenant fleet.TenantID, file string, text []byte) (watch.BookDiff, error)
 	Apply(ctx context.Context, tenant fleet.TenantID, by register.Actor, file string, text []byte) (watch.AppliedBook, error)
 	Show(ctx context.Context, tenant fleet.TenantID, version int64) (watch.BookVersion, error)
 	Versions(ctx context.Context, tenant fleet.TenantID) ([]watch.BookVersion, error)
@@ -280,82 +278,6 @@ func (c *Console) testOutput(v visit) error {
 	took := (time.Duration(t.TookMS) * time.Millisecond).Round(time.Millisecond)
 	c.tell(v, "alert.tested", "output", t.Output, "way", v.words.Word(lang.OutputWay, string(t.Way)), "where", t.Where, "took", v.words.Duration(took))
 	return nil
-}
-
-func (c *Console) alertRules(v visit) (page.AlertRules, error) {
-	version, err := whole(v.FormValue("version"), "version")
-	if err != nil {
-		return page.AlertRules{}, err
-	}
-	now, err := c.Watch.Show(v.Context(), v.who.Tenant, version)
-	if err != nil {
-		return page.AlertRules{}, err
-	}
-	out := page.AlertRules{Name: now.Name, Version: now.Version, Text: now.Body}
-	// A text this program cannot read any more is shown as text alone.
-	if b, err := alert.Parse(now.Name, []byte(now.Body)); err == nil {
-		out.Rules, out.Outputs = b.Rules, b.Outputs
-	}
-	list, err := c.Watch.Versions(v.Context(), v.who.Tenant)
-	for _, one := range list {
-		out.Versions = append(out.Versions, page.AlertVersion{PolicyVersion: page.PolicyVersion{Number: one.Version, Name: one.Name, By: one.By, At: one.At}})
-	}
-	return out, err
-}
-
-// alertFile is how problems name the editor's text.
-const alertFile = "alerts.yaml"
-
-// weighAlertRules checks the editor's text, or puts it in force.
-func (c *Console) weighAlertRules(v visit) {
-	v.Body = http.MaxBytesReader(v.w, v.Body, maxPolicyForm)
-	if err := v.ParseForm(); err != nil {
-		c.problem(v, invalid("form", "unreadable", ""))
-		return
-	}
-	shown, err := c.alertRules(v)
-	if err != nil {
-		c.problem(v, err)
-		return
-	}
-	shown.Text = strings.ReplaceAll(v.PostFormValue("text"), "\r\n", "\n")
-	if v.PostFormValue("do") == "apply" {
-		applied, err := c.applyAlertRules(v, shown.Text)
-		if err == nil {
-			key := "alert.applied"
-			if applied.Unchanged {
-				key = "alert.unchanged"
-			}
-			c.tell(v, key, "name", applied.Name, "version", v.words.Number(applied.Version))
-			http.Redirect(v.w, v.Request, "/alerts/rules", http.StatusSeeOther)
-			return
-		}
-		c.showAlertRules(v, shown, err)
-		return
-	}
-	checked, err := c.Watch.Check(alertFile, []byte(shown.Text))
-	shown.Sound, shown.Warnings = err == nil, checked.Warnings
-	c.showAlertRules(v, shown, err)
-}
-
-func (c *Console) applyAlertRules(v visit, text string) (watch.AppliedBook, error) {
-	if err := v.who.Need(access.AlertAct); err != nil {
-		return watch.AppliedBook{}, err
-	}
-	return c.Watch.Apply(v.Context(), v.who.Tenant, v.who.Actor(), alertFile, []byte(text))
-}
-
-func (c *Console) showAlertRules(v visit, shown page.AlertRules, err error) {
-	status := http.StatusOK
-	var wrong *manifest.Error
-	switch {
-	case errors.As(err, &wrong):
-		shown.Problems, status = wrong.Problems, http.StatusUnprocessableEntity
-	case err != nil:
-		c.problem(v, err)
-		return
-	}
-	c.show(v, status, page.AlertRulesPage(c.frame(v, ui.Alerts, v.words.T("alerts.rules")), shown))
 }
 
 func (c *Console) alertFeeds(v visit) (page.AlertFeeds, error) {

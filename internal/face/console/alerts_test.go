@@ -24,6 +24,8 @@ type sentry struct {
 	asked  view.AlertQuery
 	quiet  bool // nothing fires
 	refuse *fault.Reason
+
+	version int64 // of the rules in force
 }
 
 func (s *sentry) note(words ...string) {
@@ -103,6 +105,17 @@ func (s *sentry) Act(_ context.Context, _ fleet.TenantID, _ register.Actor, ask 
 func (s *sentry) Check(file string, text []byte) (watch.CheckedBook, error) {
 	b, err := alert.Parse(file, text)
 	return watch.CheckedBook{Name: b.Name}, err
+}
+
+func (s *sentry) Diff(_ context.Context, _ fleet.TenantID, file string, text []byte) (watch.BookDiff, error) {
+	b, err := alert.Parse(file, text)
+	if err != nil {
+		return watch.BookDiff{}, err
+	}
+	before, err := alert.Parse(file, []byte(stories.AlertRules().Text))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return watch.BookDiff{Changes: alert.Compare(before, b), InForce: before.Name, Version: s.version, Unchanged: string(text) == stories.AlertRules().Text}, err
 }
 
 func (s *sentry) Apply(_ context.Context, _ fleet.TenantID, _ register.Actor, file string, text []byte) (watch.AppliedBook, error) {
@@ -210,6 +223,10 @@ func TestRulesOfAlertsAreCheckedAndApplied(t *testing.T) {
 	if a := b.post("/alerts/rules", "do", "check", "text", text); a.status != http.StatusOK || w.alerts.done() != "" {
 		t.Errorf("a check: %d, did %s", a.status, w.alerts.done())
 	}
+	if a := b.post("/alerts/rules", "do", "dance", "text", text); a.status != http.StatusBadRequest || w.alerts.done() != "" {
+		t.Errorf("a button that is not there: %d, did %s", a.status, w.alerts.done())
+	}
+	// The text in force changes nothing, and nothing is asked.
 	if a := b.post("/alerts/rules", "do", "apply", "text", text); a.status != http.StatusSeeOther || w.alerts.done() != "apply parc" {
 		t.Errorf("applied: %d, did %s", a.status, w.alerts.done())
 	}
@@ -221,6 +238,44 @@ func TestRulesOfAlertsAreCheckedAndApplied(t *testing.T) {
 	w.alerts.refuse = nil
 	if a := b.post("/alerts/outputs/exploitation/test"); a.status != http.StatusSeeOther {
 		t.Errorf("a test that arrives: %d", a.status)
+	}
+}
+
+func TestRulesOfAlertsAreInForceOnceWhatTheyChangeWasSeen(t *testing.T) {
+	w := newWorld(t)
+	b := w.as(t, "exploitation")
+	text := stories.AlertRulesConfirm().Text
+	// A browser's line ends.
+	sent := strings.ReplaceAll(text, "\n", "\r\n")
+	if a := b.post("/alerts/rules", "do", "diff", "text", sent); a.status != http.StatusOK || len(confirmation(a)) != 0 || !strings.Contains(a.body, `id="diff"`) {
+		t.Errorf("compared: %d", a.status)
+	}
+	asked := b.post("/alerts/rules", "do", "apply", "text", sent)
+	yes := confirmation(asked)
+	if asked.status != http.StatusOK || len(yes) != 4 {
+		t.Fatalf("asked: %d, %q", asked.status, yes)
+	}
+	for _, said := range []string{"added", "removed", "astreinte@exemple.fr", `id="acting"`, "Stop the installs that remain on this device"} {
+		if !strings.Contains(asked.body, said) {
+			t.Errorf("the question does not say %q", said)
+		}
+	}
+	confirm := func(text string) answer {
+		return b.post("/alerts/rules", append([]string{"do", "confirm", "text", text}, yes...)...)
+	}
+	if a := confirm(sent + "# more\r\n"); a.status != http.StatusOK || len(confirmation(a)) != 4 {
+		t.Errorf("another text: %d", a.status)
+	}
+	w.alerts.version = 1 // somebody else was quicker
+	if a := confirm(sent); a.status != http.StatusOK || len(confirmation(a)) != 4 {
+		t.Errorf("another version: %d", a.status)
+	}
+	w.alerts.version = 0
+	if did := w.alerts.done(); did != "" {
+		t.Fatalf("in force before anybody said yes: %s", did)
+	}
+	if a := confirm(sent); a.status != http.StatusSeeOther || a.header.Get("Location") != "/alerts/rules" || w.alerts.done() != "apply parc" {
+		t.Errorf("confirmed: %d, did %s", a.status, w.alerts.done())
 	}
 }
 

@@ -1,8 +1,8 @@
 // Package feed is what programs read that cannot log in: the dates of campaigns
-// as a calendar (iCal), and alerts as Atom. A signed link opens one feed of one
+// and the maintenance windows as a calendar (iCal), and alerts as Atom. A signed link opens one feed of one
 // tenant until somebody revokes it; whoever has it reads, and does nothing else.
 //
-// It decides nothing and keeps nothing. Safe from any goroutine.
+// It decides nothing, and keeps windows for some minutes only. Safe from any goroutine.
 package feed
 
 import (
@@ -21,24 +21,32 @@ import (
 	"patchring/internal/face/lang"
 	"patchring/internal/infra/view"
 	"patchring/internal/service/herald"
+	"patchring/internal/service/rulebook"
 )
 
 // Options of the feeds.
 type Options struct {
 	View *view.Reader
 	// Open is the link that a token opens.
-	Open  func(ctx context.Context, token string) (fleet.TenantID, herald.FeedLink, error)
-	Base  func() string // where the console is
-	Zone  *time.Location
-	Clock func() time.Time
-	Log   *slog.Logger
+	Open func(ctx context.Context, token string) (fleet.TenantID, herald.FeedLink, error)
+	// Windows is when devices may act; rulebook.Rulebook tells it.
+	Windows func(ctx context.Context, tenant fleet.TenantID, ask rulebook.WindowsAsk) (rulebook.WindowList, error)
+	Base    func() string // where the console is
+	Zone    *time.Location
+	Clock   func() time.Time
+	Log     *slog.Logger
 }
 
 // New is the handler of everything below herald.FeedPath.
 func New(o Options) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET "+herald.FeedPath+"{file}", &o)
+	mux.Handle("GET "+herald.FeedPath+"{file}", &feeds{Options: o, known: kept{list: map[fleet.TenantID]keptOpenings{}}})
 	return mux
+}
+
+type feeds struct {
+	Options
+	known kept
 }
 
 // rows bound a feed: a reader asks again and again.
@@ -46,7 +54,7 @@ const rows = 100
 
 // ServeHTTP implements http.Handler. Any link that does not open answers the
 // same: what was never there and what was revoked look alike.
-func (o *Options) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (o *feeds) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	token, kind, _ := strings.Cut(r.PathValue("file"), ".")
 	tenant, link, err := o.Open(r.Context(), token)
 	if errors.Is(err, fault.New(fault.LinkInvalid)) || err == nil && kind != strings.TrimPrefix(link.Path[strings.LastIndex(link.Path, "."):], ".") {
@@ -81,7 +89,7 @@ func (o *Options) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // calendar has the rings and the verification of every campaign, past ones too:
 // a calendar that loses its events looks like one that was changed.
-func (o *Options) calendar(ctx context.Context, tenant fleet.TenantID, w lang.Words) ([]byte, error) {
+func (o *feeds) calendar(ctx context.Context, tenant fleet.TenantID, w lang.Words) ([]byte, error) {
 	list, err := o.View.Campaigns(ctx, tenant, view.CampaignQuery{Paging: view.Paging{Limit: rows}})
 	if err != nil {
 		return nil, err
@@ -112,6 +120,9 @@ func (o *Options) calendar(ctx context.Context, tenant fleet.TenantID, w lang.Wo
 			add("ring-"+r.Ring, c.Name+" · "+r.Ring, r.Opens, r.Closes)
 		}
 		add("verification", c.Name+" · "+w.T("feed.verification"), c.Verification, time.Time{})
+	}
+	if err := o.addWindows(ctx, cal, tenant, w); err != nil {
+		return nil, err
 	}
 	return []byte(cal.Serialize(ics.WithNewLineWindows)), nil
 }
@@ -150,7 +161,7 @@ type (
 
 // atom has the latest alerts, open or over; an entry is updated when its alert
 // is acknowledged or over.
-func (o *Options) atom(ctx context.Context, tenant fleet.TenantID, link herald.FeedLink, w lang.Words) ([]byte, error) {
+func (o *feeds) atom(ctx context.Context, tenant fleet.TenantID, link herald.FeedLink, w lang.Words) ([]byte, error) {
 	list, err := o.View.Alerts(ctx, tenant, view.AlertQuery{Which: "all", Paging: view.Paging{Limit: rows}})
 	if err != nil {
 		return nil, err

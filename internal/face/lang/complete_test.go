@@ -96,6 +96,8 @@ var stored = []struct {
 	{"internal/core/alert/machine.go", "NoticeKind", AlertNotice},
 	{"internal/core/alert/output.go", "Way", OutputWay},
 	{"internal/core/alert/do.go", "Do", AlertDo},
+	{"internal/core/alert/compare.go", "ChangeKind", AlertChange},
+	{"internal/core/alert/compare.go", "Field", AlertField},
 	{"internal/service/herald/link.go", "FeedKind", FeedKind},
 	{"wire/order.go", "Step", Step},
 	{"wire/order.go", "OrderKind", Goal},

@@ -63,6 +63,8 @@ const (
 	AlertNotice    Family = "alert_notice" // what a message tells of an alert
 	AlertEnd       Family = "alert_end"    // why it is over
 	AlertDo        Family = "alert_do"     // what can be done from it
+	AlertChange    Family = "alert_change" // what becomes of a rule or an output
+	AlertField     Family = "alert_field"  // of a document of rules
 	OutputWay      Family = "output_way"
 	OutputStep     Family = "output_step" // at which telling failed
 	SecretProblem  Family = "secret_problem"

@@ -8,6 +8,7 @@ import (
 	"patchring/internal/face/console/ui"
 	"patchring/internal/face/lang"
 	"patchring/internal/infra/view"
+	"patchring/internal/service/watch"
 )
 
 // Alerts is what is wrong now, who must act, and what was not told.
@@ -60,6 +61,8 @@ type AlertRules struct {
 	Warnings []manifest.Problem
 	Error    string
 	Sound    bool
+	Diff     *watch.BookDiff // what Text would change, when that was asked
+	Confirm  *PolicyConfirm  // it is to be put in force, if that is confirmed
 	Rules    []alert.Rule
 	Outputs  []alert.Output
 	Versions []AlertVersion

@@ -7,6 +7,7 @@ import (
 	"patchring/internal/core/manifest"
 	"patchring/internal/face/console/page"
 	"patchring/internal/infra/view"
+	"patchring/internal/service/watch"
 )
 
 // AlertRows are alerts in the situations that matter.
@@ -80,6 +81,42 @@ func AlertRules() page.AlertRules {
 		Name: b.Name, Version: 2, Text: rulesText, Rules: b.Rules, Outputs: b.Outputs,
 		Versions: []page.AlertVersion{{PolicyVersion: page.PolicyVersion{Number: 2, Name: "parc", By: "user:exploitation", At: at(12, 9, 0)}}},
 	}
+}
+
+// newRulesText is what somebody has made of rulesText.
+const newRulesText = `alerts: parc
+title: {fr: Alertes du parc, en: Alerts of the fleet}
+language: fr
+outputs:
+  - {name: exploitation, mail: {server: "smtp.exemple.fr:587", from: p@exemple.fr, to: [exploitation@exemple.fr, astreinte@exemple.fr]}}
+rules:
+  - {name: cpu, title: {fr: Processeur saturé, en: Processor saturated}, measure: cpu_percent, above: 95, clear: 75, for: 20m, scope: {during: campaign}, then: hold, severity: critical, who: it, outputs: [exploitation]}
+  - {name: disque, title: {fr: Disque presque plein, en: Disk nearly full}, measure: disk_free_percent, below: 5, clear: 8, for: 10m, scope: {kinds: [server], during: campaign}, then: hold_device, severity: warning, who: operator, outputs: [exploitation]}
+`
+
+// AlertRulesConfirm is the editor that shows what changes and asks for a yes.
+func AlertRulesConfirm() page.AlertRules {
+	out := AlertRules()
+	b, err := alert.Parse("alerts.yaml", []byte(newRulesText))
+	if err != nil {
+		panic(err)
+	}
+	before := alert.Book{Name: b.Name, Title: b.Title, Lang: b.Lang, Rules: out.Rules, Outputs: out.Outputs}
+	out.Text = newRulesText
+	out.Diff = &watch.BookDiff{Changes: alert.Compare(before, b), InForce: "parc", Version: 2}
+	out.Confirm = &page.PolicyConfirm{SHA256: "6f0c1e5b7a", Base: 2}
+	return out
+}
+
+// ActingAlertRules act by themselves.
+func ActingAlertRules() page.AlertRules {
+	out := AlertRules()
+	b, err := alert.Parse("alerts.yaml", []byte(newRulesText))
+	if err != nil {
+		panic(err)
+	}
+	out.Version, out.Text, out.Rules, out.Outputs = 3, newRulesText, b.Rules, b.Outputs
+	return out
 }
 
 // DefaultAlertRules are those that hold without any, with a text that is wrong.

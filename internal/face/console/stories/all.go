@@ -160,6 +160,8 @@ func ofWatching() []Story {
 		{Name: "alert", Section: ui.Alerts, Title: "nav.alerts", Account: op, Page: show(page.AlertPage, OneAlert())},
 		{Name: "alert-acted", Section: ui.Alerts, Title: "nav.alerts", Account: op, Page: show(page.AlertPage, ActedAlert())},
 		{Name: "alert-rules", Section: ui.Alerts, Title: "alerts.rules", Account: op, Page: show(page.AlertRulesPage, AlertRules())},
+		{Name: "alert-rules-acting", Section: ui.Alerts, Title: "alerts.rules", Account: op, Page: show(page.AlertRulesPage, ActingAlertRules())},
+		{Name: "alert-rules-confirm", Section: ui.Alerts, Title: "alerts.rules", Account: op, Page: show(page.AlertRulesPage, AlertRulesConfirm())},
 		{Name: "alert-rules-wrong", Section: ui.Alerts, Title: "alerts.rules", Account: Reader(), Page: show(page.AlertRulesPage, DefaultAlertRules())},
 		{Name: "alert-feeds", Section: ui.Alerts, Title: "alerts.feeds", Account: op, Page: show(page.AlertFeedsPage, AlertFeeds())},
 	}
