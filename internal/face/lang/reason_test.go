@@ -25,6 +25,18 @@ func TestReasonsReadAsSentences(t *testing.T) {
 			"Espace disque insuffisant sur /var : 1,2 Go nécessaires, 64 Mo libres",
 			"Not enough disk space on /var: 1.2 GB needed, 64 MB free",
 		}, {
+			fault.Because(fault.BreakerService, "service", "cups.service", "servers", "0", "workstations", "2", "devices", "accueil-2,compta-12", "role", "it"),
+			"Disjoncteur : cups.service s’est arrêté avec le correctif et ne tourne plus (accueil-2, compta-12) ; serveurs : 0, postes de travail : 2. À traiter par : tests informatiques",
+			"Circuit breaker: cups.service stopped with the patch and does not run since (accueil-2, compta-12); servers: 0, workstations: 2. To act: IT test",
+		}, {
+			fault.Because(fault.BreakerProbes, "servers", "1", "workstations", "0", "probes", "mail,web", "role", "it"),
+			"Disjoncteur : sondes en échec depuis le correctif (mail, web) ; serveurs : 1, postes de travail : 0. À traiter par : tests informatiques",
+			"Circuit breaker: probes say no since the patch (mail, web); servers: 1, workstations: 0. To act: IT test",
+		}, {
+			fault.Because(fault.BreakerUnreachable, "have", "2", "devices", "pc-1,pc-2", "role", "it"),
+			"Disjoncteur : postes non revenus de leur redémarrage : 2 (pc-1, pc-2). À traiter par : tests informatiques",
+			"Circuit breaker: devices that did not come back from their restart: 2 (pc-1, pc-2). To act: IT test",
+		}, {
 			fault.Because(fault.GateDoneTooLow, "have", "93.5", "need", "97"),
 			"Pas assez de postes terminés : 93,5 %, il en faut au moins 97 %",
 			"Done is too low: 93.5%, at least 97% needed",
