@@ -242,13 +242,35 @@ func (c *Client) Board(ctx context.Context, campaign string) (Board, error) {
 
 // Sign says yes to a gate with every test of its checklist ticked.
 func (c *Client) Sign(ctx context.Context, campaign string, amendment int, ring string, slot SignOffSlot) error {
-	ticked := make([]int, len(slot.Checklist))
+	yes := slot.yes()
+	yes["amendment"], yes["ring"] = amendment, ring
+	return c.Act(ctx, campaign, "sign", yes, nil)
+}
+
+// Verification is what closing a campaign waits for.
+type Verification struct {
+	Signable bool          `json:"signable"`
+	SignOffs []SignOffSlot `json:"sign_offs"`
+}
+
+// Verification reads it.
+func (c *Client) Verification(ctx context.Context, campaign string) (Verification, error) {
+	var v Verification
+	err := c.Get(ctx, "/campaigns/"+url.PathEscape(campaign)+"/verification", &v)
+	return v, err
+}
+
+// SignVerification says yes to it as Sign does.
+func (c *Client) SignVerification(ctx context.Context, campaign string, slot SignOffSlot) error {
+	return c.Act(ctx, campaign, "verification/sign", slot.yes(), nil)
+}
+
+func (s SignOffSlot) yes() map[string]any {
+	ticked := make([]int, len(s.Checklist))
 	for i := range ticked {
 		ticked[i] = i
 	}
-	return c.Act(ctx, campaign, "sign", map[string]any{
-		"amendment": amendment, "ring": ring, "role": slot.Role, "yes": true, "ticked": ticked, "comment": "signed by the demonstration",
-	}, nil)
+	return map[string]any{"role": s.Role, "yes": true, "ticked": ticked, "comment": "signed by the demonstration"}
 }
 
 // IsCode tells whether err is a refusal with this code.

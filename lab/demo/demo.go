@@ -265,8 +265,11 @@ func (d *Demo) run(ctx context.Context) error {
 	return nil
 }
 
-// finish closes the campaign and writes what happened.
+// finish signs the verification, closes the campaign and writes what happened.
 func (d *Demo) finish(ctx context.Context, name string) error {
+	if err := d.signVerification(ctx, name); err != nil {
+		return err
+	}
 	if err := d.admin.Act(ctx, name, "close", map[string]any{"reason": "the demonstration is over"}, nil); err != nil {
 		return err
 	}

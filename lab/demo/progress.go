@@ -111,6 +111,31 @@ func (d *Demo) signWhatWaits(ctx context.Context, b Board) error {
 	return nil
 }
 
+// signVerification waits until the devices have been watched for as long as the
+// procedure says, and signs what closing waits for.
+func (d *Demo) signVerification(ctx context.Context, name string) error {
+	var slots []SignOffSlot
+	err := Poll(ctx, 10*d.Day+time.Minute, "the verification can be signed", func() (bool, error) {
+		v, err := d.admin.Verification(ctx, name)
+		slots = v.SignOffs
+		return v.Signable, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, slot := range slots {
+		signer := d.signers[slot.Role]
+		if signer == nil {
+			return fmt.Errorf("sign the verification: the demonstration has nobody for the role %s", slot.Role)
+		}
+		if err := signer.SignVerification(ctx, name, slot); err != nil {
+			return err
+		}
+		d.say("%s signed the verification", slot.Role)
+	}
+	return nil
+}
+
 func onlySignOffs(reasons []Reason) bool {
 	for _, r := range reasons {
 		if r.Code != "gate_sign_off_missing" {
