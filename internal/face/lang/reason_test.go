@@ -34,7 +34,7 @@ func TestReasonsReadAsSentences(t *testing.T) {
 			"Circuit breaker: probes say no since the patch (mail, web); servers: 1, workstations: 0. To act: IT test",
 		}, {
 			fault.Because(fault.BreakerUnreachable, "have", "2", "devices", "pc-1,pc-2", "role", "it"),
-			"Disjoncteur : postes non revenus de leur redémarrage : 2 (pc-1, pc-2). À traiter par : tests informatiques",
+			"Disjoncteur : postes non revenus de leur red\u00e9marrage : 2 (pc-1, pc-2). À traiter par : tests informatiques",
 			"Circuit breaker: devices that did not come back from their restart: 2 (pc-1, pc-2). To act: IT test",
 		}, {
 			fault.Because(fault.GateDoneTooLow, "have", "93.5", "need", "97"),
