@@ -174,6 +174,12 @@ func TestTheConsoleInABrowser(t *testing.T) {
 // TestTheDocumentsInABrowser goes from the first page to the month's report, from
 // there to a campaign's verification, and takes its dossier home.
 func TestTheDocumentsInABrowser(t *testing.T) {
+	for _, l := range []string{"fr", "en"} {
+		t.Run(l, func(t *testing.T) { documentsInABrowser(t, l) })
+	}
+}
+
+func documentsInABrowser(t *testing.T, l string) {
 	w, ctx := newWorld(t), browser(t)
 	complaints := complain(t, ctx)
 	open(t, ctx, w.URL+"/", 1440, 900)
@@ -182,6 +188,8 @@ func TestTheDocumentsInABrowser(t *testing.T) {
 		chromedp.SendKeys(chromedp.ID("f-password"), "secret"),
 		chromedp.Click(chromedp.CSS("button.main")))
 	until(t, ctx, "the link to the month", `document.readyState === "complete" && document.querySelector("a[href='/reports/monthly']") !== null`)
+	do(t, ctx, chromedp.Evaluate[chromedp.Void](`document.querySelector("button[name=lang][value=`+l+`]")?.click()`))
+	until(t, ctx, "the language", `document.readyState === "complete" && document.documentElement.lang === "`+l+`" && document.querySelector("a[href='/reports/monthly']") !== null`)
 	do(t, ctx, chromedp.Click(chromedp.CSS("a[href='/reports/monthly']")))
 	until(t, ctx, "the month", `document.readyState === "complete" && location.pathname === "/reports/monthly" && document.querySelector("#month-sla") !== null`)
 	do(t, ctx, chromedp.Click(chromedp.CSS("a[href='/campaigns/c1/verification']")))
@@ -198,7 +206,7 @@ func TestTheDocumentsInABrowser(t *testing.T) {
 	accessible(t, ctx)
 	do(t, ctx, chromedp.SendKeys(chromedp.CSS("#dialog input[name=reason]"), "Comité de suivi"), chromedp.Click(chromedp.CSS("#dialog button.main")))
 	until(t, ctx, "the word that it is issued", `document.readyState === "complete" && document.querySelector(".notice.tone-good") !== null`)
-	if ask, ok := w.acts.last(t).(dossier.Issue); !ok || ask.Campaign != "c1" || ask.Reason != "Comité de suivi" {
+	if ask, ok := w.acts.last(t).(dossier.Issue); !ok || ask.Campaign != "c1" || ask.Reason != "Comité de suivi" || ask.Lang != l {
 		t.Errorf("asked %+v", w.acts.last(t))
 	}
 	for _, c := range complaints() {
