@@ -206,3 +206,40 @@ func TestAProbeThatSaysNoOnAServerHoldsInTheTick(t *testing.T) {
 		t.Errorf("seen %+v, want the probe on one server of one", seen)
 	}
 }
+
+// What is kept of one ring cannot be read: the breaker of every other goes on.
+func TestARingThatCannotBeLookedAtStopsNoOther(t *testing.T) {
+	w := newWorld(t, evidenceStart)
+	pc := w.device("pc", fleet.Workstation, "it-pilots", versions("1"), versions("2"))
+	srv := w.device("srv", fleet.Server, "it-pilots", versions("1"), versions("2"))
+	w.told(srv, `[{"name":"web"}]`)
+	broken := w.campaignBy(t, strings.Replace(procedureText, "[workstation, server]", "[workstation]", 1), "2026-01")
+	text := strings.Replace(strings.Replace(procedureText, "procedure: test", "procedure: servers", 1), "[workstation, server]", "[server]", 1)
+	w.ask(func() error {
+		_, err := w.srv.Conductor.ApplyProcedure(t.Context(), "main", w.by, "servers.yaml", []byte(text))
+		return err
+	})
+	w.ask(func() error {
+		_, err := w.srv.Conductor.CreateCampaign(t.Context(), "main", w.by, campaign.Create{Procedure: "servers", Month: "2026-01", Name: "servers"})
+		return err
+	})
+	w.until(time.Date(2026, 1, 13, 21, 0, 0, 0, paris), time.Hour)
+	if pc.packages["openssl"] != "2" || srv.packages["openssl"] != "2" {
+		t.Fatalf("not patched: %v, %v", pc.packages, srv.packages)
+	}
+	w.must(w.srv.Evidence.Step(t.Context()))
+	w.must(storetest.Exec(w.srv.DB, "UPDATE ring_evidence SET seen = '?' WHERE campaign = '"+string(broken)+"'"))
+	m := w.measured(0, 1)
+	m.Sample.Probes = []wire.ProbeState{{Name: "web", State: wire.ProbeDown, AtUS: w.now.UnixMicro(), SinceUS: w.now.Add(-time.Minute).UnixMicro()}}
+	w.measures(srv, m)
+	if err := w.srv.Evidence.Step(t.Context()); err == nil || !strings.Contains(err.Error(), string(broken)) {
+		t.Errorf("the ring that cannot be read is not told: %v", err)
+	}
+	row, err := w.srv.DB.Read().CampaignByName(t.Context(), "main", "servers")
+	w.must(err)
+	e, err := w.srv.View.Evidence(t.Context(), "main", row.ID)
+	w.must(err)
+	if seen := e.Rings[0].Seen; seen.ProbeServers != 1 {
+		t.Errorf("of the other ring is seen %+v, want its probe", seen)
+	}
+}

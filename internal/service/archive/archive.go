@@ -11,6 +11,7 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -58,20 +59,22 @@ func (a *Archive) Run(ctx context.Context) error {
 	}
 }
 
-// Step merges all that is due.
+// Step merges all that is due. A tenant that fails keeps no other waiting.
 func (a *Archive) Step(ctx context.Context) error {
 	tenants, err := a.DB.Read().Tenants(ctx)
 	if err != nil {
 		return fmt.Errorf("read tenants: %w", err)
 	}
+	var errs []error
 	for _, t := range tenants {
 		for n := batch; n == batch; {
 			if n, err = a.merge(ctx, t.ID); err != nil {
-				return fmt.Errorf("tenant %s: %w", t.ID, err)
+				errs = append(errs, fmt.Errorf("tenant %s: %w", t.ID, err))
+				break
 			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // merge does one batch. What it has looked at is not due any more, so each

@@ -17,6 +17,7 @@ package evidence
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -73,24 +74,26 @@ func (e *Evidence) Run(ctx context.Context) error {
 	}
 }
 
-// Step looks at every opened ring once.
+// Step looks at every opened ring once. One that cannot be looked at keeps no
+// other from being held.
 func (e *Evidence) Step(ctx context.Context) error {
 	tenants, err := e.DB.Read().Tenants(ctx)
 	if err != nil {
 		return fmt.Errorf("read tenants: %w", err)
 	}
+	var errs []error
 	for _, t := range tenants {
 		rings, err := e.DB.Read().OpenedRings(ctx, t.ID)
 		if err != nil {
-			return fmt.Errorf("read rings of %s: %w", t.ID, err)
+			errs = append(errs, fmt.Errorf("read rings of %s: %w", t.ID, err))
 		}
 		for _, r := range rings {
 			if err := e.ring(ctx, r); err != nil {
-				return fmt.Errorf("ring %s of campaign %s: %w", r.CampaignRing.Ring, r.CampaignRing.Campaign, err)
+				errs = append(errs, fmt.Errorf("ring %s of campaign %s: %w", r.CampaignRing.Ring, r.CampaignRing.Campaign, err))
 			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // watched is one ring while it is looked at.
