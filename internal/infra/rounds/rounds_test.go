@@ -167,3 +167,17 @@ func TestRunWakes(t *testing.T) {
 		t.Errorf("it ends with %v", err)
 	}
 }
+
+func TestAStepThatFailsIsTakenAgain(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	steps := 0
+	err := rounds.Every(ctx, time.Millisecond, slog.New(slog.DiscardHandler), "try", func(context.Context) error {
+		if steps++; steps == 3 {
+			stop()
+		}
+		return errors.New("no connection")
+	})
+	if err != nil || steps != 3 {
+		t.Errorf("%d steps, %v", steps, err)
+	}
+}

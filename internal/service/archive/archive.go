@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"time"
 
+	"patchring/internal/infra/rounds"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 )
@@ -45,18 +46,7 @@ const (
 
 // Run looks again and again until ctx ends.
 func (a *Archive) Run(ctx context.Context) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		if err := a.Step(ctx); err != nil && ctx.Err() == nil {
-			a.Log.Error("merge measures", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	return rounds.Every(ctx, every, a.Log, "merge measures", a.Step)
 }
 
 // Step merges all that is due. A tenant that fails keeps no other waiting.

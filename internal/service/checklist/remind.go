@@ -12,6 +12,7 @@ import (
 	"patchring/internal/core/procedure"
 	"patchring/internal/core/register"
 	"patchring/internal/core/task"
+	"patchring/internal/infra/rounds"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 )
@@ -23,18 +24,7 @@ const remindEvery = time.Minute
 
 // Run reminds until ctx ends.
 func (b *Bench) Run(ctx context.Context) error {
-	tick := time.NewTicker(remindEvery)
-	defer tick.Stop()
-	for {
-		if err := b.Remind(ctx); err != nil && ctx.Err() == nil {
-			b.Log.Error("remind of tests", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	return rounds.Every(ctx, remindEvery, b.Log, "remind of tests", b.Remind)
 }
 
 // Remind tells the register whom a test waits for, once for each reminder that

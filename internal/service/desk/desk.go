@@ -26,6 +26,7 @@ import (
 	"patchring/internal/core/fault"
 	"patchring/internal/core/fleet"
 	"patchring/internal/core/register"
+	"patchring/internal/infra/rounds"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 )
@@ -77,18 +78,7 @@ const (
 
 // Run keeps house until ctx ends.
 func (d *Desk) Run(ctx context.Context) error {
-	tick := time.NewTicker(housekeepEvery)
-	defer tick.Stop()
-	for {
-		if err := d.Housekeep(ctx); err != nil && ctx.Err() == nil {
-			d.Log.Error("desk housekeeping", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	return rounds.Every(ctx, housekeepEvery, d.Log, "desk housekeeping", d.Housekeep)
 }
 
 // Housekeep writes the ends of exceptions and the reminders of tasks into the

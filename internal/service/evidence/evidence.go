@@ -27,6 +27,7 @@ import (
 	"patchring/internal/core/health"
 	"patchring/internal/core/procedure"
 	"patchring/internal/core/suspect"
+	"patchring/internal/infra/rounds"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 )
@@ -60,18 +61,7 @@ const (
 
 // Run looks again and again until ctx ends.
 func (e *Evidence) Run(ctx context.Context) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		if err := e.Step(ctx); err != nil && ctx.Err() == nil {
-			e.Log.Error("look at rings", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	return rounds.Every(ctx, every, e.Log, "look at rings", e.Step)
 }
 
 // Step looks at every opened ring once. One that cannot be looked at keeps no

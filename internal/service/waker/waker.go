@@ -20,6 +20,7 @@ import (
 	"patchring/internal/core/policy"
 	"patchring/internal/core/register"
 	"patchring/internal/core/wake"
+	"patchring/internal/infra/rounds"
 	"patchring/internal/infra/store"
 	"patchring/internal/infra/store/gen"
 )
@@ -59,18 +60,7 @@ var actor = register.System("waker")
 
 // Run looks again and again until ctx ends.
 func (w *Waker) Run(ctx context.Context) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		if err := w.Step(ctx); err != nil && ctx.Err() == nil {
-			w.Log.Error("wake devices", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	return rounds.Every(ctx, every, w.Log, "wake devices", w.Step)
 }
 
 // Step looks once at every tenant.
